@@ -1,0 +1,15 @@
+/* folder: app */
+/* One list per table, as JSON: the same text for the control API, `get -o json` and tests. */
+#ifndef PODGLASS_DUMP_H
+#define PODGLASS_DUMP_H
+
+#include "podglass/json.h"
+#include "podglass/path.h"
+
+/* Writes {"apiVersion":"podglass/v1alpha1","kind":"ConntrackList","metadata":{...},"items":[...]}. type: "conntrack", "nat", "connections", "services",
+ * "endpoints", "nodes", "counters". false: no such type. */
+bool pg_dump_json(struct pg_path *p, const char *type, uint64_t now_us, struct pg_text *out);
+/* conntrack -L lines, and its summary is the caller's. */
+uint32_t pg_dump_conntrack_lines(struct pg_path *p, uint64_t now_us, struct pg_text *out);
+
+#endif

@@ -1,0 +1,117 @@
+/* folder: nat */
+/* kube-proxy's job and conntrack's: which packets are for a service, which endpoint gets them, whose address they carry,
+ * and the way back.
+ *
+ * Hooks carry netfilter's names. A packet from the wire meets prerouting, one that podglass' own TCP made meets output; both decide the same
+ * way. Whatever goes on to somebody meets postrouting. A decision is taken once, for the first packet of a flow, and kept as two tuples.
+ *
+ * Zones: a flow belongs to the node that decided about it (struct pg_nat_flow_view.node). The table needs no zone in its
+ * key: every address belongs to one node, and what leaves a node for a remote endpoint from outside is masqueraded. */
+#ifndef PODGLASS_NAT_H
+#define PODGLASS_NAT_H
+
+#include "podglass/counter.h"
+#include "podglass/hash.h"
+#include "podglass/packet.h"
+#include "podglass/snapshot.h"
+#include "podglass/text.h"
+#include "podglass/trace.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a hook says about a packet. */
+enum pg_verdict_nat {
+    PG_NAT_ACCEPT, /* go on; the packet may have been rewritten */
+    PG_NAT_DROP,   /* ends here: *ret_drop; already recorded, not yet counted */
+    PG_NAT_REJECT, /* ends here, and its sender gets an ICMP port unreachable from ret_from */
+};
+
+/* Timeouts in seconds, kernel names; 0 keeps the default (kube-proxy's values: established 86400, close_wait 3600). */
+struct pg_nat_options {
+    uint32_t flow_limit; /* default 262144 */
+    uint32_t tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait, tcp_last_ack, tcp_time_wait, tcp_close;
+    uint32_t udp, udp_stream, icmp;
+    bool tcp_strict_pickup; /* refuse mid-stream packets without a flow (nf_conntrack_tcp_loose=0) */
+};
+
+struct pg_nat;
+
+/* The nat borrows counters, trace and random for its life. NULL: out of memory. */
+struct pg_nat *pg_nat_new(const struct pg_nat_options *options, struct pg_counters *counters, struct pg_trace *trace,
+                          struct pg_random *random, uint64_t now_us);
+void pg_nat_free(struct pg_nat *n);
+/* Compiles service tables from s (takes its own reference) and swaps them in; established flows keep their endpoint; UDP flows to endpoints
+ * that are gone are deleted. 0 or -errno (then the old tables stay). */
+int pg_nat_load(struct pg_nat *n, struct pg_snapshot *s, uint64_t now_us);
+
+/* Where a packet entered, when its source does not tell (clients outside): LB addresses get a node the balancer picks. */
+
+/* From the wire. Finds or makes the flow, translates. p->entry_node is set. */
+enum pg_verdict_nat pg_nat_prerouting(struct pg_nat *n, struct pg_packet *p, uint64_t now_us, enum pg_drop *ret_drop);
+/* From our own endpoints inside the path (the ingress pod's upstream leg and its answers to clients). */
+enum pg_verdict_nat pg_nat_output(struct pg_nat *n, struct pg_packet *p, uint64_t now_us, enum pg_drop *ret_drop);
+/* Behind the routing decision: masquerade or keep the source. Must follow every accepted prerouting or output, for packets to
+ * the wire and for packets to our own endpoints alike; confirms a new flow (only now it is in the table). */
+enum pg_verdict_nat pg_nat_postrouting(struct pg_nat *n, struct pg_packet *p, uint64_t now_us, enum pg_drop *ret_drop);
+/* The address an ICMP reject of p should come from: the node's address on the side of the client. */
+struct pg_addr pg_nat_reject_source(const struct pg_nat *n, const struct pg_packet *p);
+
+/* Expires what is due. */
+void pg_nat_advance(struct pg_nat *n, uint64_t now_us);
+uint64_t pg_nat_next_due_us(const struct pg_nat *n); /* UINT64_MAX: nothing */
+
+/* ---- looking at it ---- */
+enum pg_tcp_state { PG_CT_NONE, PG_CT_SYN_SENT, PG_CT_SYN_RECV, PG_CT_ESTABLISHED, PG_CT_FIN_WAIT, PG_CT_CLOSE_WAIT, PG_CT_LAST_ACK, PG_CT_TIME_WAIT, PG_CT_CLOSE, PG_CT_SYN_SENT2, PG_CT_COUNT };
+const char *pg_ct_state_name(enum pg_tcp_state s); /* conntrack's names; "NONE" for other protocols */
+
+struct pg_nat_flow_view {
+    uint64_t id;
+    struct pg_tuple orig;
+    struct pg_tuple reply;
+    enum pg_tcp_state state;
+    bool seen_reply; /* false prints [UNREPLIED] */
+    bool assured;
+    bool snat, dnat; /* what the difference of the tuples amounts to */
+    uint16_t node;
+    uint32_t label;
+    uint32_t service; /* index in the snapshot of `generation`; PG_INDEX_NONE: none */
+    uint16_t service_port;
+    const char *service_name; /* "shop/web", "" for none; valid until the next call into nat */
+    uint64_t timeout_s; /* left */
+    uint64_t packets[2], bytes[2];
+    pg_reason_id dnat_reason, snat_reason;
+    uint64_t age_us;
+};
+/* Walk in bounded steps, as pg_table_walk. Each flow once (by its original direction). */
+bool pg_nat_walk(const struct pg_nat *n, uint64_t *cursor, uint32_t budget, uint64_t now_us,
+                 void (*fn)(void *arg, const struct pg_nat_flow_view *flow), void *arg);
+bool pg_nat_find(const struct pg_nat *n, const struct pg_tuple *either_direction, uint64_t now_us, struct pg_nat_flow_view *ret);
+uint32_t pg_nat_flow_count(const struct pg_nat *n);
+uint32_t pg_nat_flow_high_water(const struct pg_nat *n);
+uint32_t pg_nat_flow_limit(const struct pg_nat *n);
+uint32_t pg_nat_flow_bytes(void); /* sizeof a flow */
+/* Sets the label of the flow this tuple belongs to and returns it, or 0: a session adopts the label its client leg got at the first SYN. */
+uint32_t pg_nat_label_of(const struct pg_nat *n, const struct pg_tuple *either_direction);
+int pg_nat_delete(struct pg_nat *n, uint64_t flow_id, uint64_t now_us); /* 0 or -ENOENT */
+
+/* One line as `conntrack -L` prints it, without newline. */
+void pg_nat_print_conntrack(const struct pg_nat_flow_view *f, bool accounting, struct pg_text *out);
+
+/* A row of `get nat`: one translation that the service tables hold, with how often it was used. */
+struct pg_nat_rule_view {
+    const char *hook; /* "front": node port and LB; "service": cluster IP */
+    const char *kind; /* "dnat", "snat" */
+    struct pg_addr before; uint16_t before_port; /* none: any */
+    struct pg_addr after; uint16_t after_port;
+    const char *port_mode; /* "fixed", "random" */
+    pg_reason_id reason;
+    uint32_t endpoint_number, endpoint_count; /* "endpoint 1/2"; 0 for snat */
+    uint32_t active;
+    uint64_t hits;
+};
+void pg_nat_walk_rules(const struct pg_nat *n, void (*fn)(void *arg, const struct pg_nat_rule_view *rule), void *arg);
+/* Flows of one endpoint: how many are live and how many there were. */
+void pg_nat_endpoint_use(const struct pg_nat *n, uint32_t service_port_index, const struct pg_addr *addr, uint16_t port, uint32_t *ret_active, uint64_t *ret_hits);
+
+#endif

@@ -1,0 +1,61 @@
+/* folder: proxy */
+/* The ingress: a client's byte stream becomes requests, each is routed, rewritten and sent on to a service address.
+ *
+ * The proxy does not know that NAT exists. It connects to a service IP from the ingress pod's address, and real packets leave. */
+#ifndef PODGLASS_PROXY_H
+#define PODGLASS_PROXY_H
+
+#include "podglass/addr.h"
+#include "podglass/conn.h"
+#include "podglass/counter.h"
+#include "podglass/dns.h"
+#include "podglass/http.h"
+#include "podglass/netif.h"
+#include "podglass/snapshot.h"
+#include "podglass/trace.h"
+
+#include <stdint.h>
+
+struct pg_proxy;
+
+/* 0 keeps the default. */
+struct pg_proxy_options {
+    uint32_t session_limit;        /* 100000 */
+    uint32_t head_timeout_ms;      /* 10000 */
+    uint32_t idle_timeout_ms;      /* 75000, keep-alive */
+    uint32_t connect_timeout_ms;   /* 5000 */
+    uint32_t response_timeout_ms;  /* 60000, between two reads */
+    uint32_t upstream_idle_ms;     /* 60000, pooled */
+    uint32_t pool_limit;           /* 1024 idle upstream connections */
+    uint32_t keepalive_requests;   /* 1000000 per client connection */
+    uint64_t body_limit;           /* 0: none */
+};
+
+struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_stack *stack, struct pg_counters *counters, struct pg_trace *trace,
+                              struct pg_random *random, uint64_t now_us);
+void pg_proxy_free(struct pg_proxy *p);
+/* Routes and zone for requests whose head completes from now on; open connections go on. Takes a reference on s; the zone is borrowed until the next load. */
+void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zone *zone);
+const struct pg_listener *pg_proxy_listener(struct pg_proxy *p);
+void pg_proxy_advance(struct pg_proxy *p, uint64_t now_us);
+uint64_t pg_proxy_next_due_us(const struct pg_proxy *p);
+/* Stop accepting work: idle connections close now, others after their current response. */
+void pg_proxy_drain(struct pg_proxy *p);
+
+/* Both legs of one client connection, for `get connections`. */
+struct pg_session_view {
+    uint32_t label;
+    struct pg_conn_view client;
+    bool has_upstream;
+    struct pg_conn_view upstream; /* as the proxy knows it: to the service address, before NAT */
+    const char *service;          /* "shop/web"; "" before a route was found */
+    const char *state;            /* "head", "connect", "relay", "idle", ... */
+    uint64_t requests;
+    uint16_t last_status;
+    uint64_t age_us;
+};
+bool pg_proxy_walk(const struct pg_proxy *p, uint64_t *cursor, uint32_t budget, uint64_t now_us, void (*fn)(void *arg, const struct pg_session_view *view), void *arg);
+uint32_t pg_proxy_session_count(const struct pg_proxy *p);
+uint32_t pg_proxy_idle_upstreams(const struct pg_proxy *p);
+
+#endif

@@ -1,0 +1,265 @@
+/* folder: cluster */
+/* What the manifests say, as one immutable value: the snapshot.
+ *
+ * Built aside by pg_snapshot_load, validated as a whole, then only read; references are counted because established flows and open
+ * connections may outlive a reload. Every array is in a stable order, so the same input gives the same indexes, addresses
+ * and ports. Each field that can change the path keeps where it was written (struct pg_source); a field that
+ * nobody wrote has line 0 and `defaulted` set. All strings are NUL-terminated and live as long as the snapshot. */
+#ifndef PODGLASS_SNAPSHOT_H
+#define PODGLASS_SNAPSHOT_H
+
+#include "podglass/addr.h"
+#include "podglass/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pg_source {
+    const char *file; /* "" if none */
+    uint32_t line;    /* 0: not written anywhere */
+};
+
+#define PG_INDEX_NONE 0xffffffffu
+
+struct pg_node {
+    const char *name;
+    struct pg_addr addr[2];       /* [0] IPv4, [1] IPv6 InternalIP; none if absent */
+    struct pg_prefix pod_cidr[2]; /* bits 0: none */
+    struct pg_addr gateway[2];    /* the node's own address on the pod bridge: first of pod_cidr */
+    const char *zone;             /* "" if unknown */
+    bool ready;
+    struct pg_source source;
+};
+
+enum pg_backing {
+    PG_BACKING_ECHO,    /* built in: answers what it saw */
+    PG_BACKING_WIRE,    /* somebody behind the link */
+    PG_BACKING_INGRESS, /* podglass' own ingress runs in it */
+};
+
+struct pg_pod {
+    const char *namespace;
+    const char *name;
+    struct pg_addr addr[2];
+    uint32_t node; /* index; PG_INDEX_NONE for an address outside the cluster */
+    bool host_network;
+    bool ready;
+    bool derived; /* from a workload's replicas, not from a Pod object */
+    enum pg_backing backing;
+    struct pg_source source;
+};
+
+enum pg_service_type {
+    PG_SERVICE_CLUSTER_IP,
+    PG_SERVICE_NODE_PORT,
+    PG_SERVICE_LOAD_BALANCER,
+    PG_SERVICE_HEADLESS,
+    PG_SERVICE_EXTERNAL_NAME
+};
+
+struct pg_service_port {
+    const char *name; /* "" when unnamed */
+    uint8_t proto;
+    uint16_t port;
+    uint16_t node_port; /* 0: none */
+    const char *target; /* targetPort as text: number or name */
+    const char *app_protocol;
+    struct pg_source source;
+    struct pg_source node_port_source;
+    /* Into snapshot->endpoints: both families of a dual-stack service, IPv4 first, then by address and port. A headless
+     * service that has no ports has one entry here with port 0, so that DNS finds its endpoints. */
+    uint32_t endpoint_first;
+    uint32_t endpoint_count;
+};
+
+struct pg_endpoint {
+    struct pg_addr addr;
+    uint16_t port;
+    bool ready;
+    bool serving;
+    bool terminating;
+    uint32_t node;         /* index or PG_INDEX_NONE */
+    uint32_t pod;          /* index or PG_INDEX_NONE */
+    const char *hostname;  /* "" if none */
+    uint32_t zone_hints;   /* bit per node index (first 32) named by hints.forNodes; 0: no hint */
+    const char *zone_hint; /* hints.forZones joined by ','; "" if none */
+    struct pg_source source;
+};
+
+struct pg_lb_ip {
+    struct pg_addr addr;
+    bool proxy_mode; /* ipMode: Proxy: not captured by nodes */
+    bool allocated;  /* by us, not written */
+    struct pg_source source;
+};
+
+struct pg_service {
+    const char *namespace;
+    const char *name;
+    enum pg_service_type type;
+    struct pg_addr cluster_ip[2];
+    uint32_t lb_first, lb_count;             /* into snapshot->lb_ips */
+    uint32_t external_first, external_count; /* into snapshot->external_ips */
+    uint32_t range_first, range_count; /* loadBalancerSourceRanges, into snapshot->source_ranges */
+    uint32_t port_first, port_count;   /* into snapshot->service_ports */
+    bool external_local;               /* externalTrafficPolicy: Local */
+    bool internal_local;               /* internalTrafficPolicy: Local */
+    bool affinity_client_ip;
+    uint32_t affinity_seconds;
+    uint16_t health_check_node_port;
+    bool publish_not_ready;
+    const char *external_name; /* "" if none */
+    struct pg_source source;
+    struct pg_source type_source;
+    struct pg_source external_policy_source;
+    struct pg_source internal_policy_source;
+    struct pg_source affinity_source;
+    struct pg_source cluster_ip_source;
+};
+
+enum pg_path_type { PG_PATH_PREFIX, PG_PATH_EXACT, PG_PATH_IMPLEMENTATION };
+
+/* One line of routing: host and path to a service port. */
+struct pg_route {
+    const char *host; /* lower case; "" any host; "*.x" one-label wildcard */
+    const char *path; /* "/" at least */
+    enum pg_path_type path_type;
+    uint32_t ingress; /* index into ingresses */
+    uint32_t service; /* index into services; PG_INDEX_NONE: the backend does not exist (503) */
+    uint16_t service_port;        /* port number of the service, 0 when it could not be resolved */
+    const char *backend_text;     /* "shop/web:http", as written */
+    uint32_t rule;                /* rule number in its Ingress, from 1; 0: defaultBackend */
+    struct pg_source source;      /* the path */
+    struct pg_source host_source; /* the host */
+};
+
+struct pg_ingress {
+    const char *namespace;
+    const char *name;
+    const char *class_name;
+    struct pg_source source;
+};
+
+/* A named client of the lab. */
+struct pg_client {
+    const char *name;
+    struct pg_addr addr;
+    struct pg_source source;
+};
+
+enum pg_finding_level { PG_FINDING_ERROR, PG_FINDING_WARNING, PG_FINDING_NOTE };
+struct pg_finding {
+    enum pg_finding_level level;
+    const char *code;   /* "PG401" */
+    const char *object; /* "Service/shop/web" or "" */
+    const char *field;  /* "spec.sessionAffinity" or "" */
+    const char *text;   /* what and why */
+    struct pg_source source;
+    uint32_t column; /* 0: unknown */
+};
+
+/* The settings of the path that are the lab's own (kind Lab), or their defaults. */
+struct pg_lab {
+    const char *cluster_domain;       /* "cluster.local" */
+    struct pg_addr dns[2];            /* address of the cluster DNS service */
+    struct pg_prefix cluster_cidr[4]; /* pod ranges: the local detector */
+    uint32_t cluster_cidr_count;
+    struct pg_prefix service_cidr[4];
+    uint32_t service_cidr_count;
+    uint32_t
+        ingress_service; /* the Service in front of our ingress; PG_INDEX_NONE: no Ingress objects */
+    uint32_t ingress_pod[16]; /* pods in which the ingress runs */
+    uint32_t ingress_pod_count;
+    bool masquerade_all;
+    struct pg_prefix trusted_proxies[16]; /* whose X-Forwarded-* count */
+    uint32_t trusted_proxy_count;
+    struct pg_source trusted_source;
+    uint32_t dns_ttl; /* seconds */
+    bool pod_records; /* 10-244-1-7.ns.pod.zone answers */
+};
+
+struct pg_snapshot {
+    uint32_t refs;
+    uint32_t generation; /* set by the loader: 1, 2, ... within the process */
+    const struct pg_node *nodes;
+    uint32_t node_count;
+    const char *const *namespaces;
+    uint32_t namespace_count; /* sorted */
+    const struct pg_pod *pods;
+    uint32_t pod_count;
+    const struct pg_service *services;
+    uint32_t service_count; /* sorted by namespace, name */
+    const struct pg_service_port *service_ports;
+    uint32_t service_port_count;
+    const struct pg_endpoint *endpoints;
+    uint32_t endpoint_count;
+    const struct pg_lb_ip *lb_ips;
+    uint32_t lb_ip_count;
+    const struct pg_addr *external_ips;
+    uint32_t external_ip_count;
+    const struct pg_prefix *source_ranges;
+    uint32_t source_range_count;
+    const struct pg_ingress *ingresses;
+    uint32_t ingress_count;
+    const struct pg_route *routes;
+    uint32_t route_count; /* in order of precedence within a host */
+    const struct pg_client *clients;
+    uint32_t client_count;
+    const struct pg_finding *findings;
+    uint32_t finding_count; /* warnings and notes: what was ignored */
+    struct pg_lab lab;
+    void *memory; /* the arena behind everything; private */
+};
+
+/* Where manifests come from: files, directories, "-" for standard input, or text in memory (tests, demo). */
+struct pg_manifest_input {
+    const char *path; /* file, directory or "-"; or the name to report for text */
+    const char *text; /* NULL: read path */
+    size_t text_len;
+};
+enum pg_pods_mode { PG_PODS_AUTO, PG_PODS_ECHO, PG_PODS_WIRE };
+struct pg_load_options {
+    bool strict;    /* warnings of unsupported fields become errors */
+    bool recursive; /* -R */
+    enum pg_pods_mode
+        pods; /* auto: pods whose address is written are on the wire, derived ones echo */
+    const char *namespace; /* for objects that name none; NULL: "default" */
+};
+
+/* Findings of a load, errors included; owned by the list. */
+struct pg_findings {
+    struct pg_finding *at;
+    uint32_t count;
+    void *memory;
+};
+void pg_findings_free(struct pg_findings *f);
+/* "shop.yaml:14:3: error: Service/shop/web: spec.ports[0].port: ..." one line, no newline */
+void pg_finding_print(const struct pg_finding *f, struct pg_text *out);
+
+/* Reads, checks and builds. options NULL: all defaults. 0: *ret is a new snapshot with one reference. -EINVAL: the input is wrong, all errors are in
+ * *ret_findings. Other -errno: a file could not be read (also in findings). *ret_findings is always filled (warnings too). */
+int pg_snapshot_load(const struct pg_manifest_input *inputs, uint32_t count,
+                     const struct pg_load_options *options, struct pg_snapshot **ret,
+                     struct pg_findings *ret_findings);
+struct pg_snapshot *pg_snapshot_ref(struct pg_snapshot *s);
+void pg_snapshot_put(struct pg_snapshot *s); /* NULL is fine */
+
+/* Lookups; index or PG_INDEX_NONE. */
+uint32_t pg_snapshot_service(const struct pg_snapshot *s, const char *namespace, const char *name);
+uint32_t pg_snapshot_pod_by_addr(
+    const struct pg_snapshot *s,
+    const struct pg_addr
+        *a); /* hashed; hostNetwork pods are not found: their address is the node's */
+uint32_t pg_snapshot_node_by_addr(const struct pg_snapshot *s,
+                                  const struct pg_addr *a); /* node address or gateway; hashed */
+uint32_t pg_snapshot_node_of(const struct pg_snapshot *s,
+                             const struct pg_addr *a); /* pod, pod range, node address or gateway */
+bool pg_snapshot_in_cluster_cidr(const struct pg_snapshot *s, const struct pg_addr *a);
+bool pg_snapshot_in_service_cidr(const struct pg_snapshot *s, const struct pg_addr *a);
+const char *pg_service_type_name(enum pg_service_type t); /* "ClusterIP", ... */
+
+/* What changed between two snapshots, by service: true if ports, addresses, policies or endpoints differ. */
+bool pg_service_same(const struct pg_snapshot *a, uint32_t service_a, const struct pg_snapshot *b,
+                     uint32_t service_b);
+
+#endif

@@ -1,0 +1,36 @@
+/* folder: trace */
+/* Does the pod see the real client? One definition for every output.
+ * kept: the pod's TCP peer is the client. carried: a header written by a hop that should be trusted has it. lost: nothing
+ * the pod can read has it. forged: the value a reader would use was chosen by the client. ambiguous: carriers disagree. */
+#ifndef PODGLASS_VERDICT_H
+#define PODGLASS_VERDICT_H
+
+#include "podglass/addr.h"
+#include "podglass/text.h"
+
+enum pg_verdict {
+    PG_VERDICT_KEPT,
+    PG_VERDICT_CARRIED,
+    PG_VERDICT_LOST,
+    PG_VERDICT_FORGED,
+    PG_VERDICT_AMBIGUOUS,
+    PG_VERDICT_COUNT,
+};
+
+/* What the pod could read. Slices may be empty (absent). */
+struct pg_seen {
+    struct pg_addr client; /* the true client */
+    struct pg_addr peer;   /* TCP peer of the pod */
+    struct pg_slice xff;   /* X-Forwarded-For as received, lines joined by ", " */
+    struct pg_slice x_real_ip;
+    struct pg_slice client_xff; /* what the client itself had sent as X-Forwarded-For: a value found only there is forged */
+};
+
+enum pg_verdict pg_verdict_decide(const struct pg_seen *seen); /* pure */
+const char *pg_verdict_name(enum pg_verdict v);                /* "kept", ... */
+/* Readers: what an application that reads it this way takes for the client. false: it would find nothing valid. */
+bool pg_reader_xff_left(const struct pg_seen *seen, struct pg_addr *ret);
+bool pg_reader_xff_right(const struct pg_seen *seen, unsigned n, struct pg_addr *ret); /* n-th from the right, from 1 */
+bool pg_reader_x_real_ip(const struct pg_seen *seen, struct pg_addr *ret);
+
+#endif
