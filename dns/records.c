@@ -1,0 +1,415 @@
+/* The records of an answer: what a name that is ours says to a question of some type.
+ *
+ * Called by server.c with a match of pg_zone_find; writes sections through dns_wire.c. The order of
+ * things: an alias is written before what it leads to; then the answer; if there is none, the SOA
+ * of the zone, whose owner keeps the spelling of the question; then addresses that spare the client
+ * a second question (SRV, NS), as long as there is room. An answer that does not fit is cut at a
+ * record and says so (TC); additional records are left out without saying so.
+ *
+ * Addresses of a headless service come in an order drawn for this answer, since most clients take
+ * the first. More than ADDRESSES_MOST of them do not fit into any message; then which ones are
+ * offered is drawn too.
+ *
+ * Types that a name does not have, ANY and HTTPS included, are NODATA. Not handled: SRV and TXT do
+ * not follow an alias, and SRV is not answered at the name of an endpoint. */
+#include "zone.h"
+
+#include <string.h>
+
+#define ADDRESSES_MOST 4096 /* 65,535 bytes / 16 */
+#define VERSION_TTL    28800
+#define SOA_TTL_MOST   300
+#define VERSION_TEXT   "1.1.0" /* of the specification of DNS in clusters */
+
+struct answer {
+    const struct pg_zone *z;
+    const struct pg_dns_query *q;
+    struct pg_dns_writer *w;
+    uint32_t ttl;
+    uint64_t draw;
+    bool truncated;
+    struct pg_addr first;
+};
+
+/* The next number made from the draw (splitmix64). */
+static uint32_t below(struct answer *a, uint32_t n)
+{
+    uint64_t x = a->draw += UINT64_C(0x9e3779b97f4a7c15);
+
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)(((x ^ x >> 31) >> 32) * n >> 32);
+}
+
+/* Ends a record of the answer section. false: cut here. */
+static bool end_answer(struct answer *a)
+{
+    if (!pg_dns_record_end(a->w, PG_DNS_ANSWERS)) {
+        a->truncated = true;
+        return false;
+    }
+    return true;
+}
+
+static bool has_answer(const struct answer *a)
+{
+    return a->w->counts[PG_DNS_ANSWERS] > 0 || a->truncated;
+}
+
+/* ---- addresses ---- */
+
+static void begin_address(struct answer *a, const uint8_t *owner, const struct pg_addr *addr)
+{
+    bool is_v4 = pg_addr_is_v4(addr);
+
+    pg_dns_record_begin(a->w, owner, is_v4 ? PG_DNS_A : PG_DNS_AAAA, a->ttl);
+    pg_dns_put_bytes(a->w, addr->bytes + (is_v4 ? 12 : 0), is_v4 ? 4 : 16);
+}
+
+static void add_addresses(struct answer *a, const struct pg_zone_match *m, const uint8_t *owner)
+{
+    const struct pg_addr *found[ADDRESSES_MOST];
+    const struct pg_addr *addr;
+    bool want_v6 = a->q->type == PG_DNS_AAAA;
+    uint32_t seen = 0;
+    uint32_t cursor = 0;
+
+    while ((addr = pg_zone_next_addr(a->z, m, want_v6, &cursor)) != NULL) {
+        uint32_t at = seen < ADDRESSES_MOST ? seen : below(a, seen + 1);
+
+        if (at < ADDRESSES_MOST) {
+            found[at] = addr;
+        }
+        seen++;
+    }
+    uint32_t count = seen < ADDRESSES_MOST ? seen : ADDRESSES_MOST;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t pick = i + (count - i > 1 ? below(a, count - i) : 0);
+
+        addr = found[pick];
+        found[pick] = found[i];
+        begin_address(a, owner, addr);
+        if (!end_answer(a)) {
+            return;
+        }
+        if (i == 0) {
+            a->first = *addr;
+        }
+    }
+}
+
+/* Both families of an address pair, in the additional section. */
+static void add_more(struct answer *a, const uint8_t *owner, const struct pg_addr *addr)
+{
+    if (!pg_addr_is_none(addr) && !a->truncated) {
+        begin_address(a, owner, addr);
+        (void)pg_dns_record_end(a->w, PG_DNS_ADDITIONAL);
+    }
+}
+
+/* ---- SRV ---- */
+
+static bool add_srv(struct answer *a, uint32_t weight, uint16_t port, const uint8_t *target)
+{
+    pg_dns_record_begin(a->w, NULL, PG_DNS_SRV, a->ttl);
+    pg_dns_put_u16(a->w, 0);
+    pg_dns_put_u16(a->w, (uint16_t)weight);
+    pg_dns_put_u16(a->w, port);
+    pg_dns_put_name(a->w, target, false);
+    return end_answer(a);
+}
+
+static uint32_t srv_weight(uint32_t n)
+{
+    return n > 100 ? 1 : 100 / n;
+}
+
+/* Ports [first, first + count) of a service with a cluster IP. */
+static void add_srv_cluster(struct answer *a, const struct pg_service *s, uint32_t name,
+                            uint32_t first, uint32_t count)
+{
+    uint8_t target[PG_DNS_NAME_MAX];
+    uint32_t families = 0;
+
+    for (int v = 0; v < 2; v++) {
+        families += !pg_addr_is_none(&s->cluster_ip[v]);
+    }
+    if (families == 0 || pg_zone_name_wire(a->z, name, target) == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!add_srv(a, srv_weight(count * families), a->z->snapshot->service_ports[first + i].port,
+                     target)) {
+            return;
+        }
+    }
+    for (int v = 0; v < 2 && count > 0; v++) {
+        add_more(a, target, &s->cluster_ip[v]);
+    }
+}
+
+/* One port of a headless service. The start is drawn, so that a cut answer is not the same one each
+ * time. */
+static bool add_srv_endpoints(struct answer *a, uint32_t port, uint32_t weight)
+{
+    const struct pg_snapshot *s = a->z->snapshot;
+    const struct pg_service_port *sp = &s->service_ports[port];
+    uint32_t start = sp->endpoint_count > 1 ? below(a, sp->endpoint_count) : 0;
+    uint8_t target[PG_DNS_NAME_MAX];
+
+    if (sp->port == 0) {
+        return true; /* a headless service without ports has addresses only */
+    }
+    for (uint32_t k = 0; k < sp->endpoint_count; k++) {
+        uint32_t i = sp->endpoint_first + (start + k) % sp->endpoint_count;
+        uint32_t name = a->z->endpoint_names[i];
+
+        if (name >= PG_ZONE_REPEATS || pg_zone_name_wire(a->z, name, target) == 0) {
+            continue; /* not ready, or said already */
+        }
+        if (!add_srv(a, weight, s->endpoints[i].port, target)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The address of a target. false: no room for more. */
+static bool add_target(struct answer *a, uint32_t name, uint32_t endpoint)
+{
+    uint8_t owner[PG_DNS_NAME_MAX];
+
+    if (pg_zone_name_wire(a->z, name, owner) == 0) {
+        return true;
+    }
+    begin_address(a, owner, &a->z->snapshot->endpoints[endpoint].addr);
+    return pg_dns_record_end(a->w, PG_DNS_ADDITIONAL);
+}
+
+static void add_port_addresses(struct answer *a, uint32_t port)
+{
+    const struct pg_service_port *sp = &a->z->snapshot->service_ports[port];
+
+    for (uint32_t i = sp->endpoint_first; i - sp->endpoint_first < sp->endpoint_count; i++) {
+        uint32_t name = a->z->endpoint_names[i];
+
+        if (name != PG_ZONE_NONE && !add_target(a, name & ~PG_ZONE_REPEATS, i)) {
+            return;
+        }
+    }
+}
+
+/* Several ports: each address once. */
+static void add_service_addresses(struct answer *a, const struct pg_zone_service *zs)
+{
+    for (uint32_t i = 0; i < zs->count; i++) {
+        const struct pg_zone_endpoint *e = &a->z->endpoints[zs->first + i];
+
+        if (!add_target(a, e->name, e->endpoint)) {
+            return;
+        }
+    }
+}
+
+static void add_srv_headless(struct answer *a, uint32_t service, uint32_t first, uint32_t count)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        n += a->z->port_ready[first + i];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!add_srv_endpoints(a, first + i, srv_weight(n ? n : 1))) {
+            return;
+        }
+    }
+    if (!has_answer(a)) {
+        return;
+    }
+    if (count == 1) {
+        add_port_addresses(a, first);
+    } else {
+        add_service_addresses(a, &a->z->services[service]);
+    }
+}
+
+static void add_srvs(struct answer *a, const struct pg_zone_match *m)
+{
+    if (m->kind != PG_ZONE_SERVICE && m->kind != PG_ZONE_PORT) {
+        return;
+    }
+    const struct pg_service *s = &a->z->snapshot->services[m->service];
+    bool is_port = m->kind == PG_ZONE_PORT;
+    uint32_t first = is_port ? m->what : s->port_first;
+    uint32_t count = is_port ? 1 : s->port_count;
+
+    if (s->type == PG_SERVICE_HEADLESS) {
+        add_srv_headless(a, m->service, first, count);
+    } else if (s->type != PG_SERVICE_EXTERNAL_NAME) {
+        add_srv_cluster(a, s, a->z->services[m->service].name, first, count);
+    }
+}
+
+/* ---- PTR, TXT, NS, SOA ---- */
+
+static bool add_ptr(struct answer *a, uint32_t name)
+{
+    uint8_t target[PG_DNS_NAME_MAX];
+
+    if (pg_zone_name_wire(a->z, name, target) == 0) {
+        return true;
+    }
+    pg_dns_record_begin(a->w, NULL, PG_DNS_PTR, a->ttl);
+    pg_dns_put_name(a->w, target, true);
+    return end_answer(a);
+}
+
+static void add_ptrs(struct answer *a, const struct pg_zone_match *m)
+{
+    if (m->kind != PG_ZONE_POINTER) {
+        return;
+    }
+    const struct pg_zone_pointer *p = &a->z->pointers[m->what];
+
+    if (p->service != PG_ZONE_NONE) {
+        (void)add_ptr(a, a->z->services[p->service].name);
+        return;
+    }
+    for (uint32_t i = p->endpoints; i != PG_ZONE_NONE; i = a->z->endpoints[i].next_of_addr) {
+        if (!add_ptr(a, a->z->endpoints[i].name)) {
+            return;
+        }
+    }
+}
+
+static void add_version(struct answer *a, const struct pg_zone_match *m)
+{
+    if (m->kind == PG_ZONE_VERSION) {
+        pg_dns_record_begin(a->w, NULL, PG_DNS_TXT, VERSION_TTL);
+        pg_dns_put_bytes(a->w, (const uint8_t[]){sizeof(VERSION_TEXT) - 1}, 1);
+        pg_dns_put_bytes(a->w, VERSION_TEXT, sizeof(VERSION_TEXT) - 1);
+        (void)end_answer(a);
+    }
+}
+
+static bool is_top(const struct pg_zone_match *m)
+{
+    return m->kind == PG_ZONE_APEX || m->kind == PG_ZONE_REVERSE4 || m->kind == PG_ZONE_REVERSE6;
+}
+
+/* The DNS service by its own name, or ns.dns.<domain> if no Service has the DNS address. */
+static void add_ns(struct answer *a, const struct pg_zone_match *m)
+{
+    const struct pg_zone *z = a->z;
+    uint8_t target[PG_DNS_NAME_MAX];
+
+    if (!is_top(m)) {
+        return;
+    }
+    if (z->dns_service == PG_ZONE_NONE ||
+        pg_zone_name_wire(z, z->services[z->dns_service].name, target) == 0) {
+        memcpy(target, z->nameserver, sizeof(target));
+    }
+    pg_dns_record_begin(a->w, NULL, PG_DNS_NS, a->ttl);
+    pg_dns_put_name(a->w, target, true);
+    if (end_answer(a)) {
+        add_more(a, target, &z->snapshot->lab.dns[0]);
+        add_more(a, target, &z->snapshot->lab.dns[1]);
+    }
+}
+
+static void begin_soa(struct answer *a, const uint8_t *owner)
+{
+    pg_dns_record_begin(a->w, owner, PG_DNS_SOA, a->ttl < SOA_TTL_MOST ? a->ttl : SOA_TTL_MOST);
+    pg_dns_put_name(a->w, a->z->nameserver, true);
+    pg_dns_put_name(a->w, a->z->hostmaster, true);
+    pg_dns_put_u32(a->w, a->z->snapshot->generation);
+    pg_dns_put_u32(a->w, 7200);  /* refresh */
+    pg_dns_put_u32(a->w, 1800);  /* retry */
+    pg_dns_put_u32(a->w, 86400); /* expire */
+    pg_dns_put_u32(a->w, a->ttl);
+}
+
+static void add_soa(struct answer *a, const struct pg_zone_match *m)
+{
+    if (is_top(m)) {
+        begin_soa(a, NULL);
+        (void)end_answer(a);
+    }
+}
+
+/* ---- all together ---- */
+
+/* Writes the aliases that begin at m, and moves m and *owner on to where they lead. */
+static void follow_aliases(struct answer *a, struct pg_zone_match *m, const uint8_t **owner)
+{
+    uint32_t passed[PG_DNS_CHAIN_MOST];
+    const uint8_t *target;
+
+    for (int i = 0; i < PG_DNS_CHAIN_MOST && (target = pg_zone_alias(a->z, m)) != NULL; i++) {
+        for (int k = 0; k < i; k++) {
+            if (passed[k] == m->name) {
+                return; /* in a circle: said once, no addresses */
+            }
+        }
+        passed[i] = m->name;
+        pg_dns_record_begin(a->w, *owner, PG_DNS_CNAME, a->ttl);
+        pg_dns_put_name(a->w, target, true);
+        if (!end_answer(a) || a->q->type == PG_DNS_CNAME) {
+            return;
+        }
+        *owner = target;
+        *m = pg_zone_find(a->z, target);
+    }
+}
+
+static void add_answers(struct answer *a, const struct pg_zone_match *m, const uint8_t *owner)
+{
+    switch (a->q->type) {
+    case PG_DNS_A:
+    case PG_DNS_AAAA: add_addresses(a, m, owner); break;
+    case PG_DNS_SRV: add_srvs(a, m); break;
+    case PG_DNS_PTR: add_ptrs(a, m); break;
+    case PG_DNS_TXT: add_version(a, m); break;
+    case PG_DNS_NS: add_ns(a, m); break;
+    case PG_DNS_SOA: add_soa(a, m); break;
+    default: break;
+    }
+}
+
+struct pg_dns_outcome pg_dns_records(const struct pg_zone *z, const struct pg_zone_match *m,
+                                     const struct pg_dns_query *q, uint64_t draw,
+                                     struct pg_dns_writer *w)
+{
+    struct answer a = {.z = z, .q = q, .w = w, .ttl = z->snapshot->lab.dns_ttl, .draw = draw};
+    struct pg_zone_match at = *m;
+    const uint8_t *owner = NULL;
+
+    if (q->type == PG_DNS_A || q->type == PG_DNS_AAAA || q->type == PG_DNS_CNAME) {
+        follow_aliases(&a, &at, &owner);
+    }
+    uint32_t aliases = w->counts[PG_DNS_ANSWERS];
+
+    if (at.status == PG_DNS_OK && !a.truncated) {
+        add_answers(&a, &at, owner);
+    }
+    enum pg_dns_status status = PG_DNS_OK;
+
+    if (at.status == PG_DNS_NXDOMAIN) {
+        status = PG_DNS_NXDOMAIN;
+    } else if (!has_answer(&a) || (at.status == PG_DNS_OK && q->type != PG_DNS_CNAME &&
+                                   w->counts[PG_DNS_ANSWERS] == aliases && !a.truncated)) {
+        status = PG_DNS_NODATA;
+    }
+    if (status != PG_DNS_OK) {
+        begin_soa(&a, (owner ? owner : q->name) + at.zone_at);
+        a.truncated = !pg_dns_record_end(w, PG_DNS_AUTHORITY) || a.truncated;
+    }
+    /* An alias that leads outside is answered by the object that says so. */
+    return (struct pg_dns_outcome){
+        .status = status,
+        .truncated = a.truncated,
+        .first = a.first,
+        .reason = pg_zone_reason(z, at.status == PG_DNS_REFUSED ? m : &at, status)};
+}
