@@ -1,0 +1,385 @@
+/* `podglass get TYPE [NAME]`: one list of a running instance, as a table or as data.
+ *
+ * Asks the control API (api_client.c), picks the items meant (get_select.c), prints them (get_table.c knows the columns). kubectl's habits: short
+ * names of types, -o, --no-headers, -w, "No resources found" with exit status 0. `-o conntrack` hands through lines that the
+ * instance writes as conntrack(8) does, with the count on standard error as there.
+ *
+ * -w asks each second and prints items that were not there in this form a second ago. What only tells the time (ages, timeouts,
+ * round trips) does not count as a change. Called by main. */
+#include "get_internal.h"
+
+#include "podglass/reason.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct get {
+    struct pg_options options;
+    enum pg_get_type type;
+    const char *name; /* NULL: all */
+    const char *form; /* "table", "wide", ... */
+    struct pg_text socket;
+    json_t *seen; /* -w: forms of the items printed in the last round, as keys */
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static bool is_form(const struct get *g, const char *form)
+{
+    return strcmp(g->form, form) == 0;
+}
+
+/* ---- asking ---- */
+
+static int explain_failure(const struct get *g, int error)
+{
+    if (error == -ENOENT || error == -ECONNREFUSED) {
+        pg_options_complain(PG_VERB_GET, "no running instance at %s", g->socket.at);
+    } else {
+        pg_options_complain(PG_VERB_GET, "the instance at %s does not answer: %s", g->socket.at,
+                            strerror(-error));
+    }
+    return PG_EXIT_NOT_RUNNING;
+}
+
+/* 0 and the body, or an exit status. */
+static int ask(const struct get *g, const char *query, struct pg_text *ret_body)
+{
+    struct pg_text path = {0};
+    int status = 0;
+
+    pg_text_printf(&path, "/v1/%s%s", pg_type_rows[g->type].name, query);
+    int error = pg_api_get(g->socket.at, path.at, &status, ret_body);
+
+    pg_text_free(&path);
+    if (error) {
+        return explain_failure(g, error);
+    }
+    if (status != 200) {
+        json_t *answer = json_loadb(ret_body->at ? ret_body->at : "", ret_body->len, 0, NULL);
+        const char *why = json_string_value(json_object_get(answer, "message"));
+
+        pg_options_complain(PG_VERB_GET, "the instance at %s refuses: %s (HTTP %d)", g->socket.at,
+                            why ? why : "no reason given", status);
+        json_decref(answer);
+        return PG_EXIT_DIFFERENT;
+    }
+    return 0;
+}
+
+static int ask_json(const struct get *g, json_t **ret)
+{
+    struct pg_text body = {0};
+    json_error_t error;
+    int status = ask(g, "", &body);
+
+    if (status == 0) {
+        *ret = json_loadb(body.at ? body.at : "", body.len, 0, &error);
+        if (!*ret) {
+            pg_options_complain(PG_VERB_GET, "the answer is not JSON: %s", error.text);
+            status = PG_EXIT_DIFFERENT;
+        }
+    }
+    pg_text_free(&body);
+    return status;
+}
+
+/* ---- printing ---- */
+
+static void print_json(const json_t *value, size_t flags)
+{
+    json_dumpf(value, stdout, flags | JSON_ENSURE_ASCII); /* safe on any terminal */
+    putchar('\n');
+}
+
+static void print_items(const struct get *g, const json_t *items, bool with_heads)
+{
+    size_t i = 0;
+    const json_t *item = NULL;
+    struct pg_text out = {0};
+
+    if (is_form(g, "table") || is_form(g, "wide")) {
+        pg_get_render(g->type, items, is_form(g, "wide"), with_heads, &out);
+        fwrite(out.at ? out.at : "", 1, out.len, stdout);
+        pg_text_free(&out);
+        return;
+    }
+    json_array_foreach(items, i, item)
+    {
+        print_json(item, is_form(g, "jsonl") ? JSON_COMPACT : JSON_INDENT(2));
+    }
+}
+
+static int no_items(const struct get *g)
+{
+    if (g->name) {
+        pg_options_complain(PG_VERB_GET, "%s \"%s\" not found", pg_type_rows[g->type].name,
+                            g->name);
+        return PG_EXIT_DIFFERENT;
+    }
+    fputs("No resources found\n", stderr);
+    return PG_EXIT_OK;
+}
+
+/* The answer as it came, but with the items meant; one object if one was named. */
+static void print_answer(const struct get *g, json_t *answer, json_t *items)
+{
+    if (g->name && json_array_size(items) == 1) {
+        print_json(json_array_get(items, 0), JSON_INDENT(2));
+        return;
+    }
+    if (json_object_get(answer, "items")) {
+        json_object_set(answer, "items", items);
+    }
+    print_json(answer, JSON_INDENT(2));
+}
+
+static int print_once(const struct get *g)
+{
+    json_t *answer = NULL;
+    int status = ask_json(g, &answer);
+
+    if (status) {
+        return status;
+    }
+    json_t *items = pg_get_select(g->type, answer, g->name);
+
+    if (is_form(g, "json") && (!g->name || json_array_size(items) > 0)) {
+        print_answer(g, answer, items);
+    } else if (json_array_size(items) == 0) {
+        status = no_items(g);
+    } else {
+        print_items(g, items, !pg_options_has(&g->options, PG_FLAG_GET_NO_HEADERS));
+    }
+    json_decref(items);
+    json_decref(answer);
+    return status;
+}
+
+/* Bytes that mean something in a query, or are not ASCII, as %XX. */
+static void add_encoded(struct pg_text *t, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("-._~/:", *text) || (*text >= '0' && *text <= '9') ||
+            ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z')) {
+            pg_text_putc(t, *text);
+        } else {
+            pg_text_printf(t, "%%%02X", (unsigned)(unsigned char)*text);
+        }
+    }
+}
+
+static int print_conntrack_lines(const struct get *g)
+{
+    struct pg_text query = {0};
+    struct pg_text body = {0};
+    size_t lines = 0;
+
+    pg_text_puts(&query, "?o=conntrack");
+    if (g->name) {
+        pg_text_puts(&query, "&name=");
+        add_encoded(&query, g->name);
+    }
+    int status = ask(g, query.at, &body);
+
+    if (status == 0) {
+        for (size_t i = 0; i < body.len; i++) {
+            lines += body.at[i] == '\n';
+        }
+        fwrite(body.at ? body.at : "", 1, body.len, stdout);
+        fflush(stdout);
+        fprintf(stderr, "podglass: %zu flow entries have been shown.\n", lines);
+    }
+    pg_text_free(&query);
+    pg_text_free(&body);
+    return status;
+}
+
+/* ---- watching ---- */
+
+/* Members that change by themselves, at any depth. */
+static void remove_time(json_t *value)
+{
+    static const char *const keys[] = {"timeoutSeconds", "ageSeconds", "rttMicroseconds", "cwnd"};
+    const char *key = NULL;
+    json_t *member = NULL;
+
+    if (!json_is_object(value)) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_object_del(value, keys[i]);
+    }
+    json_object_foreach(value, key, member)
+    {
+        remove_time(member);
+    }
+}
+
+/* What an item looks like but for the time; the caller frees it. As it would be printed, so that only visible changes count. */
+static char *form_of(const struct get *g, const json_t *item)
+{
+    json_t *timeless = json_deep_copy(item);
+    struct pg_text out = {0};
+    char *form = NULL;
+
+    remove_time(timeless);
+    if (is_form(g, "table") || is_form(g, "wide")) {
+        json_t *one = json_array();
+
+        json_array_append(one, timeless);
+        pg_get_render(g->type, one, is_form(g, "wide"), false, &out);
+        form = strdup(out.at ? out.at : "");
+        json_decref(one);
+    } else {
+        form = json_dumps(timeless, JSON_COMPACT | JSON_SORT_KEYS);
+    }
+    pg_text_free(&out);
+    json_decref(timeless);
+    return form;
+}
+
+/* Items that were not there in this form a round ago: a new array. */
+static json_t *fresh_items(struct get *g, const json_t *items)
+{
+    json_t *fresh = json_array();
+    json_t *seen = json_object();
+    size_t i = 0;
+    json_t *item = NULL;
+
+    json_array_foreach(items, i, item)
+    {
+        char *form = form_of(g, item);
+
+        if (form && !json_object_get(g->seen, form)) {
+            json_array_append(fresh, item);
+        }
+        if (form) {
+            json_object_set_new(seen, form, json_true());
+        }
+        free(form);
+    }
+    json_decref(g->seen);
+    g->seen = seen;
+    return fresh;
+}
+
+static int watch(struct get *g)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+    struct timespec second = {.tv_sec = 1};
+    bool with_heads = !pg_options_has(&g->options, PG_FLAG_GET_NO_HEADERS);
+    int status = 0;
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    while (!interrupted) {
+        json_t *answer = NULL;
+
+        status = ask_json(g, &answer);
+        if (status) {
+            return interrupted ? PG_EXIT_OK : status;
+        }
+        json_t *items = pg_get_select(g->type, answer, g->name);
+        json_t *fresh = fresh_items(g, items);
+
+        if (json_array_size(fresh) > 0) {
+            print_items(g, fresh, with_heads);
+            with_heads = false;
+        }
+        json_decref(fresh);
+        json_decref(items);
+        json_decref(answer);
+        if (fflush(stdout) != 0) {
+            return PG_EXIT_DIFFERENT; /* nobody reads */
+        }
+        nanosleep(&second, NULL);
+    }
+    return PG_EXIT_OK;
+}
+
+/* ---- the verb ---- */
+
+static int complain_about_type(const char *name)
+{
+    struct pg_text list = {0};
+
+    for (unsigned t = 0; t < PG_GET_TYPE_COUNT; t++) {
+        pg_text_printf(&list, "%s%s", t ? ", " : "", pg_type_rows[t].name);
+    }
+    if (name) {
+        pg_options_complain(PG_VERB_GET, "there is no type \"%s\"; there are %s", name, list.at);
+    } else {
+        pg_options_complain(PG_VERB_GET, "which type? There are %s", list.at);
+    }
+    pg_text_free(&list);
+    return PG_EXIT_USAGE;
+}
+
+static int understand(struct get *g)
+{
+    const struct pg_options *o = &g->options;
+
+    if (o->arg_count == 0) {
+        return complain_about_type(NULL);
+    }
+    int status = pg_options_args(o, 1, 2);
+
+    if (status) {
+        return status;
+    }
+    g->type = pg_get_type_of(o->arg[0]);
+    g->name = o->arg_count > 1 ? o->arg[1] : NULL;
+    g->form = pg_options_has(o, PG_FLAG_GET_OUTPUT) ? o->value[PG_FLAG_GET_OUTPUT] : "table";
+    if (g->type == PG_GET_TYPE_COUNT) {
+        return complain_about_type(o->arg[0]);
+    }
+    if (is_form(g, "conntrack") && g->type != PG_GET_CONNTRACK) {
+        return pg_options_complain(PG_VERB_GET, "-o conntrack is for conntrack only");
+    }
+    if (is_form(g, "conntrack") && pg_options_has(o, PG_FLAG_GET_WATCH)) {
+        return pg_options_complain(PG_VERB_GET, "-w goes with table, wide, json and jsonl");
+    }
+    if (pg_options_has(o, PG_FLAG_GET_SOCKET)) {
+        pg_text_puts(&g->socket, o->value[PG_FLAG_GET_SOCKET]);
+    } else {
+        pg_api_default_socket(NULL, &g->socket);
+    }
+    return 0;
+}
+
+int pg_tool_get(int argc, char **argv)
+{
+    struct get g = {0};
+    int status = pg_options_parse(PG_VERB_GET, argc, argv, &g.options);
+
+    if (status) {
+        return status;
+    }
+    status = understand(&g);
+    if (status == 0 && pg_options_has(&g.options, PG_FLAG_GET_WATCH)) {
+        status = watch(&g);
+    } else if (status == 0 && is_form(&g, "conntrack")) {
+        status = print_conntrack_lines(&g);
+    } else if (status == 0) {
+        status = print_once(&g);
+    }
+    if (fflush(stdout) != 0 && status == 0) {
+        status = PG_EXIT_DIFFERENT;
+    }
+    json_decref(g.seen);
+    pg_text_free(&g.socket);
+    pg_options_free(&g.options);
+    pg_reason_forget_all();
+    return status;
+}

@@ -1,0 +1,123 @@
+/* Which items of a list are meant: `get ct 1042`, `get svc shop/web`, `get conn c7f1`.
+ *
+ * Pure: JSON in, JSON out. A flow goes by its id or its label, a client connection by its label or by the id of either of
+ * its flows, a translation by the service it belongs to, an object by "namespace/name" or by its name in any namespace. Several items
+ * may have one name (a label joins all flows of a request).
+ *
+ * Called by get.c. Counters are no list in the API; here they become one, so that they can be a table too. */
+#include "get_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *string_of(const json_t *item, const char *key)
+{
+    return json_string_value(json_object_get(item, key));
+}
+
+enum pg_get_type pg_get_type_of(const char *name)
+{
+    unsigned t = 0;
+
+    while (t < PG_GET_TYPE_COUNT && strcmp(pg_type_rows[t].name, name) != 0 &&
+           !pg_word_in(pg_type_rows[t].aliases, ' ', name)) {
+        t++;
+    }
+    return (enum pg_get_type)t;
+}
+
+static bool is_text(const json_t *item, const char *key, const char *name)
+{
+    const char *text = string_of(item, key);
+
+    return text && strcmp(text, name) == 0;
+}
+
+static bool is_number(const json_t *item, const char *key, const char *name)
+{
+    const json_t *n = json_object_get(item, key);
+    char text[24];
+
+    snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(n));
+    return json_is_integer(n) && strcmp(text, name) == 0;
+}
+
+/* "shop/web", or "web" in any namespace. */
+static bool is_called(const json_t *item, const char *name)
+{
+    const char *namespace = string_of(item, "namespace");
+    const char *slash = strchr(name, '/');
+
+    if (!slash) {
+        return is_text(item, "name", name);
+    }
+    return namespace && strlen(namespace) == (size_t)(slash - name) &&
+           strncmp(namespace, name, (size_t)(slash - name)) == 0 &&
+           is_text(item, "name", slash + 1);
+}
+
+/* The reason's object is "Service/shop/web"; the part behind the kind is a name as well. */
+static bool is_reason_of(const json_t *item, const char *name)
+{
+    const char *object = string_of(json_object_get(item, "reason"), "object");
+    const char *slash = object ? strchr(object, '/') : NULL;
+
+    return object && (strcmp(object, name) == 0 || (slash && strcmp(slash + 1, name) == 0));
+}
+
+static bool is_named(enum pg_get_type type, const json_t *item, const char *name)
+{
+    switch (type) {
+    case PG_GET_CONNTRACK: return is_number(item, "id", name) || is_text(item, "flow", name);
+    case PG_GET_CONNECTIONS:
+        return is_text(item, "flow", name) || is_number(item, "conntrackClient", name) ||
+               is_number(item, "conntrackUpstream", name);
+    case PG_GET_NAT: return is_reason_of(item, name);
+    case PG_GET_SERVICES:
+    case PG_GET_ENDPOINTS: return is_called(item, name);
+    case PG_GET_NODES:
+    case PG_GET_COUNTERS:
+    case PG_GET_TYPE_COUNT:
+    default: return is_text(item, "name", name);
+    }
+}
+
+/* {"drops":{"short":3}} as [{kind: drop, name: short, value: 3}]. */
+static void add_counters(json_t *items, const json_t *values, const char *kind, bool zeros)
+{
+    const char *name = NULL;
+    json_t *value = NULL;
+
+    json_object_foreach((json_t *)values, name, value)
+    {
+        json_t *n = json_is_object(value) ? json_object_get(value, "used") : value;
+
+        if (zeros || json_integer_value(n) != 0) {
+            json_array_append_new(
+                items, json_pack("{s:s, s:s, s:O}", "kind", kind, "name", name, "value", n));
+        }
+    }
+}
+
+json_t *pg_get_select(enum pg_get_type type, const json_t *answer, const char *name)
+{
+    json_t *all =
+        type == PG_GET_COUNTERS ? json_array() : json_incref(json_object_get(answer, "items"));
+    json_t *items = json_array();
+    size_t i = 0;
+    json_t *item = NULL;
+
+    if (type == PG_GET_COUNTERS) {
+        add_counters(all, json_object_get(answer, "counters"), "counter", true);
+        add_counters(all, json_object_get(answer, "drops"), "drop", name != NULL);
+        add_counters(all, json_object_get(answer, "pools"), "pool", true);
+    }
+    json_array_foreach(all, i, item)
+    {
+        if (!name || is_named(type, item, name)) {
+            json_array_append(items, item);
+        }
+    }
+    json_decref(all);
+    return items;
+}

@@ -1,0 +1,116 @@
+/* What `podglass help`, `podglass VERB --help` and `podglass version` print.
+ *
+ * Usage, flags and types come from verbs.def, the table the parser reads, so help can not drift from what is
+ * accepted; only the examples are written here. Called by main; reads nothing that runs. */
+#include "verbs_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const examples[PG_VERB_COUNT] = {
+    [PG_VERB_DEMO] =
+        "  podglass demo                   all scenes\n"
+        "  podglass demo 2 --save shop/    one scene, and its manifests to play with\n",
+    [PG_VERB_RUN] = "  podglass run -f shop/ -- curl http://shop.example.test/\n"
+                    "  podglass run -f shop/ --tun pg0 --configure\n"
+                    "  kubectl get svc,ep,ing,no,po -A -o yaml | podglass run -f - -- sh\n",
+    [PG_VERB_GET] = "  podglass get ct                 all flows\n"
+                    "  podglass get ct 1042 -o wide    one flow, by its id\n"
+                    "  podglass get conn c7f1          one client connection, by its flow label\n"
+                    "  podglass get svc shop/web -o json\n",
+    [PG_VERB_COMPLETION] = "  source <(podglass completion bash)\n",
+};
+
+static void print_verbs(void)
+{
+    puts("podglass: a see-through Kubernetes packet path in one process\n\n"
+         "Usage:\n  podglass VERB [ARGUMENTS] [FLAGS]\n\nVerbs:");
+    for (unsigned v = 0; v < PG_VERB_COUNT; v++) {
+        printf("  %-12s%s\n", pg_verb_rows[v].name, pg_verb_rows[v].help);
+    }
+    puts("\n\"podglass help VERB\" explains a verb and its flags.\n\n"
+         "Exit status:\n"
+         "  0 done, 2 wrong usage, 3 bad manifest, 4 no privilege or device for this,\n"
+         "  5 no running instance; run -- CMD: the status of CMD (128+N if signal N ended it)");
+}
+
+static void print_flag(const struct pg_flag_row *f)
+{
+    char left[80];
+
+    snprintf(left, sizeof left, "%c%c%s--%s%s%s", f->letter ? '-' : ' ',
+             f->letter ? f->letter : ' ', f->letter ? ", " : "  ", f->name, f->argument ? " " : "",
+             f->argument ? f->argument : "");
+    if (strlen(left) > 30) {
+        printf("  %s\n  %-30s", left, "");
+    } else {
+        printf("  %-30s", left);
+    }
+    printf("  %s%s\n", f->help, f->repeatable ? " (may be repeated)" : "");
+}
+
+static void print_verb(enum pg_verb verb)
+{
+    bool any = false;
+
+    printf("podglass %s: %s\n\nUsage:\n  podglass %s", pg_verb_rows[verb].name,
+           pg_verb_rows[verb].help, pg_verb_rows[verb].name);
+    for (unsigned f = 0; f < PG_FLAG_COUNT; f++) {
+        any = any || pg_flag_rows[f].verb == verb;
+    }
+    printf("%s%s%s\n", any ? " [FLAGS]" : "", pg_verb_rows[verb].synopsis[0] ? " " : "",
+           pg_verb_rows[verb].synopsis);
+    if (verb == PG_VERB_GET) {
+        puts("\nTypes:");
+        for (size_t i = 0; i < PG_GET_TYPE_COUNT; i++) {
+            printf("  %-14s%-18s%s\n", pg_type_rows[i].name, pg_type_rows[i].aliases,
+                   pg_type_rows[i].help);
+        }
+    }
+    if (any) {
+        puts("\nFlags:");
+    }
+    for (unsigned f = 0; f < PG_FLAG_COUNT; f++) {
+        if (pg_flag_rows[f].verb == verb) {
+            print_flag(&pg_flag_rows[f]);
+        }
+    }
+    if (examples[verb]) {
+        printf("\nExamples:\n%s", examples[verb]);
+    }
+}
+
+static int finish(void)
+{
+    return fflush(stdout) == 0 ? PG_EXIT_OK : PG_EXIT_DIFFERENT;
+}
+
+int pg_tool_help(int argc, char **argv)
+{
+    const char *about = argc > 1 ? argv[1] : "";
+    bool named = false; /* help was asked about itself: "help help", "help --help" */
+
+    if (strcmp(about, "help") == 0 && argc > 2) {
+        named = true;
+        about = argv[2][0] == '-' ? "help" : argv[2];
+    }
+    if (about[0] == 0 || about[0] == '-' || (strcmp(about, "help") == 0 && !named)) {
+        print_verbs();
+        return finish();
+    }
+    for (unsigned v = 0; v < PG_VERB_COUNT; v++) {
+        if (strcmp(about, pg_verb_rows[v].name) == 0) {
+            print_verb((enum pg_verb)v);
+            return finish();
+        }
+    }
+    return pg_options_complain(PG_VERB_HELP, "unknown verb \"%s\"", about);
+}
+
+int pg_tool_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    puts("podglass " PODGLASS_VERSION);
+    return finish();
+}
