@@ -1,0 +1,288 @@
+/* The verb `demo`: a few scenes on the in-process wire, without privilege or device.
+ *
+ * Real TCP/IP: a client, the ingress and echo pods are lwIP endpoints, and every packet passes parse, NAT and the rest as on a TUN. All that is printed about
+ * the way comes from the records (hops.c), and what the pod saw is what the pod answered. */
+#include "podglass/run.h"
+
+#include "demo_scenes.h"
+#include "podglass/hops.h"
+#include "podglass/json.h"
+#include "podglass/sim.h"
+#include "podglass/verdict.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct demo {
+    struct pg_options options;
+    bool color;
+    bool jsonl;
+    uint64_t seed;
+};
+
+/* ---- what the pod said ---- */
+
+/* All values of a field of the pod's answer, as one list. */
+static void field_of(const json_t *said, const char *name, char *out, size_t room)
+{
+    size_t i;
+    json_t *field;
+    out[0] = 0;
+    json_array_foreach(json_object_get(said, "headers"), i, field)
+    {
+        const char *n = json_string_value(json_array_get(field, 0));
+        const char *v = json_string_value(json_array_get(field, 1));
+        if (n != NULL && v != NULL && strcasecmp(n, name) == 0) {
+            size_t len = strlen(out);
+            snprintf(out + len, room - len, "%s%s", len != 0 ? ", " : "", v);
+        }
+    }
+}
+
+static void print_reader(struct pg_text *out, const char *name, bool found, const struct pg_addr *addr)
+{
+    char text[PG_ADDR_TEXT];
+    pg_text_printf(out, "%s %s", name, found ? pg_addr_print(addr, text) : "nothing");
+}
+
+static void print_verdict(const struct pg_seen *seen, bool color, struct pg_text *out)
+{
+    static const char *const colors[PG_VERDICT_COUNT] = {[PG_VERDICT_KEPT] = "32", [PG_VERDICT_CARRIED] = "32", [PG_VERDICT_LOST] = "31",
+                                                         [PG_VERDICT_FORGED] = "31", [PG_VERDICT_AMBIGUOUS] = "33"};
+    enum pg_verdict v = pg_verdict_decide(seen);
+    struct pg_addr a = {0};
+    char client[PG_ADDR_TEXT];
+    pg_text_printf(out, "\nclient %s  ", pg_addr_print(&seen->client, client));
+    if (color) {
+        pg_text_printf(out, "\033[1;%sm", colors[v]);
+    }
+    for (const char *name = pg_verdict_name(v); *name != 0; name++) {
+        pg_text_putc(out, (char)(*name - 'a' + 'A'));
+    }
+    pg_text_puts(out, color ? "\033[0m\n  readers: " : "\n  readers: ");
+    print_reader(out, "peer", true, &seen->peer);
+    bool found = pg_reader_xff_left(seen, &a);
+    print_reader(out, " | xff-left", found, &a);
+    found = pg_reader_xff_right(seen, 1, &a);
+    print_reader(out, " | xff-right=1", found, &a);
+    found = pg_reader_x_real_ip(seen, &a);
+    print_reader(out, " | x-real-ip", found, &a);
+    pg_text_putc(out, '\n');
+}
+
+/* The client's own X-Forwarded-For, if its request has one. */
+static struct pg_slice sent_xff(const char *request)
+{
+    const char *at = strstr(request, "X-Forwarded-For: ");
+    if (at == NULL) {
+        return (struct pg_slice){0};
+    }
+    at += strlen("X-Forwarded-For: ");
+    return (struct pg_slice){.at = at, .len = strcspn(at, "\r")};
+}
+
+static void print_pod(const struct pg_scene *scene, const struct pg_addr *client, const struct pg_response *response, bool color, struct pg_text *out)
+{
+    json_t *said = response->body.at != NULL ? json_loads(response->body.at, 0, NULL) : NULL;
+    const char *peer = json_string_value(json_object_get(said, "peer"));
+    char xff[1024];
+    char xri[256];
+    size_t i;
+    json_t *field;
+    struct pg_seen seen = {.client = *client};
+    if (peer == NULL || pg_addr_parse(peer, strlen(peer), &seen.peer) != 0) {
+        pg_text_printf(out, "no pod answered: status %u\n", response->status);
+        json_decref(said);
+        return;
+    }
+    pg_text_printf(out, "\n%s says: peer %s:%lld", json_string_value(json_object_get(said, "pod")), peer,
+                   (long long)json_integer_value(json_object_get(said, "peerPort")));
+    pg_text_printf(out, ", %s %s\n", json_string_value(json_object_get(said, "method")), json_string_value(json_object_get(said, "path")));
+    json_array_foreach(json_object_get(said, "headers"), i, field)
+    {
+        const char *v = json_string_value(json_array_get(field, 1));
+        pg_text_printf(out, "      %s: ", json_string_value(json_array_get(field, 0)));
+        pg_text_add_escaped(out, v, strlen(v));
+        pg_text_putc(out, '\n');
+    }
+    field_of(said, "x-forwarded-for", xff, sizeof xff);
+    field_of(said, "x-real-ip", xri, sizeof xri);
+    seen.xff = pg_slice_of(xff);
+    seen.x_real_ip = pg_slice_of(xri);
+    seen.client_xff = sent_xff(scene->request);
+    print_verdict(&seen, color, out);
+    json_decref(said);
+}
+
+/* ---- one scene ---- */
+
+static int load_scene(const struct pg_scene *scene, struct pg_snapshot **ret)
+{
+    struct pg_manifest_input inputs[PG_SCENE_FILES];
+    struct pg_load_options load = {.pods = PG_PODS_AUTO};
+    struct pg_findings findings;
+    struct pg_text text = {0};
+    for (int i = 0; i < PG_SCENE_FILES; i++) {
+        inputs[i] = (struct pg_manifest_input){.path = scene->files[i].name, .text = scene->files[i].text, .text_len = strlen(scene->files[i].text)};
+    }
+    int error = pg_snapshot_load(inputs, PG_SCENE_FILES, &load, ret, &findings);
+    for (uint32_t i = 0; error != 0 && i < findings.count; i++) {
+        pg_text_clear(&text);
+        pg_finding_print(&findings.at[i], &text);
+        fprintf(stderr, "podglass demo: %s\n", text.at);
+    }
+    pg_text_free(&text);
+    pg_findings_free(&findings);
+    return error;
+}
+
+static const struct pg_client *find_client(const struct pg_snapshot *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->client_count; i++) {
+        if (strcmp(s->clients[i].name, name) == 0) {
+            return &s->clients[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_jsonl(const struct pg_hops *hops, struct pg_text *out)
+{
+    for (uint32_t i = 0; i < hops->count; i++) {
+        struct pg_json j;
+        pg_json_begin(&j, out);
+        pg_record_json(&hops->records[i], &j);
+        pg_text_putc(out, '\n');
+    }
+}
+
+static void print_scene(const struct demo *demo, uint32_t number, const struct pg_client *client, const struct pg_hops *hops, const struct pg_response *response,
+                        struct pg_text *out)
+{
+    const struct pg_scene *scene = &pg_scenes[number];
+    char from[PG_ADDR_TEXT];
+    if (demo->jsonl) {
+        print_jsonl(hops, out);
+        return;
+    }
+    pg_text_printf(out, "%sScene %u of %u   %s%s\n", demo->color ? "\033[1m" : "", number + 1, pg_scene_count, scene->title, demo->color ? "\033[0m" : "");
+    pg_text_printf(out, "%s %s sends  %.*s\n\n", client->name, pg_addr_print(&client->addr, from), (int)strcspn(scene->request, "\r"), scene->request);
+    pg_hops_print(hops, demo->color, out);
+    print_pod(scene, &client->addr, response, demo->color, out);
+    pg_text_printf(out, "  %s\n\n", scene->moral);
+}
+
+static int play(const struct demo *demo, uint32_t number)
+{
+    static struct pg_hops hops; /* large */
+    const struct pg_scene *scene = &pg_scenes[number];
+    struct pg_snapshot *s = NULL;
+    struct pg_sim sim;
+    struct pg_response response;
+    struct pg_text out = {0};
+    if (load_scene(scene, &s) != 0) {
+        return PG_EXIT_MANIFEST;
+    }
+    const struct pg_client *client = find_client(s, scene->client);
+    int error = pg_sim_open(NULL, s, demo->seed, &sim);
+    if (error != 0 || client == NULL) {
+        fprintf(stderr, "podglass demo: the scene can not be set up: %s\n", strerror(-error));
+        pg_snapshot_put(s);
+        return PG_EXIT_PRIVILEGE;
+    }
+    struct pg_request request = {.from = client->addr, .to = s->lb_ips[s->services[s->lab.ingress_service].lb_first].addr, .to_port = 80,
+                                 .bytes = scene->request, .len = (uint32_t)strlen(scene->request)};
+    error = pg_sim_request(&sim, &request, &response);
+    if (error == 0 && response.error == 0) {
+        pg_hops_collect(&hops, pg_path_trace(sim.path), 1, response.label);
+        print_scene(demo, number, client, &hops, &response, &out);
+        fputs(out.at, stdout);
+    } else {
+        fprintf(stderr, "podglass demo: the request failed: %s\n", strerror(error != 0 ? -error : -response.error));
+    }
+    int status = error == 0 && response.error == 0 ? 0 : PG_EXIT_DIFFERENT;
+    pg_response_free(&response);
+    pg_text_free(&out);
+    pg_sim_close(&sim);
+    pg_snapshot_put(s);
+    return status;
+}
+
+/* ---- the verb ---- */
+
+static int save_scene(const char *dir, uint32_t number)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/scene-%u", dir, number + 1);
+    if ((mkdir(dir, 0755) != 0 && errno != EEXIST) || (mkdir(path, 0755) != 0 && errno != EEXIST)) {
+        fprintf(stderr, "podglass demo: %s: %s\n", path, strerror(errno));
+        return PG_EXIT_DIFFERENT;
+    }
+    for (int i = 0; i < PG_SCENE_FILES; i++) {
+        snprintf(path, sizeof path, "%s/scene-%u/%s", dir, number + 1, pg_scenes[number].files[i].name);
+        FILE *f = fopen(path, "w");
+        bool good = f != NULL && fputs(pg_scenes[number].files[i].text, f) >= 0;
+        if (f == NULL || fclose(f) != 0 || !good) {
+            fprintf(stderr, "podglass demo: %s: %s\n", path, strerror(errno));
+            return PG_EXIT_DIFFERENT;
+        }
+    }
+    return 0;
+}
+
+static bool want_color(const char *given)
+{
+    if (given != NULL && strcmp(given, "auto") != 0) {
+        return strcmp(given, "always") == 0;
+    }
+    const char *no_color = getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == 0);
+}
+
+static int play_all(const struct demo *demo)
+{
+    const char *save = demo->options.value[PG_FLAG_DEMO_SAVE];
+    uint32_t first = 0;
+    uint32_t last = pg_scene_count - 1;
+    int status = 0;
+    if (demo->options.arg_count == 1) {
+        char *end;
+        unsigned long n = strtoul(demo->options.arg[0], &end, 10);
+        if (*end != 0 || n == 0 || n > pg_scene_count) {
+            return pg_options_complain(PG_VERB_DEMO, "no scene %s; there are 1 to %u", demo->options.arg[0], pg_scene_count);
+        }
+        first = last = (uint32_t)n - 1;
+    }
+    if (!demo->jsonl) {
+        printf("A shop behind an ingress: two clients, one balancer address, one ingress pod, two web pods.\n"
+               "No cluster, no root; real TCP/IP, and nothing leaves this process.\n\n");
+    }
+    for (uint32_t i = first; i <= last && status == 0; i++) {
+        status = save != NULL ? save_scene(save, i) : 0;
+        status = status == 0 ? play(demo, i) : status;
+    }
+    return status;
+}
+
+int pg_run_demo(int argc, char **argv)
+{
+    struct demo demo = {.seed = 1};
+    int status = pg_options_parse(PG_VERB_DEMO, argc, argv, &demo.options);
+    if (status != 0) {
+        return status;
+    }
+    const char *output = demo.options.value[PG_FLAG_DEMO_OUTPUT];
+    demo.jsonl = output != NULL && strcmp(output, "jsonl") == 0;
+    demo.color = !demo.jsonl && want_color(demo.options.value[PG_FLAG_DEMO_COLOR]);
+    status = pg_options_number(&demo.options, PG_FLAG_DEMO_SEED, 0, UINT64_MAX, &demo.seed);
+    status = status == 0 ? pg_options_args(&demo.options, 0, 1) : status;
+    status = status == 0 ? play_all(&demo) : status;
+    pg_options_free(&demo.options);
+    pg_reason_forget_all();
+    return status;
+}

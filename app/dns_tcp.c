@@ -1,0 +1,130 @@
+/* DNS over TCP (RFC 7766): questions with a two-byte length in front, answered in order on the same connection.
+ *
+ * Lives in app/ because it joins two folders that do not know each other: the byte streams of stack/ and the zone of dns/. Connections come from a pool; one
+ * that stays silent, or has more than one answer waiting for room, costs its bounded buffers and nothing else. */
+#include "path_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DNS_TCP_CONNS 256
+#define DNS_TCP_QUERY 1024 /* names end at 255 bytes; options may add some */
+#define DNS_TCP_ANSWER 65535
+
+struct dns_conn {
+    struct pg_dns_tcp *owner;
+    struct pg_conn *conn;
+};
+
+struct pg_dns_tcp {
+    struct pg_path *path;
+    struct pg_pool *pool;
+    struct pg_listener listener;
+    uint8_t answer[2 + DNS_TCP_ANSWER];
+};
+
+static void let_go(struct dns_conn *d)
+{
+    pg_pool_put(d->owner->pool, pg_pool_index(d->owner->pool, d));
+}
+
+enum progress { ANSWERED, WAITING, OVER };
+
+static enum progress give_up(struct dns_conn *d)
+{
+    pg_conn_abort(d->conn);
+    let_go(d);
+    return OVER;
+}
+
+/* One question, if it is there whole and its answer has room. */
+static enum progress answer_one(struct dns_conn *d)
+{
+    struct pg_dns_tcp *t = d->owner;
+    uint8_t query[2 + DNS_TCP_QUERY];
+    if (pg_conn_peek(d->conn, 0, query, 2) < 2) {
+        return WAITING;
+    }
+    uint32_t len = (uint32_t)(query[0] << 8 | query[1]);
+    if (len > DNS_TCP_QUERY) {
+        return give_up(d);
+    }
+    if (pg_conn_unread(d->conn) < 2 + len || pg_conn_room(d->conn) < sizeof t->answer) {
+        return WAITING;
+    }
+    (void)pg_conn_peek(d->conn, 2, query, len);
+    pg_conn_consume(d->conn, 2 + (uint64_t)len);
+    uint32_t answer_len =
+        pg_path_dns_answer(t->path, query, len, true, pg_conn_label(d->conn), t->answer + 2, DNS_TCP_ANSWER);
+    t->answer[0] = (uint8_t)(answer_len >> 8);
+    t->answer[1] = (uint8_t)answer_len;
+    if (answer_len == 0 || pg_conn_write(d->conn, t->answer, 2 + answer_len) != 0) {
+        return give_up(d);
+    }
+    return ANSWERED;
+}
+
+static void on_progress(void *owner, struct pg_conn *c)
+{
+    struct dns_conn *d = owner;
+    enum progress progress;
+    do {
+        progress = answer_one(d);
+    } while (progress == ANSWERED);
+    if (progress == WAITING && pg_conn_end_seen(c) && pg_conn_room(c) >= sizeof d->owner->answer) {
+        pg_conn_close(c); /* what is left unread is no whole question */
+        let_go(d);
+    }
+}
+
+static void on_closed(void *owner, struct pg_conn *c, int error)
+{
+    (void)c;
+    (void)error;
+    let_go(owner);
+}
+
+static const struct pg_conn_events dns_events = {.on_readable = on_progress, .on_writable = on_progress, .on_closed = on_closed};
+
+static void on_accept(void *arg, struct pg_conn *conn)
+{
+    struct pg_dns_tcp *t = arg;
+    uint32_t index = pg_pool_get(t->pool);
+    if (index == PG_POOL_NONE) {
+        pg_conn_abort(conn);
+        return;
+    }
+    struct dns_conn *d = pg_pool_at(t->pool, index);
+    d->owner = t;
+    d->conn = conn;
+    pg_conn_own(conn, &dns_events, d);
+}
+
+struct pg_dns_tcp *pg_dns_tcp_new(struct pg_path *path)
+{
+    struct pg_dns_tcp *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        return NULL;
+    }
+    t->path = path;
+    t->listener = (struct pg_listener){.on_accept = on_accept, .arg = t};
+    t->pool = pg_pool_new("dns tcp", sizeof(struct dns_conn), DNS_TCP_CONNS);
+    if (t->pool == NULL) {
+        free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void pg_dns_tcp_free(struct pg_dns_tcp *t)
+{
+    if (t != NULL) {
+        pg_pool_free(t->pool);
+        free(t);
+    }
+}
+
+const struct pg_listener *pg_dns_tcp_listener(struct pg_dns_tcp *t)
+{
+    return &t->listener;
+}

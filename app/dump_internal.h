@@ -1,0 +1,41 @@
+/* What the files behind pg_dump_json share. Each list writes the inside of "items" (an array that is open). */
+#ifndef PODGLASS_DUMP_INTERNAL_H
+#define PODGLASS_DUMP_INTERNAL_H
+
+#include "podglass/dump.h"
+
+struct pg_dump {
+    struct pg_path *path;
+    const struct pg_snapshot *snapshot; /* NULL: none in force yet */
+    uint64_t now_us;
+    struct pg_json json;
+};
+
+#define PG_DUMP_STEP 1024 /* slots of a table per call of its walk */
+
+/* dump_flows.c */
+void pg_dump_conntrack(struct pg_dump *d);
+void pg_dump_nat(struct pg_dump *d);
+/* As pg_dump_conntrack_lines, but only flows whose id or label is name; NULL: all. */
+uint32_t pg_dump_conntrack_lines_of(struct pg_path *p, const char *name, uint64_t now_us,
+                                    struct pg_text *out);
+/* dump_connections.c */
+void pg_dump_connections(struct pg_dump *d);
+/* dump_cluster.c */
+void pg_dump_services(struct pg_dump *d);
+void pg_dump_endpoints(struct pg_dump *d);
+void pg_dump_nodes(struct pg_dump *d);
+/* dump_counters.c: members of the outer object, since counters are no list */
+void pg_dump_counters(struct pg_dump *d);
+
+/* dump_json.c: pieces of items */
+void pg_dump_reason(struct pg_dump *d, const char *key, pg_reason_id id); /* null for none */
+void pg_dump_source(struct pg_dump *d, const char *key,
+                    const struct pg_source *s); /* "file:line" or null */
+void pg_dump_flow_label(struct pg_dump *d, const char *key, uint32_t label); /* "c7f1" or null */
+/* Name of a node, null for none; node may be PG_NODE_NONE or PG_INDEX_NONE. */
+void pg_dump_node_name(struct pg_dump *d, const char *key, uint32_t node);
+void pg_dump_pod_name(struct pg_dump *d, const char *key, uint32_t pod); /* "shop/web-0" or null */
+void pg_dump_endpoint(struct pg_dump *d, const char *key, const struct pg_addr *a, uint16_t port);
+
+#endif

@@ -1,0 +1,200 @@
+/* Turns the records of one request into hops a person can follow. A reader of the trace like any other: it sees only records, so what it prints is what was
+ * done.
+ *
+ * A hop is a run of records of one kind of work (nat of one flow, ingress, dns, upstream). The way there is printed first; the replies' reversals, which the ring has
+ * between (the handshake answers before the request is sent), are gathered behind it, nearest to the pod first, as the answer meets them. */
+#include "podglass/hops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum work { WORK_NAT, WORK_INGRESS, WORK_DNS, WORK_UPSTREAM, WORK_LINK };
+
+static enum work work_of(const struct pg_record *r)
+{
+    switch ((enum pg_stage)r->stage) {
+    case PG_STAGE_NAT_PREROUTING:
+    case PG_STAGE_NAT_OUTPUT:
+    case PG_STAGE_NAT_POSTROUTING:
+    case PG_STAGE_FORWARD:
+        return WORK_NAT;
+    case PG_STAGE_DNS:
+        return WORK_DNS;
+    case PG_STAGE_UPSTREAM:
+        return WORK_UPSTREAM;
+    case PG_STAGE_LINK:
+    case PG_STAGE_PARSE:
+        return WORK_LINK;
+    default:
+        return WORK_INGRESS;
+    }
+}
+
+static const char *work_name(enum work w)
+{
+    static const char *const names[] = {"nat", "ingress", "dns", "connect", "link"};
+    return names[w];
+}
+
+void pg_hops_collect(struct pg_hops *h, const struct pg_trace *t, uint64_t from_seq, uint32_t label)
+{
+    struct pg_record r;
+    uint64_t seq = from_seq;
+    uint64_t missed = 0;
+    h->count = 0;
+    h->left_out = 0;
+    while (pg_trace_read(t, &seq, &r, &missed)) {
+        if (r.label != label) {
+            continue;
+        }
+        if (h->count < PG_HOPS_RECORDS) {
+            h->records[h->count++] = r;
+        } else {
+            h->left_out++;
+        }
+    }
+    h->left_out += (uint32_t)missed;
+}
+
+/* What takes the client's address away from who stands behind. */
+static bool is_loss(const struct pg_record *r)
+{
+    enum pg_code code = pg_reason_get(r->reason)->code;
+    return r->kind == PG_RECORD_REWRITE && r->field == PG_FIELD_SRC && r->direction == 0 && code >= PG_CODE_MASQ_CLUSTER && code <= PG_CODE_MASQ_ALL;
+}
+
+static void print_change(const struct pg_record *r, char *what, size_t room)
+{
+    char before[256];
+    char after[256];
+    pg_value_print(&r->before, before, sizeof before);
+    pg_value_print(&r->after, after, sizeof after);
+    const char *name = r->field == PG_FIELD_HEADER ? r->name : pg_field_name((enum pg_field)r->field);
+    if (r->kind == PG_RECORD_EVENT) {
+        bool both = r->before.is_text || !pg_addr_is_none(&r->before.addr);
+        snprintf(what, room, both ? "%-16s %-21s =>  %s" : "%-16s %s%s", r->name, both ? before : after, both ? after : "");
+    } else if (r->kind == PG_RECORD_KEEP) {
+        snprintf(what, room, "%-16s %-21s     unchanged", name, before);
+    } else if (r->kind == PG_RECORD_DROP) {
+        snprintf(what, room, "%-16s %-21s ->  %s", r->name, before, after);
+    } else {
+        snprintf(what, room, "%-16s %-21s =>  %s", name, before, after);
+    }
+}
+
+static void print_record(const struct pg_record *r, bool color, struct pg_text *out)
+{
+    char what[640];
+    char why[512] = "";
+    const struct pg_reason *reason = pg_reason_get(r->reason);
+    bool loud = is_loss(r) || r->kind == PG_RECORD_DROP || reason->code == PG_CODE_IDENTITY_DROPPED;
+    print_change(r, what, sizeof what);
+    if (r->reason != 0) {
+        pg_reason_print(r->reason, why, sizeof why);
+    }
+    pg_text_puts(out, color && loud ? "\033[31m" : "");
+    pg_text_printf(out, "   %c  %-66s", loud ? '!' : ' ', what);
+    if (why[0] != 0) {
+        pg_text_printf(out, "  %s", why);
+    }
+    if (reason->code != PG_CODE_NONE && strstr(why, pg_code_name(reason->code)) == NULL) {
+        pg_text_printf(out, "  %s", pg_code_name(reason->code));
+    }
+    while (out->len > 0 && out->at[out->len - 1] == ' ') {
+        out->at[--out->len] = 0;
+    }
+    pg_text_puts(out, color && loud ? "\033[0m\n" : "\n");
+}
+
+/* A new hop begins where other work begins, or nat turns to another flow. */
+static bool begins_hop(const struct pg_record *last, const struct pg_record *r)
+{
+    return last == NULL || work_of(last) != work_of(r) || (work_of(r) == WORK_NAT && last->conntrack != r->conntrack);
+}
+
+static void print_head(uint32_t number, const struct pg_record *r, struct pg_text *out)
+{
+    pg_text_printf(out, "%2u  %s", number, work_name(work_of(r)));
+    if (r->conntrack != 0) {
+        pg_text_printf(out, "  #%llu", (unsigned long long)r->conntrack);
+    }
+    pg_text_putc(out, '\n');
+}
+
+static bool in_reply_nat(const struct pg_record *r)
+{
+    return r->direction == 1 && work_of(r) == WORK_NAT;
+}
+
+/* The replies' reversals of one flow. */
+static void print_reply_flow(const struct pg_hops *h, uint64_t conntrack, uint32_t number, bool color, struct pg_text *out)
+{
+    bool first = true;
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct pg_record *r = &h->records[i];
+        if (!in_reply_nat(r) || r->conntrack != conntrack) {
+            continue;
+        }
+        if (first) {
+            print_head(number, r, out);
+            first = false;
+        }
+        print_record(r, color, out);
+    }
+}
+
+static void print_way_back(const struct pg_hops *h, uint32_t number, bool color, struct pg_text *out)
+{
+    uint64_t flows[16];
+    uint32_t flow_count = 0;
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct pg_record *r = &h->records[i];
+        bool seen = !in_reply_nat(r);
+        for (uint32_t f = 0; f < flow_count && !seen; f++) {
+            seen = flows[f] == r->conntrack;
+        }
+        if (!seen && flow_count < 16) {
+            flows[flow_count++] = r->conntrack;
+        }
+    }
+    for (uint32_t f = flow_count; f-- > 0;) {
+        print_reply_flow(h, flows[f], number++, color, out);
+        if (f != flow_count - 1 || flow_count == 1) {
+            continue;
+        }
+        bool first = true; /* the response passes the ingress between its two legs */
+        for (uint32_t i = 0; i < h->count; i++) {
+            const struct pg_record *r = &h->records[i];
+            if (r->direction != 1 || work_of(r) != WORK_INGRESS) {
+                continue;
+            }
+            if (first) {
+                print_head(number++, r, out);
+                first = false;
+            }
+            print_record(r, color, out);
+        }
+    }
+}
+
+void pg_hops_print(const struct pg_hops *h, bool color, struct pg_text *out)
+{
+    const struct pg_record *last = NULL;
+    uint32_t number = 1;
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct pg_record *r = &h->records[i];
+        if (r->direction == 1) {
+            continue;
+        }
+        if (begins_hop(last, r)) {
+            print_head(number++, r, out);
+        }
+        print_record(r, color, out);
+        last = r;
+    }
+    pg_text_puts(out, "    and back\n");
+    print_way_back(h, number, color, out);
+    if (h->left_out != 0) {
+        pg_text_printf(out, "    %u records more were not kept\n", h->left_out);
+    }
+}

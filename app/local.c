@@ -1,0 +1,173 @@
+/* Packets that end inside podglass, and the answers they get: TCP to the stack, DNS questions to the zone, echo requests
+ * and datagrams to the built-in pods, and the refusals a node would send.
+ *
+ * Called by the spine only, outside of any call into TCP. Answers leave as packets of their own through the same hooks as everything else. */
+#include "path_internal.h"
+
+#include "podglass/dgram.h"
+#include "podglass/icmp.h"
+#include "podglass/log.h"
+
+#include <string.h>
+
+#define DNS_UDP_ROOM 4096
+
+static void ended_here(struct pg_path *path)
+{
+    path->counters.value[PG_COUNT_LOCAL_IN]++;
+}
+
+/* A packet podglass made itself, in the scratch buffer. */
+static bool adopt(struct pg_path *path, uint8_t *bytes, uint32_t len, uint32_t label, struct pg_packet *ret)
+{
+    enum pg_drop drop;
+    *ret = (struct pg_packet){.head = bytes, .head_len = len, .len = len, .csum = PG_CSUM_FULL, .entry_node = PG_NODE_NONE, .label = label};
+    ret->id = ++path->packet_id;
+    path->counters.value[PG_COUNT_LOCAL_OUT]++;
+    bool good = pg_packet_parse(ret, &drop);
+    PG_ASSERT(good);
+    return good;
+}
+
+static void send_own(struct pg_path *path, struct pg_packet *p)
+{
+    if (pg_path_is_lab_end(path, &p->tuple)) {
+        pg_path_enqueue(path, p, PG_QUEUED_RX);
+    } else {
+        pg_path_tx(path, p);
+    }
+}
+
+/* translated: `about` has been through NAT, so the hooks must put outer and inner addresses back. */
+static void send_error(struct pg_path *path, const struct pg_packet *about, enum pg_icmp_error kind,
+                       const struct pg_addr *from, bool translated)
+{
+    struct pg_packet error;
+    uint32_t len = pg_icmp_error(about, kind, from, path->scratch, sizeof path->scratch);
+    if (len == 0 || !adopt(path, path->scratch, len, about->label, &error)) {
+        return;
+    }
+    path->counters.value[PG_COUNT_ICMP_OUT]++;
+    if (translated) {
+        pg_path_tx(path, &error);
+    } else {
+        pg_path_send_plain(path, &error);
+    }
+}
+
+void pg_local_reject(struct pg_path *path, struct pg_packet *p)
+{
+    struct pg_addr from = pg_nat_reject_source(path->nat, p);
+    pg_path_drop(path, p, PG_DROP_REJECTED);
+    send_error(path, p, PG_ICMP_PORT_UNREACHABLE, &from, false);
+}
+
+void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p)
+{
+    struct pg_addr from = pg_nat_reject_source(path->nat, p);
+    pg_path_drop(path, p, PG_DROP_TTL);
+    send_error(path, p, PG_ICMP_TIME_EXCEEDED, &from, true);
+}
+
+static void answer_datagram(struct pg_path *path, const struct pg_packet *p, const void *payload, uint32_t len)
+{
+    static uint8_t out[PG_BUF_BYTES]; /* one thread, never nested: send_own copies or sends */
+    struct pg_tuple back = pg_tuple_invert(&p->tuple);
+    struct pg_packet answer;
+    uint32_t packet_len = pg_dgram_build(&back, payload, len, out, sizeof out);
+    if (packet_len != 0 && adopt(path, out, packet_len, p->label, &answer)) {
+        send_own(path, &answer);
+    }
+}
+
+static void deliver_udp(struct pg_path *path, enum pg_owner owner, struct pg_packet *p)
+{
+    const uint8_t *payload = p->head + p->payload_offset;
+    uint32_t len = pg_packet_payload_len(p);
+    if (owner == PG_OWNER_DNS && p->tuple.dst_port == 53) {
+        uint8_t answer[DNS_UDP_ROOM];
+        ended_here(path);
+        uint32_t answer_len = pg_path_dns_answer(path, payload, len, false, p->label, answer, sizeof answer);
+        if (answer_len != 0) {
+            answer_datagram(path, p, answer, answer_len);
+        }
+    } else if (owner == PG_OWNER_ECHO) {
+        ended_here(path);
+        answer_datagram(path, p, payload, len);
+    } else {
+        /* as a host's own stack answers: from the address that was asked */
+        pg_path_drop(path, p, PG_DROP_NO_LISTENER);
+        send_error(path, p, PG_ICMP_PORT_UNREACHABLE, &p->tuple.dst, true);
+    }
+}
+
+static void deliver_icmp(struct pg_path *path, struct pg_packet *p)
+{
+    struct pg_tuple quoted;
+    uint16_t offset;
+    if (pg_packet_quoted(p, &quoted, &offset)) {
+        ended_here(path);
+        pg_stack_icmp_error(path->stack, &quoted, p->head[p->l4_offset], p->head[p->l4_offset + 1]);
+        return;
+    }
+    if (!pg_icmp_echo_reply(p)) {
+        pg_path_drop(path, p, PG_DROP_ICMP_UNSUPPORTED);
+        return;
+    }
+    ended_here(path);
+    path->counters.value[PG_COUNT_LOCAL_OUT]++;
+    path->counters.value[PG_COUNT_ICMP_OUT]++;
+    p->id = ++path->packet_id;
+    p->entry_node = PG_NODE_NONE;
+    send_own(path, p);
+}
+
+void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packet *p)
+{
+    if (owner == PG_OWNER_NOBODY) {
+        struct pg_addr from = pg_nat_reject_source(path->nat, p);
+        pg_path_drop(path, p, PG_DROP_NO_ROUTE);
+        send_error(path, p, PG_ICMP_HOST_UNREACHABLE, &from, true);
+    } else if (p->proto == PG_PROTO_TCP) {
+        enum pg_drop drop = pg_netif_input(path->stack, p, path->now_us);
+        if (drop == PG_DROP_NONE) {
+            ended_here(path);
+        } else {
+            pg_path_drop(path, p, drop);
+        }
+    } else if (p->proto == PG_PROTO_UDP) {
+        deliver_udp(path, owner, p);
+    } else if (p->proto == PG_PROTO_ICMP || p->proto == PG_PROTO_ICMP6) {
+        deliver_icmp(path, p);
+    } else {
+        pg_path_drop(path, p, PG_DROP_UNSUPPORTED_PROTOCOL);
+    }
+}
+
+/* ---- DNS, both transports ---- */
+
+static void record_dns(struct pg_path *path, const struct pg_dns_answer *about, uint32_t label)
+{
+    char type[12];
+    struct pg_record r = {.kind = PG_RECORD_EVENT, .stage = PG_STAGE_DNS, .label = label, .reason = about->reason, .node = PG_NODE_NONE};
+    strncpy(r.name, pg_dns_type_name(about->type, type), sizeof r.name - 1);
+    r.before = pg_value_text(about->name, strlen(about->name));
+    const char *status = pg_dns_status_name(about->status);
+    r.after = pg_addr_is_none(&about->first) ? pg_value_text(status, strlen(status)) : pg_value_endpoint(&about->first, 0);
+    pg_trace_write(path->trace, &r);
+}
+
+uint32_t pg_path_dns_answer(struct pg_path *path, const void *query, uint32_t len, bool over_tcp, uint32_t label, void *out,
+                            uint32_t room)
+{
+    struct pg_dns_answer about;
+    uint32_t answer_len = pg_dns_answer(path->zone, query, len, over_tcp, pg_random_u64(&path->random), out, room, &about);
+    if (answer_len == 0) {
+        return 0;
+    }
+    path->counters.value[PG_COUNT_DNS_QUERIES]++;
+    if (pg_trace_on(path->trace)) {
+        record_dns(path, &about, label);
+    }
+    return answer_len;
+}

@@ -1,0 +1,142 @@
+/* Who is behind an address: the questions the spine asks between NAT's hooks.
+ *
+ * Everything is read from the snapshot in force by hashed lookups; nothing is kept here. A destination that nobody of ours has belongs to the wire, except
+ * inside the pod range: there the kernel on the wire would only send it back to us. */
+#include "path_internal.h"
+
+#include <string.h>
+
+static bool is_client(const struct pg_path *path, const struct pg_tuple *to)
+{
+    return path->clients != NULL && pg_lab_clients_own(path->clients, to);
+}
+
+static bool is_dns(const struct pg_snapshot *s, const struct pg_addr *a)
+{
+    return (pg_addr_equal(a, &s->lab.dns[0]) || pg_addr_equal(a, &s->lab.dns[1])) && !pg_addr_is_none(a);
+}
+
+enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *to)
+{
+    const struct pg_snapshot *s = path->snapshot;
+    if (is_client(path, to)) {
+        return PG_OWNER_CLIENT;
+    }
+    uint32_t pod = pg_snapshot_pod_by_addr(s, &to->dst);
+    if (pod != PG_INDEX_NONE) {
+        switch (s->pods[pod].backing) {
+        case PG_BACKING_ECHO:
+            return PG_OWNER_ECHO;
+        case PG_BACKING_INGRESS:
+            return PG_OWNER_INGRESS;
+        case PG_BACKING_WIRE:
+            return PG_OWNER_WIRE;
+        }
+    }
+    if (pg_snapshot_node_by_addr(s, &to->dst) != PG_INDEX_NONE) {
+        return PG_OWNER_NODE;
+    }
+    if (is_dns(s, &to->dst)) {
+        return PG_OWNER_DNS;
+    }
+    if (pg_snapshot_in_cluster_cidr(s, &to->dst)) {
+        /* an endpoint that only an EndpointSlice names is real and on the wire */
+        return PG_OWNER_NOBODY;
+    }
+    return PG_OWNER_WIRE;
+}
+
+bool pg_path_is_lab_end(const struct pg_path *path, const struct pg_tuple *from)
+{
+    const struct pg_snapshot *s = path->snapshot;
+    uint32_t pod = pg_snapshot_pod_by_addr(s, &from->src);
+    if (pod != PG_INDEX_NONE && s->pods[pod].backing == PG_BACKING_ECHO) {
+        return true;
+    }
+    struct pg_tuple answer = pg_tuple_invert(from);
+    return is_client(path, &answer);
+}
+
+static bool is_noise(const struct pg_addr *a)
+{
+    if (pg_addr_is_v4(a)) {
+        return (a->bytes[12] & 0xf0) == 0xe0 || a->words[3] == 0xffffffffu || (a->bytes[12] == 169 && a->bytes[13] == 254);
+    }
+    return a->bytes[0] == 0xff || (a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
+}
+
+static bool is_martian(const struct pg_addr *a)
+{
+    if (pg_addr_is_v4(a)) {
+        return a->bytes[12] == 127 || a->bytes[12] == 0 || a->bytes[12] >= 240;
+    }
+    struct pg_addr loopback = {.bytes = {[15] = 1}};
+    return pg_addr_is_none(a) || pg_addr_equal(a, &loopback);
+}
+
+enum pg_drop pg_path_check_addresses(const struct pg_path *path, const struct pg_tuple *t)
+{
+    const struct pg_snapshot *s = path->snapshot;
+    if (is_noise(&t->dst) || is_noise(&t->src)) {
+        return PG_DROP_NOT_WATCHED;
+    }
+    if (is_martian(&t->src) || is_martian(&t->dst) || pg_addr_equal(&t->src, &t->dst)) {
+        return PG_DROP_MARTIAN;
+    }
+    uint32_t pod = pg_snapshot_pod_by_addr(s, &t->src);
+    if (pod != PG_INDEX_NONE) {
+        return s->pods[pod].backing == PG_BACKING_WIRE ? PG_DROP_NONE : PG_DROP_SPOOFED;
+    }
+    if (pg_snapshot_node_by_addr(s, &t->src) != PG_INDEX_NONE || is_dns(s, &t->src) || pg_snapshot_in_service_cidr(s, &t->src)) {
+        return PG_DROP_SPOOFED;
+    }
+    return PG_DROP_NONE;
+}
+
+/* Which of the ingress service's ports speak plain HTTP. Everything the service sends to its pods does, except what is https by name or number:
+ * TLS is not terminated yet, and answering it with HTTP would only confuse. */
+void pg_path_find_ingress_ports(struct pg_path *path)
+{
+    const struct pg_snapshot *s = path->snapshot;
+    path->ingress_port_count = 0;
+    if (s->lab.ingress_service == PG_INDEX_NONE) {
+        return;
+    }
+    const struct pg_service *service = &s->services[s->lab.ingress_service];
+    for (uint32_t i = 0; i < service->port_count; i++) {
+        const struct pg_service_port *port = &s->service_ports[service->port_first + i];
+        if (port->proto != PG_PROTO_TCP || port->port == 443 || strstr(port->name, "https") != NULL) {
+            continue;
+        }
+        for (uint32_t e = 0; e < port->endpoint_count && path->ingress_port_count < PG_INGRESS_PORTS; e++) {
+            uint16_t target = s->endpoints[port->endpoint_first + e].port;
+            uint32_t seen = 0;
+            while (seen < path->ingress_port_count && path->ingress_ports[seen] != target) {
+                seen++;
+            }
+            if (seen == path->ingress_port_count) {
+                path->ingress_ports[path->ingress_port_count++] = target;
+            }
+        }
+    }
+}
+
+const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tuple)
+{
+    struct pg_path *path = arg;
+    switch (pg_path_owner(path, tuple)) {
+    case PG_OWNER_ECHO:
+        return pg_echo_listener(path->echo);
+    case PG_OWNER_DNS:
+        return tuple->dst_port == 53 ? pg_dns_tcp_listener(path->dns_tcp) : NULL;
+    case PG_OWNER_INGRESS:
+        for (uint32_t i = 0; i < path->ingress_port_count; i++) {
+            if (path->ingress_ports[i] == tuple->dst_port) {
+                return pg_proxy_listener(path->proxy);
+            }
+        }
+        return NULL;
+    default:
+        return NULL;
+    }
+}

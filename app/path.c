@@ -1,0 +1,455 @@
+/* The spine: the stages of a packet as plain calls, in the order in which a cluster has them. Read this first.
+ *
+ *   link ─► parse ─► check addresses ─► nat prerouting ─┬─ somebody on the wire ─► forward ─► nat postrouting ─► link
+ *                                                       └─ one of ours ─► nat postrouting ─► deliver (local.c)
+ *   our TCP ─► nat output ─┬─ somebody on the wire ─► nat postrouting ─► link
+ *                          └─ one of ours ─► nat postrouting ─► queue ─► deliver
+ *
+ * Only this file knows the order; nat and stack do not know each other. A packet made by our own TCP comes out of a call into it, so it can be sent to
+ * the link at once but never delivered back at once: it waits in the queue until the stack is left. What a built-in end of the lab (echo pod, request
+ * client) sends waits there too and then enters like a packet from the wire, so its way is that of a real one.
+ *
+ * Every packet begins once (read from the link, or made here) and ends once (sent, delivered, or dropped with a reason): the counters add up. */
+#include "path_internal.h"
+
+#include "podglass/icmp.h"
+#include "podglass/log.h"
+#include "podglass/nat_rewrite.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RX_BATCH 64      /* packets read before deferred work runs: tun-limits.md, batches pay up to here */
+#define QUEUE_BATCH 1024 /* queued packets handled before the link is read again */
+#define QUEUE_LIMIT 16384
+#define DEFAULT_BUFFERS 8192
+#define DEFAULT_TRACE_RECORDS 4096
+
+/* ---- ends ---- */
+
+void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop reason)
+{
+    path->counters.drop[reason]++;
+    if (!pg_trace_on(path->trace)) {
+        return;
+    }
+    struct pg_record r = {.kind = PG_RECORD_DROP,
+                          .stage = PG_STAGE_FORWARD,
+                          .packet = p->id,
+                          .label = p->label,
+                          .node = p->entry_node,
+                          .before = pg_value_endpoint(&p->tuple.src, p->tuple.src_port),
+                          .after = pg_value_endpoint(&p->tuple.dst, p->tuple.dst_port)};
+    strncpy(r.name, pg_drop_name(reason), sizeof r.name - 1);
+    pg_trace_write(path->trace, &r);
+}
+
+static void link_tx(struct pg_path *path, const struct pg_packet *p)
+{
+    enum pg_drop reason = pg_link_tx(path->link, p);
+    if (reason != PG_DROP_NONE) {
+        pg_path_drop(path, p, reason);
+        return;
+    }
+    path->counters.value[PG_COUNT_TX_PACKETS]++;
+    path->counters.value[PG_COUNT_TX_BYTES] += p->len;
+}
+
+/* ---- the queue ---- */
+
+void pg_path_enqueue(struct pg_path *path, const struct pg_packet *p, enum pg_queued_kind kind)
+{
+    uint32_t index = pg_pool_get(path->queue_pool);
+    struct pg_buf *buf = index == PG_POOL_NONE ? NULL : pg_buf_get(path->buffers);
+    if (buf == NULL) {
+        if (index != PG_POOL_NONE) {
+            pg_pool_put(path->queue_pool, index);
+        }
+        pg_path_drop(path, p, PG_DROP_NO_BUFFER);
+        return;
+    }
+    struct pg_queued *q = pg_pool_at(path->queue_pool, index);
+    q->packet = *p;
+    q->kind = kind;
+    q->next = NULL;
+    uint8_t *to = buf->bytes + PG_BUF_HEADROOM;
+    PG_ASSERT(p->len <= PG_BUF_BYTES);
+    memcpy(to, p->head, p->head_len);
+    uint32_t at = p->head_len;
+    for (uint32_t i = 0; i < p->tail_count; i++) {
+        memcpy(to + at, p->tail[i].iov_base, p->tail[i].iov_len);
+        at += (uint32_t)p->tail[i].iov_len;
+    }
+    buf->start = PG_BUF_HEADROOM;
+    buf->len = at;
+    q->packet.head = to;
+    q->packet.head_len = at;
+    q->packet.len = at;
+    q->packet.tail = NULL;
+    q->packet.tail_count = 0;
+    q->packet.buf = buf;
+    *path->queue_last = q;
+    path->queue_last = &q->next;
+}
+
+static void run_queued(struct pg_path *path, struct pg_queued *q)
+{
+    if (q->kind == PG_QUEUED_RX) {
+        pg_path_rx(path, &q->packet);
+    } else {
+        pg_local_deliver(path, pg_path_owner(path, &q->packet.tuple), &q->packet);
+    }
+    pg_buf_put(q->packet.buf); /* NULL when TCP took it over */
+}
+
+/* true: packets are left. */
+static bool drain_queue(struct pg_path *path)
+{
+    for (uint32_t n = 0; n < QUEUE_BATCH && path->queue_first != NULL; n++) {
+        struct pg_queued *q = path->queue_first;
+        path->queue_first = q->next;
+        if (path->queue_first == NULL) {
+            path->queue_last = &path->queue_first;
+        }
+        run_queued(path, q);
+        pg_pool_put(path->queue_pool, pg_pool_index(path->queue_pool, q));
+    }
+    return path->queue_first != NULL;
+}
+
+/* ---- the stages ---- */
+
+/* A hook's decision, carried out. true: the packet goes on. */
+typedef enum pg_verdict_nat nat_hook(struct pg_nat *n, struct pg_packet *p, uint64_t now_us, enum pg_drop *ret_drop);
+
+static bool pass(struct pg_path *path, struct pg_packet *p, nat_hook *hook)
+{
+    enum pg_drop drop = PG_DROP_NONE;
+    enum pg_verdict_nat verdict = hook(path->nat, p, path->now_us, &drop);
+    if (verdict == PG_NAT_ACCEPT) {
+        return true;
+    }
+    if (verdict == PG_NAT_REJECT) {
+        pg_local_reject(path, p);
+    } else {
+        path->counters.drop[drop]++; /* nat recorded it, with its reason */
+    }
+    return false;
+}
+
+void pg_path_forward(struct pg_path *path, struct pg_packet *p)
+{
+    if (!pg_rewrite_ttl(p)) {
+        pg_local_time_exceeded(path, p);
+        return;
+    }
+    if (pass(path, p, pg_nat_postrouting)) {
+        link_tx(path, p);
+    }
+}
+
+void pg_path_rx(struct pg_path *path, struct pg_packet *p)
+{
+    if (!pass(path, p, pg_nat_prerouting)) {
+        return;
+    }
+    enum pg_owner owner = pg_path_owner(path, &p->tuple);
+    if (owner == PG_OWNER_WIRE) {
+        pg_path_forward(path, p);
+    } else if (pass(path, p, pg_nat_postrouting)) {
+        pg_local_deliver(path, owner, p);
+    }
+}
+
+void pg_path_tx(struct pg_path *path, struct pg_packet *p)
+{
+    if (!pass(path, p, pg_nat_output) || !pass(path, p, pg_nat_postrouting)) {
+        return;
+    }
+    if (pg_path_owner(path, &p->tuple) == PG_OWNER_WIRE) {
+        link_tx(path, p);
+    } else {
+        pg_path_enqueue(path, p, PG_QUEUED_DELIVER);
+    }
+}
+
+void pg_path_send_plain(struct pg_path *path, struct pg_packet *p)
+{
+    if (pg_path_owner(path, &p->tuple) == PG_OWNER_WIRE) {
+        link_tx(path, p);
+    } else {
+        pg_path_enqueue(path, p, PG_QUEUED_DELIVER);
+    }
+}
+
+/* ---- what comes in ---- */
+
+/* From TCP. The packet is ours to change, its payload is not. */
+static void on_stack_output(void *arg, struct pg_packet *p)
+{
+    struct pg_path *path = arg;
+    path->counters.value[PG_COUNT_LOCAL_OUT]++;
+    p->id = ++path->packet_id;
+    p->entry_node = PG_NODE_NONE;
+    if (pg_path_is_lab_end(path, &p->tuple)) {
+        pg_path_enqueue(path, p, PG_QUEUED_RX);
+    } else {
+        pg_path_tx(path, p);
+    }
+}
+
+/* An accepted connection belongs to the flow its SYN made: same label. Seen from the stack the packet went src -> dst after translation,
+ * which is the reply tuple turned round. */
+static uint32_t on_stack_label(void *arg, const struct pg_tuple *tuple)
+{
+    struct pg_path *path = arg;
+    struct pg_tuple reply = pg_tuple_invert(tuple);
+    return pg_nat_label_of(path->nat, &reply);
+}
+
+static void receive(struct pg_path *path, struct pg_packet *p)
+{
+    enum pg_drop drop = PG_DROP_NONE;
+    path->counters.value[PG_COUNT_RX_PACKETS]++;
+    path->counters.value[PG_COUNT_RX_BYTES] += p->len;
+    p->id = ++path->packet_id;
+    p->entry_node = PG_NODE_NONE;
+    if (pg_packet_parse(p, &drop)) {
+        drop = pg_path_check_addresses(path, &p->tuple);
+    }
+    if (drop != PG_DROP_NONE) {
+        pg_path_drop(path, p, drop);
+        return;
+    }
+    pg_path_rx(path, p);
+}
+
+/* 1: the batch was full, more may wait. 0: drained. -ENODEV: the link is gone. */
+static int read_link(struct pg_path *path)
+{
+    for (int n = 0; n < RX_BATCH; n++) {
+        struct pg_packet p;
+        enum pg_drop drop = PG_DROP_NONE;
+        int got = pg_link_rx(path->link, path->buffers, &p, &drop);
+        if (got == -ENODEV) {
+            return -ENODEV;
+        }
+        if (got == -EBADMSG) {
+            path->counters.value[PG_COUNT_RX_PACKETS]++;
+            path->counters.drop[drop]++;
+            continue;
+        }
+        if (got <= 0) {
+            return 0; /* nothing now, interface down, or no buffer until some are returned */
+        }
+        receive(path, &p);
+        pg_buf_put(p.buf);
+    }
+    return 1;
+}
+
+static void run_timers(struct pg_path *path)
+{
+    pg_nat_advance(path->nat, path->now_us);
+    pg_stack_advance(path->stack, path->now_us);
+    pg_proxy_advance(path->proxy, path->now_us);
+    pg_echo_advance(path->echo, path->now_us);
+    pg_lab_clients_advance(path->clients, path->now_us);
+}
+
+int pg_path_turn(struct pg_path *path, uint64_t now_us)
+{
+    path->now_us = now_us;
+    pg_trace_set_time(path->trace, now_us);
+    int more = read_link(path);
+    bool queued = drain_queue(path);
+    run_timers(path);
+    while (pg_stack_sweep(path->stack, now_us)) {
+        queued = drain_queue(path);
+        if (queued) {
+            break; /* the rest next turn: the link must be read as well */
+        }
+    }
+    queued = drain_queue(path);
+    pg_link_flush(path->link);
+    return more < 0 ? more : (more > 0 || queued || path->queue_first != NULL);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t pg_path_next_due_us(const struct pg_path *path)
+{
+    uint64_t due = earlier(pg_nat_next_due_us(path->nat), pg_stack_next_due_us(path->stack));
+    due = earlier(due, pg_proxy_next_due_us(path->proxy));
+    due = earlier(due, pg_echo_next_due_us(path->echo));
+    return earlier(due, pg_lab_clients_next_due_us(path->clients));
+}
+
+/* ---- start, reload, stop ---- */
+
+static bool make_parts(struct pg_path *path, const struct pg_path_options *o, uint64_t now_us)
+{
+    struct pg_stack_options stack = {.output = on_stack_output,
+                                     .listener = pg_path_listener,
+                                     .label_of = on_stack_label,
+                                     .arg = path,
+                                     .mtu = o->mtu != 0 ? o->mtu : pg_link_mtu(path->link),
+                                     .conn_limit = o->conn_limit};
+    path->buffers = pg_buf_pool_new(o->buffer_limit != 0 ? o->buffer_limit : DEFAULT_BUFFERS);
+    path->queue_pool = pg_pool_new("path queue", sizeof(struct pg_queued), QUEUE_LIMIT);
+    path->trace = pg_trace_new(o->trace_records != 0 ? o->trace_records : DEFAULT_TRACE_RECORDS);
+    if (path->buffers == NULL || path->queue_pool == NULL || path->trace == NULL) {
+        return false;
+    }
+    pg_trace_set_level(path->trace, o->trace_level);
+    pg_trace_set_time(path->trace, now_us);
+    path->nat = pg_nat_new(&o->nat, &path->counters, path->trace, &path->random, now_us);
+    path->stack = pg_stack_new(&stack, &path->counters, path->trace, &path->random, now_us);
+    if (path->nat == NULL || path->stack == NULL) {
+        return false;
+    }
+    path->proxy = pg_proxy_new(&o->proxy, path->stack, &path->counters, path->trace, &path->random, now_us);
+    path->echo = pg_echo_new(path->stack, now_us);
+    path->clients = pg_lab_clients_new(path->stack, path->trace, now_us);
+    path->dns_tcp = pg_dns_tcp_new(path);
+    return path->proxy != NULL && path->echo != NULL && path->clients != NULL && path->dns_tcp != NULL;
+}
+
+struct pg_path *pg_path_new(const struct pg_path_options *options, struct pg_link *link, const struct pg_random *random, uint64_t now_us)
+{
+    struct pg_path *path = calloc(1, sizeof *path);
+    if (path == NULL) {
+        pg_link_close(link);
+        return NULL;
+    }
+    path->link = link;
+    path->random = *random;
+    path->now_us = now_us;
+    path->queue_last = &path->queue_first;
+    path->zone_key = pg_random_key(&path->random);
+    if (!make_parts(path, options, now_us)) {
+        pg_path_free(path);
+        return NULL;
+    }
+    return path;
+}
+
+int pg_path_load(struct pg_path *path, struct pg_snapshot *s, uint64_t now_us)
+{
+    struct pg_zone *zone = pg_zone_new(s, &path->zone_key);
+    if (zone == NULL) {
+        return -ENOMEM;
+    }
+    int error = pg_nat_load(path->nat, s, now_us);
+    if (error != 0) {
+        pg_zone_free(zone);
+        return error;
+    }
+    struct pg_zone *old_zone = path->zone;
+    struct pg_snapshot *old = path->snapshot;
+    path->zone = zone;
+    path->snapshot = pg_snapshot_ref(s);
+    pg_proxy_load(path->proxy, s, zone);
+    pg_echo_load(path->echo, s);
+    pg_path_find_ingress_ports(path);
+    pg_zone_free(old_zone);
+    pg_snapshot_put(old);
+    return 0;
+}
+
+void pg_path_drain(struct pg_path *path)
+{
+    pg_proxy_drain(path->proxy);
+}
+
+void pg_path_free(struct pg_path *path)
+{
+    if (path == NULL) {
+        return;
+    }
+    pg_lab_clients_free(path->clients);
+    path->clients = NULL; /* the stack's last resets ask owner.c, and go to the wire */
+    pg_dns_tcp_free(path->dns_tcp);
+    pg_echo_free(path->echo);
+    pg_proxy_free(path->proxy);
+    pg_stack_free(path->stack);
+    while (path->queue_first != NULL) {
+        struct pg_queued *q = path->queue_first;
+        path->queue_first = q->next;
+        pg_buf_put(q->packet.buf);
+    }
+    pg_nat_free(path->nat);
+    pg_zone_free(path->zone);
+    pg_snapshot_put(path->snapshot);
+    pg_trace_free(path->trace);
+    pg_pool_free(path->queue_pool);
+    pg_link_close(path->link);
+    pg_buf_pool_free(path->buffers);
+    free(path);
+}
+
+/* ---- parts, for those who look ---- */
+
+struct pg_nat *pg_path_nat(struct pg_path *p)
+{
+    return p->nat;
+}
+
+struct pg_proxy *pg_path_proxy(struct pg_path *p)
+{
+    return p->proxy;
+}
+
+struct pg_stack *pg_path_stack(struct pg_path *p)
+{
+    return p->stack;
+}
+
+struct pg_trace *pg_path_trace(struct pg_path *p)
+{
+    return p->trace;
+}
+
+struct pg_echo *pg_path_echo(struct pg_path *p)
+{
+    return p->echo;
+}
+
+struct pg_lab_clients *pg_path_clients(struct pg_path *p)
+{
+    return p->clients;
+}
+
+const struct pg_counters *pg_path_counters(const struct pg_path *p)
+{
+    return &p->counters;
+}
+
+const struct pg_snapshot *pg_path_snapshot(const struct pg_path *p)
+{
+    return p->snapshot;
+}
+
+const struct pg_zone *pg_path_zone(const struct pg_path *p)
+{
+    return p->zone;
+}
+
+struct pg_link *pg_path_link(struct pg_path *p)
+{
+    return p->link;
+}
+
+uint32_t pg_path_held_packets(const struct pg_path *p)
+{
+    return pg_pool_used(p->queue_pool);
+}
+
+uint32_t pg_path_buffers_used(const struct pg_path *p)
+{
+    return pg_buf_pool_used(p->buffers);
+}

@@ -1,0 +1,92 @@
+/* folder: app */
+/* What the files of the spine share: the path's parts, and the few steps that more than one of them takes. */
+#ifndef PODGLASS_APP_PATH_INTERNAL_H
+#define PODGLASS_APP_PATH_INTERNAL_H
+
+#include "podglass/path.h"
+#include "podglass/pool.h"
+
+struct pg_dns_tcp;
+
+/* Who is behind a destination, once NAT has spoken. */
+enum pg_owner {
+    PG_OWNER_WIRE,    /* somebody behind the link */
+    PG_OWNER_INGRESS, /* the ingress pod: TCP for the proxy */
+    PG_OWNER_ECHO,    /* a built-in pod */
+    PG_OWNER_CLIENT,  /* a request client of the lab */
+    PG_OWNER_DNS,     /* the cluster DNS service */
+    PG_OWNER_NODE,    /* a virtual node or pod gateway itself */
+    PG_OWNER_NOBODY,  /* inside a range of ours, and nobody has it */
+};
+
+enum pg_queued_kind {
+    PG_QUEUED_RX,      /* made by a built-in end: enters the path as from the wire */
+    PG_QUEUED_DELIVER, /* been through NAT: goes to its owner inside podglass */
+};
+
+/* A packet that waits for the end of the current callback: TCP must not be entered from within itself. */
+struct pg_queued {
+    struct pg_queued *next;
+    struct pg_packet packet; /* head points into packet.buf, one reference held */
+    enum pg_queued_kind kind;
+};
+
+#define PG_INGRESS_PORTS 16
+#define PG_SCRATCH_BYTES 4096
+
+struct pg_path {
+    struct pg_link *link;
+    struct pg_buf_pool *buffers;
+    struct pg_nat *nat;
+    struct pg_stack *stack;
+    struct pg_proxy *proxy;
+    struct pg_echo *echo;
+    struct pg_lab_clients *clients;
+    struct pg_dns_tcp *dns_tcp;
+    struct pg_zone *zone;
+    struct pg_snapshot *snapshot;
+    struct pg_trace *trace;
+    struct pg_counters counters;
+    struct pg_random random;
+    struct pg_hash_key zone_key;
+    uint64_t now_us;
+    uint64_t packet_id;
+    struct pg_pool *queue_pool;
+    struct pg_queued *queue_first;
+    struct pg_queued **queue_last;
+    uint16_t ingress_ports[PG_INGRESS_PORTS]; /* target ports of the ingress service that speak plain HTTP */
+    uint32_t ingress_port_count;
+    uint8_t scratch[PG_SCRATCH_BYTES]; /* for packets podglass makes itself */
+};
+
+/* path.c: the stages, in order. p is parsed. */
+void pg_path_rx(struct pg_path *path, struct pg_packet *p);      /* from the wire, or from a built-in end of the lab */
+void pg_path_tx(struct pg_path *path, struct pg_packet *p);      /* from our own endpoints inside the path */
+void pg_path_forward(struct pg_path *path, struct pg_packet *p); /* accepted, addressed to somebody on the wire */
+void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop reason);
+/* Sends without NAT: messages of our own that belong to no flow (ICMP errors). */
+void pg_path_send_plain(struct pg_path *path, struct pg_packet *p);
+void pg_path_enqueue(struct pg_path *path, const struct pg_packet *p, enum pg_queued_kind kind);
+
+/* owner.c */
+enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *to);
+bool pg_path_is_lab_end(const struct pg_path *path, const struct pg_tuple *from); /* sender is an echo pod or a request client */
+/* Address sanity of what came from the link; PG_DROP_NONE: fine. */
+enum pg_drop pg_path_check_addresses(const struct pg_path *path, const struct pg_tuple *tuple);
+const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tuple);
+void pg_path_find_ingress_ports(struct pg_path *path);
+
+/* local.c: packets that end here, and the answers they get. */
+void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packet *p);
+void pg_local_reject(struct pg_path *path, struct pg_packet *p); /* nat refused it: ICMP to its sender */
+void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p);
+
+/* dns_tcp.c: the DNS server's TCP side. */
+struct pg_dns_tcp *pg_dns_tcp_new(struct pg_path *path);
+void pg_dns_tcp_free(struct pg_dns_tcp *d);
+const struct pg_listener *pg_dns_tcp_listener(struct pg_dns_tcp *d);
+/* One question, UDP or TCP: answers from the zone in force, counts and records. */
+uint32_t pg_path_dns_answer(struct pg_path *path, const void *query, uint32_t len, bool over_tcp,
+                            uint32_t label, void *out, uint32_t room);
+
+#endif

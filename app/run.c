@@ -1,0 +1,350 @@
+/* The verb `run`: a path on a real TUN, either one that is named or one in a namespace made for a command.
+ *
+ * Order of start: manifests first (a mistake there must not leave a device behind), then the device, then the path, the control socket, and last the command. After the device is attached no
+ * capability is needed any more, so all are dropped. */
+#include "podglass/run.h"
+
+#include "podglass/control.h"
+#include "podglass/log.h"
+#include "podglass/loop.h"
+#include "podglass/tun_config.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define MAX_INPUTS 256
+#define SANDBOX_MTU 65520 /* nothing but this process and the kernel beside it: tun-limits, decision 8 */
+
+struct run {
+    struct pg_options options;
+    struct pg_manifest_input inputs[MAX_INPUTS];
+    uint32_t input_count;
+    struct pg_load_options load;
+    struct pg_path *path;
+    uint64_t next_record; /* of --trace */
+    uint16_t mtu;         /* of the command's TUN, which only its own namespace can ask; 0: ask the link */
+};
+
+/* ---- manifests ---- */
+
+static bool load(struct run *run, struct pg_snapshot **ret)
+{
+    struct pg_findings findings;
+    struct pg_text text = {0};
+    int error = pg_snapshot_load(run->inputs, run->input_count, &run->load, ret, &findings);
+    for (uint32_t i = 0; i < findings.count; i++) {
+        pg_finding_print(&findings.at[i], &text);
+        pg_text_putc(&text, '\n');
+    }
+    if (text.len != 0) {
+        fputs(text.at, stderr);
+    }
+    pg_text_free(&text);
+    pg_findings_free(&findings);
+    return error == 0;
+}
+
+static bool reload(void *arg, struct pg_snapshot **ret)
+{
+    struct run *run = arg;
+    for (uint32_t i = 0; i < run->input_count; i++) {
+        if (strcmp(run->inputs[i].path, "-") == 0) {
+            pg_log(PG_LOG_WARN, "manifests came from standard input and can not be read again; they stay in force");
+            return false;
+        }
+    }
+    return load(run, ret);
+}
+
+static int read_options(struct run *run, int argc, char **argv)
+{
+    int error = pg_options_parse(PG_VERB_RUN, argc, argv, &run->options);
+    if (error != 0) {
+        return error;
+    }
+    const struct pg_options *o = &run->options;
+    uint32_t cursor = 0;
+    const char *path;
+    while ((path = pg_options_next(o, PG_FLAG_RUN_FILENAME, &cursor)) != NULL) {
+        if (run->input_count == MAX_INPUTS) {
+            return pg_options_complain(PG_VERB_RUN, "more than %d -f; give a directory", MAX_INPUTS);
+        }
+        run->inputs[run->input_count++].path = path;
+    }
+    if (run->input_count == 0) {
+        return pg_options_complain(PG_VERB_RUN, "no manifests: give -f FILE, -f DIR or -f -");
+    }
+    if (!o->has_command && !pg_options_has(o, PG_FLAG_RUN_TUN)) {
+        return pg_options_complain(PG_VERB_RUN, "give --tun NAME to attach to an interface, or -- CMD to run a command on one of its own");
+    }
+    if (o->has_command && (o->command_argc == 0 || pg_options_has(o, PG_FLAG_RUN_TUN))) {
+        return pg_options_complain(PG_VERB_RUN, o->command_argc == 0 ? "nothing stands behind --" : "--tun and -- CMD exclude each other");
+    }
+    const char *pods = o->value[PG_FLAG_RUN_PODS];
+    run->load.pods = pods == NULL || strcmp(pods, "auto") == 0 ? PG_PODS_AUTO : strcmp(pods, "echo") == 0 ? PG_PODS_ECHO : PG_PODS_WIRE;
+    run->load.strict = pg_options_has(o, PG_FLAG_RUN_STRICT);
+    run->load.recursive = pg_options_has(o, PG_FLAG_RUN_RECURSIVE);
+    run->load.namespace = o->value[PG_FLAG_RUN_NAMESPACE];
+    return pg_options_args(o, 0, 0);
+}
+
+/* ---- the device ---- */
+
+/* --configure: the device up, an address for programs of this namespace, and routes for everything the cluster
+ * answers for. */
+static int configure_tun(const struct pg_snapshot *s, const char *name, uint16_t mtu)
+{
+    struct pg_text why = {0};
+    int error = mtu != 0 ? pg_tun_set_mtu(name, mtu, &why) : 0;
+    if (error == 0 && s->client_count != 0) {
+        const struct pg_addr *first = &s->clients[0].addr;
+        error = pg_tun_add_address(name, first, pg_addr_is_v4(first) ? 32 : 128, &why);
+    }
+    error = error == 0 ? pg_tun_set_up(name, &why) : error;
+    for (uint32_t i = 0; i < s->lab.cluster_cidr_count && error == 0; i++) {
+        error = pg_tun_add_route(name, &s->lab.cluster_cidr[i], &why);
+    }
+    for (uint32_t i = 0; i < s->lab.service_cidr_count && error == 0; i++) {
+        error = pg_tun_add_route(name, &s->lab.service_cidr[i], &why);
+    }
+    for (uint32_t i = 0; i < s->lb_ip_count && error == 0; i++) {
+        struct pg_prefix host = {.addr = s->lb_ips[i].addr, .bits = 128};
+        error = pg_tun_add_route(name, &host, &why);
+    }
+    for (uint32_t i = 0; i < s->node_count * 2 && error == 0; i++) {
+        struct pg_prefix host = {.addr = s->nodes[i / 2].addr[i % 2], .bits = 128};
+        error = pg_addr_is_none(&host.addr) ? 0 : pg_tun_add_route(name, &host, &why);
+    }
+    if (error != 0) {
+        fprintf(stderr, "podglass run: can not configure %s: %s\n", name, why.at);
+    }
+    pg_text_free(&why);
+    return error != 0 ? PG_EXIT_PRIVILEGE : 0;
+}
+
+static int open_tun(const struct run *run, const struct pg_snapshot *s, struct pg_link **ret)
+{
+    const struct pg_options *o = &run->options;
+    struct pg_tun_options tun = {.name = o->value[PG_FLAG_RUN_TUN], .offload = !pg_options_has(o, PG_FLAG_RUN_NO_OFFLOAD), .fd = -1};
+    const char *what = "";
+    uint64_t mtu = 0;
+    int error = pg_options_number(o, PG_FLAG_RUN_MTU, 1280, 65520, &mtu);
+    if (error != 0) {
+        return error;
+    }
+    error = pg_tun_open(&tun, ret, &what);
+    if (error != 0) {
+        fprintf(stderr, "podglass run: can not attach to TUN %s: %s: %s\n", tun.name, what, strerror(-error));
+        return PG_EXIT_PRIVILEGE;
+    }
+    if (pg_options_has(o, PG_FLAG_RUN_CONFIGURE)) {
+        error = configure_tun(s, pg_link_name(*ret), (uint16_t)mtu);
+    } else if (mtu != 0) {
+        error = pg_options_complain(PG_VERB_RUN, "--mtu needs --configure");
+    }
+    if (error != 0) {
+        pg_link_close(*ret);
+    }
+    return error;
+}
+
+/* ---- the command ---- */
+
+/* Which client of the lab the command is; by name or by address. */
+static int find_client(const struct run *run, const struct pg_snapshot *s, struct pg_addr *ret)
+{
+    const char *wanted = run->options.value[PG_FLAG_RUN_CLIENT];
+    for (uint32_t i = 0; i < s->client_count; i++) {
+        if (wanted == NULL || strcmp(wanted, s->clients[i].name) == 0) {
+            *ret = s->clients[i].addr;
+            return 0;
+        }
+    }
+    if (wanted == NULL || pg_addr_parse(wanted, strlen(wanted), ret) != 0) {
+        return pg_options_complain(PG_VERB_RUN, "--client %s: neither a client of the lab nor an address", wanted != NULL ? wanted : "");
+    }
+    uint32_t pod = pg_snapshot_pod_by_addr(s, ret);
+    if (pod != PG_INDEX_NONE && s->pods[pod].backing != PG_BACKING_WIRE) {
+        return pg_options_complain(PG_VERB_RUN, "--client %s is the built-in pod %s/%s; set its backing to wire in the Lab", wanted,
+                                   s->pods[pod].namespace, s->pods[pod].name);
+    }
+    return 0;
+}
+
+static int open_sandbox(struct run *run, const struct pg_snapshot *s, struct pg_sandbox *ret)
+{
+    struct pg_sandbox_options o = {.nameserver = s->lab.dns[0], .mtu = SANDBOX_MTU, .argv = run->options.command_argv};
+    struct pg_text search = {0};
+    struct pg_addr client;
+    uint64_t mtu = SANDBOX_MTU;
+    int error = find_client(run, s, &client);
+    if (error == 0) {
+        error = pg_options_number(&run->options, PG_FLAG_RUN_MTU, 1280, 65520, &mtu);
+    }
+    if (error != 0) {
+        return error;
+    }
+    const char *namespace = run->load.namespace != NULL ? run->load.namespace : "default";
+    const char *domain = s->lab.cluster_domain;
+    pg_text_printf(&search, "%s.svc.%s svc.%s %s", namespace, domain, domain, domain);
+    o.search = search.at;
+    o.mtu = run->mtu = (uint16_t)mtu;
+    o.client[pg_addr_is_v4(&client) ? 0 : 1] = client;
+    error = pg_sandbox_open(&o, ret);
+    pg_text_free(&search);
+    return error;
+}
+
+/* ---- running ---- */
+
+static void print_records(void *arg)
+{
+    struct run *run = arg;
+    struct pg_record r;
+    struct pg_text line = {0};
+    uint64_t missed = 0;
+    while (pg_trace_read(pg_path_trace(run->path), &run->next_record, &r, &missed)) {
+        pg_text_clear(&line);
+        pg_record_print(&r, &line);
+        fprintf(stderr, "%s\n", line.at);
+    }
+    if (missed != 0) {
+        fprintf(stderr, "missed: %llu\n", (unsigned long long)missed);
+    }
+    pg_text_free(&line);
+}
+
+static void drop_privileges(void)
+{
+    capng_clear(CAPNG_SELECT_BOTH);
+    if (capng_apply(CAPNG_SELECT_BOTH) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        pg_log(PG_LOG_WARN, "could not drop all privileges; going on with them");
+    }
+}
+
+static int seed_random(const struct run *run, struct pg_random *ret)
+{
+    uint64_t seed = 0;
+    if (!pg_options_has(&run->options, PG_FLAG_RUN_SEED)) {
+        return pg_random_seed_from_system(ret) == 0 ? 0 : PG_EXIT_PRIVILEGE;
+    }
+    int error = pg_options_number(&run->options, PG_FLAG_RUN_SEED, 0, UINT64_MAX, &seed);
+    pg_random_seed(ret, seed);
+    return error;
+}
+
+/* Takes over the link. */
+static int make_path(struct run *run, struct pg_snapshot *s, struct pg_link *link)
+{
+    struct pg_random random;
+    struct pg_path_options options = {.mtu = run->mtu};
+    if (pg_options_has(&run->options, PG_FLAG_RUN_TRACE)) {
+        options.trace_level = PG_TRACE_FLOWS;
+        run->next_record = 1;
+    }
+    int error = seed_random(run, &random);
+    if (error != 0) {
+        pg_link_close(link);
+        return error;
+    }
+    run->path = pg_path_new(&options, link, &random, pg_loop_now_us());
+    if (run->path == NULL || pg_path_load(run->path, s, pg_loop_now_us()) != 0) {
+        fprintf(stderr, "podglass run: out of memory\n");
+        return PG_EXIT_PRIVILEGE;
+    }
+    return 0;
+}
+
+static void say_started(const struct run *run, const struct pg_snapshot *s, const char *socket)
+{
+    struct pg_link *link = pg_path_link(run->path);
+    pg_log(PG_LOG_NOTICE, "%s: %u services, %u endpoints, %u routes; offloads: %s; control socket %s", pg_link_name(link), s->service_count,
+           s->endpoint_count, s->route_count, pg_tun_offloads(link), socket != NULL ? socket : "none");
+}
+
+static int serve(struct run *run, const struct pg_snapshot *s, struct pg_sandbox *sandbox)
+{
+    struct pg_loop_options loop_options = {.reload = reload, .arg = run};
+    struct pg_loop *loop = NULL;
+    const char *what = "";
+    struct pg_text socket = {0};
+    const char *given = run->options.value[PG_FLAG_RUN_SOCKET];
+    if (given != NULL || sandbox == NULL) {
+        if (given != NULL) {
+            pg_text_puts(&socket, given);
+        } else {
+            pg_control_default_socket("", &socket);
+        }
+        loop_options.socket_path = socket.at;
+    }
+    if (pg_options_has(&run->options, PG_FLAG_RUN_TRACE)) {
+        loop_options.after_turn = print_records;
+    }
+    loop_options.child = sandbox != NULL ? sandbox->pid : 0;
+    int error = pg_loop_new(&loop_options, run->path, &loop, &what);
+    if (error != 0) {
+        fprintf(stderr, "podglass run: %s: %s\n", what, strerror(-error));
+        pg_text_free(&socket);
+        return PG_EXIT_PRIVILEGE;
+    }
+    drop_privileges();
+    if (sandbox != NULL) {
+        pg_sandbox_go(sandbox);
+    } else {
+        say_started(run, s, loop_options.socket_path);
+    }
+    int status = pg_loop_run(loop);
+    pg_loop_free(loop);
+    pg_text_free(&socket);
+    return status;
+}
+
+/* With manifests loaded: the device, the path, the loop. */
+static int run_loaded(struct run *run, struct pg_snapshot *s)
+{
+    struct pg_sandbox sandbox = {0};
+    struct pg_link *link = NULL;
+    bool command = run->options.has_command;
+    int status = command ? open_sandbox(run, s, &sandbox) : open_tun(run, s, &link);
+    if (status != 0) {
+        return status;
+    }
+    if (command) {
+        const char *what = "";
+        struct pg_tun_options tun = {.name = "", .offload = !pg_options_has(&run->options, PG_FLAG_RUN_NO_OFFLOAD), .fd = sandbox.tun_fd};
+        int error = pg_tun_open(&tun, &link, &what);
+        if (error != 0) {
+            fprintf(stderr, "podglass run: %s: %s\n", what, strerror(-error));
+            pg_sandbox_abandon(&sandbox);
+            return PG_EXIT_PRIVILEGE;
+        }
+    }
+    status = make_path(run, s, link);
+    if (status == 0) {
+        status = serve(run, s, command ? &sandbox : NULL);
+    }
+    if (command && sandbox.go_fd >= 0) {
+        pg_sandbox_abandon(&sandbox);
+    }
+    pg_path_free(run->path);
+    return status;
+}
+
+int pg_run(int argc, char **argv)
+{
+    static struct run run; /* large, and there is one */
+    struct pg_snapshot *s = NULL;
+    int status = read_options(&run, argc, argv);
+    if (status == 0) {
+        status = load(&run, &s) ? run_loaded(&run, s) : PG_EXIT_MANIFEST;
+    }
+    pg_snapshot_put(s);
+    pg_options_free(&run.options);
+    pg_reason_forget_all();
+    return status;
+}
