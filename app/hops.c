@@ -63,22 +63,42 @@ static bool is_loss(const struct pg_record *r)
     return r->kind == PG_RECORD_REWRITE && r->field == PG_FIELD_SRC && r->direction == 0 && code >= PG_CODE_MASQ_CLUSTER && code <= PG_CODE_MASQ_ALL;
 }
 
+static bool is_absent(const struct pg_value *v)
+{
+    return !v->is_text && pg_addr_is_none(&v->addr);
+}
+
+/* A header: set, removed, or its value before and after. */
+static void print_header_change(const struct pg_record *r, const char *before, const char *after, char *what, size_t room)
+{
+    if (is_absent(&r->before)) {
+        snprintf(what, room, "set     %s: %s", r->name, after);
+    } else if (is_absent(&r->after)) {
+        snprintf(what, room, "remove  %s: %s", r->name, before);
+    } else {
+        snprintf(what, room, "change  %s: %s  =>  %s", r->name, before, after);
+    }
+}
+
 static void print_change(const struct pg_record *r, char *what, size_t room)
 {
     char before[256];
     char after[256];
     pg_value_print(&r->before, before, sizeof before);
     pg_value_print(&r->after, after, sizeof after);
-    const char *name = r->field == PG_FIELD_HEADER ? r->name : pg_field_name((enum pg_field)r->field);
-    if (r->kind == PG_RECORD_EVENT) {
-        bool both = r->before.is_text || !pg_addr_is_none(&r->before.addr);
-        snprintf(what, room, both ? "%-16s %-21s =>  %s" : "%-16s %s%s", r->name, both ? before : after, both ? after : "");
+    const char *name = pg_field_name((enum pg_field)r->field);
+    if (r->field == PG_FIELD_HEADER) {
+        print_header_change(r, before, after, what, room);
+    } else if (r->kind == PG_RECORD_EVENT && is_absent(&r->before)) {
+        snprintf(what, room, "%-7s %s", r->name, after);
+    } else if (r->kind == PG_RECORD_EVENT) {
+        snprintf(what, room, "%-7s %-21s  =>  %s", r->name, before, after);
     } else if (r->kind == PG_RECORD_KEEP) {
-        snprintf(what, room, "%-16s %-21s     unchanged", name, before);
+        snprintf(what, room, "%-7s %-21s      unchanged", name, before);
     } else if (r->kind == PG_RECORD_DROP) {
-        snprintf(what, room, "%-16s %-21s ->  %s", r->name, before, after);
+        snprintf(what, room, "drop    %-21s  ->  %s: %s", before, after, r->name);
     } else {
-        snprintf(what, room, "%-16s %-21s =>  %s", name, before, after);
+        snprintf(what, room, "%-7s %-21s  =>  %s", name, before, after);
     }
 }
 
@@ -93,7 +113,7 @@ static void print_record(const struct pg_record *r, bool color, struct pg_text *
         pg_reason_print(r->reason, why, sizeof why);
     }
     pg_text_puts(out, color && loud ? "\033[31m" : "");
-    pg_text_printf(out, "   %c  %-66s", loud ? '!' : ' ', what);
+    pg_text_printf(out, "   %c  %-58s", loud ? '!' : ' ', what);
     if (why[0] != 0) {
         pg_text_printf(out, "  %s", why);
     }
