@@ -1,10 +1,11 @@
 /* folder: cluster */
 /* What the manifests say, as one immutable value: the snapshot.
  *
- * Built aside by pg_snapshot_load, validated as a whole, then only read; references are counted because established flows and open
- * connections may outlive a reload. Every array is in a stable order, so the same input gives the same indexes, addresses
- * and ports. Each field that can change the path keeps where it was written (struct pg_source); a field that
- * nobody wrote has line 0 and `defaulted` set. All strings are NUL-terminated and live as long as the snapshot. */
+ * Built aside by pg_snapshot_load, validated as a whole, then only read; references are counted
+ * because established flows and open connections may outlive a reload. Every array is in a stable
+ * order, so the same input gives the same indexes, addresses and ports. Each field that can change
+ * the path keeps where it was written (struct pg_source); a field that nobody wrote has line 0. All
+ * strings are NUL-terminated and live as long as the snapshot. */
 #ifndef PODGLASS_SNAPSHOT_H
 #define PODGLASS_SNAPSHOT_H
 
@@ -66,8 +67,9 @@ struct pg_service_port {
     const char *app_protocol;
     struct pg_source source;
     struct pg_source node_port_source;
-    /* Into snapshot->endpoints: both families of a dual-stack service, IPv4 first, then by address and port. A headless
-     * service that has no ports has one entry here with port 0, so that DNS finds its endpoints. */
+    /* Into snapshot->endpoints: both families of a dual-stack service, IPv4 first, then by address
+     * and port. A headless service that has no ports has one entry here with port 0, so that DNS
+     * finds its endpoints. */
     uint32_t endpoint_first;
     uint32_t endpoint_count;
 };
@@ -166,8 +168,7 @@ struct pg_lab {
     uint32_t cluster_cidr_count;
     struct pg_prefix service_cidr[4];
     uint32_t service_cidr_count;
-    uint32_t
-        ingress_service; /* the Service in front of our ingress; PG_INDEX_NONE: no Ingress objects */
+    uint32_t ingress_service; /* the Service in front of our ingress; PG_INDEX_NONE: no ingress */
     uint32_t ingress_pod[16]; /* pods in which the ingress runs */
     uint32_t ingress_pod_count;
     bool masquerade_all;
@@ -178,6 +179,7 @@ struct pg_lab {
     bool pod_records; /* 10-244-1-7.ns.pod.zone answers */
 };
 
+/* Each count stands beside its array. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct pg_snapshot {
     uint32_t refs;
     uint32_t generation; /* set by the loader: 1, 2, ... within the process */
@@ -211,7 +213,8 @@ struct pg_snapshot {
     void *memory; /* the arena behind everything; private */
 };
 
-/* Where manifests come from: files, directories, "-" for standard input, or text in memory (tests, demo). */
+/* Where manifests come from: files, directories, "-" for standard input, or text in memory
+ * (tests, demo). */
 struct pg_manifest_input {
     const char *path; /* file, directory or "-"; or the name to report for text */
     const char *text; /* NULL: read path */
@@ -233,11 +236,12 @@ struct pg_findings {
     void *memory;
 };
 void pg_findings_free(struct pg_findings *f);
-/* "shop.yaml:14:3: error: Service/shop/web: spec.ports[0].port: ..." one line, no newline */
+/* "shop.yaml:14:3: error[PG400]: Service/shop/web: spec.ports[0].port: ..." one line, no newline */
 void pg_finding_print(const struct pg_finding *f, struct pg_text *out);
 
-/* Reads, checks and builds. options NULL: all defaults. 0: *ret is a new snapshot with one reference. -EINVAL: the input is wrong, all errors are in
- * *ret_findings. Other -errno: a file could not be read (also in findings). *ret_findings is always filled (warnings too). */
+/* Reads, checks and builds. options NULL: all defaults. 0: *ret is a new snapshot with one
+ * reference. -EINVAL: the input is wrong, all errors are in *ret_findings. Other -errno: a file
+ * could not be read (also in findings). *ret_findings is always filled (warnings too). */
 int pg_snapshot_load(const struct pg_manifest_input *inputs, uint32_t count,
                      const struct pg_load_options *options, struct pg_snapshot **ret,
                      struct pg_findings *ret_findings);
@@ -250,6 +254,10 @@ uint32_t pg_snapshot_pod_by_addr(
     const struct pg_snapshot *s,
     const struct pg_addr
         *a); /* hashed; hostNetwork pods are not found: their address is the node's */
+/* An endpoint that no pod's own address leads to: of a hostNetwork pod, or named only by a slice. Port 0: any. */
+uint32_t pg_snapshot_endpoint_at(const struct pg_snapshot *s, const struct pg_addr *a, uint16_t port);
+/* The pod that answers there: by its own address, or a hostNetwork pod by its node's address and the endpoint's port. */
+uint32_t pg_snapshot_pod_at(const struct pg_snapshot *s, const struct pg_addr *a, uint16_t port);
 uint32_t pg_snapshot_node_by_addr(const struct pg_snapshot *s,
                                   const struct pg_addr *a); /* node address or gateway; hashed */
 uint32_t pg_snapshot_node_of(const struct pg_snapshot *s,
@@ -258,7 +266,8 @@ bool pg_snapshot_in_cluster_cidr(const struct pg_snapshot *s, const struct pg_ad
 bool pg_snapshot_in_service_cidr(const struct pg_snapshot *s, const struct pg_addr *a);
 const char *pg_service_type_name(enum pg_service_type t); /* "ClusterIP", ... */
 
-/* What changed between two snapshots, by service: true if ports, addresses, policies or endpoints differ. */
+/* Whether a service is the same in two snapshots: false if ports, addresses, policies or
+ * endpoints differ. Where it is written does not count. */
 bool pg_service_same(const struct pg_snapshot *a, uint32_t service_a, const struct pg_snapshot *b,
                      uint32_t service_b);
 

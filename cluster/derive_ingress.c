@@ -1,0 +1,204 @@
+/* Where the ingress runs: the service in front of it and the pods behind that.
+ *
+ * Called by derive.c twice. Ingress objects say what is routed but not by whom, and people's
+ * manifests rarely hold the controller. So: what the Lab says; else the service of an ingress
+ * controller that is in the input; else one is made up, edge/gateway with one pod, and a note says
+ * so. Without Ingress objects and without a word in the Lab there is no ingress. */
+#include "cluster_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_controller_name(const char *name)
+{
+    static const char *const names[] = {
+        "ingress-nginx",      "nginx-ingress",    "traefik", "haproxy-ingress",
+        "kubernetes-ingress", "contour",          "envoy",   "kong",
+        "ambassador",         "emissary-ingress", "apisix",  "podglass-ingress"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_controller(const struct pg_raw_service *s)
+{
+    const struct pg_labels *const both[] = {&s->selector, &s->object.labels};
+    for (size_t i = 0; i < 2; i++) {
+        for (uint32_t j = 0; j < both[i]->count; j++) {
+            if (strcmp(both[i]->at[j].key, "app.kubernetes.io/name") == 0 &&
+                is_controller_name(both[i]->at[j].value))
+                return true;
+        }
+    }
+    return strstr(s->object.name, "ingress") != NULL ||
+           strstr(s->object.namespace, "ingress") != NULL;
+}
+
+/* A load balancer before node ports, then by name. */
+static struct pg_raw_service *find_controller(const struct pg_load *load, uint32_t *ret_count)
+{
+    struct pg_raw_service *best = NULL;
+    *ret_count = 0;
+    for (uint32_t i = 0; i < load->services.count; i++) {
+        struct pg_raw_service *s = PG_LIST_POINTER(load->services, struct pg_raw_service, i);
+        enum pg_service_type type = s->service.type;
+        if ((type != PG_SERVICE_LOAD_BALANCER && type != PG_SERVICE_NODE_PORT) || !is_controller(s))
+            continue;
+        ++*ret_count;
+        if (best == NULL ||
+            (type != best->service.type ? type == PG_SERVICE_LOAD_BALANCER
+                                        : pg_object_compare(&s->object, &best->object) < 0))
+            best = s;
+    }
+    return best;
+}
+
+static bool object_present(const struct pg_load *load, const char *title)
+{
+    return pg_index_find(&load->titles, title, strlen(title)) != PG_INDEX_ABSENT;
+}
+
+static void object_init(struct pg_load *load, struct pg_object *o, enum pg_kind kind,
+                        const char *kind_name, const char *name, const struct pg_label *label)
+{
+    o->kind = kind;
+    o->kind_name = kind_name;
+    o->namespace = "edge";
+    o->name = name;
+    o->title = pg_arena_printf(&load->scratch, "%s/edge/%s", kind_name, name);
+    o->created = o->owner_kind = o->owner_name = "";
+    o->labels = (struct pg_labels){label, 1};
+    o->source = (struct pg_source){"built-in", 0};
+}
+
+static struct pg_raw_service *make_up(struct pg_load *load)
+{
+    static const struct pg_label label = {"app.kubernetes.io/name", "podglass-ingress"};
+    static const struct pg_source nowhere = {"", 0};
+    struct pg_arena *scratch = &load->scratch;
+    bool taken = object_present(load, "Service/edge/gateway") ||
+                 object_present(load, "Pod/edge/gateway-0") ||
+                 object_present(load, "Deployment/edge/gateway") ||
+                 object_present(load, "StatefulSet/edge/gateway");
+    const char *name = taken ? "podglass-gateway" : "gateway";
+    struct pg_raw_service *s = pg_arena_alloc(scratch, sizeof(*s));
+    object_init(load, &s->object, PG_KIND_SERVICE, "Service", name, &label);
+    struct pg_service *v = &s->service;
+    v->namespace = s->object.namespace;
+    v->name = name;
+    v->type = PG_SERVICE_LOAD_BALANCER;
+    v->affinity_seconds = 10800;
+    v->external_name = "";
+    v->source = s->object.source;
+    v->type_source = v->external_policy_source = v->internal_policy_source = v->affinity_source =
+        v->cluster_ip_source = nowhere;
+    s->ports = pg_arena_alloc(scratch, sizeof(*s->ports));
+    s->ports[0] = (struct pg_service_port){.name = "http",
+                                           .proto = PG_PROTO_TCP,
+                                           .port = 80,
+                                           .target = "80",
+                                           .app_protocol = "",
+                                           .source = s->object.source,
+                                           .node_port_source = nowhere};
+    s->port_count = 1;
+    s->lb_ips = pg_arena_array(scratch, 2, sizeof(*s->lb_ips));
+    s->selector = s->object.labels;
+    s->node_ports = true;
+    s->slices = PG_LIST(scratch, struct pg_raw_slice *);
+    s->endpoints = PG_LIST(scratch, struct pg_endpoint);
+    pg_list_add_pointer(&load->services, s);
+
+    struct pg_raw_pod *p = pg_arena_alloc(scratch, sizeof(*p));
+    object_init(load, &p->object, PG_KIND_POD, "Pod", pg_arena_printf(scratch, "%s-0", name),
+                &label);
+    p->spec.node_name = p->spec.hostname = p->spec.subdomain = "";
+    p->ready = p->derived = p->ingress = true;
+    p->node = PG_INDEX_NONE;
+    pg_list_add_pointer(&load->pods, p);
+    pg_list_add_pointer(&load->namespaces, "edge");
+    pg_finding_add(load, PG_FINDING_NOTE, PG_CODE_ASSUMED, s->object.title, "", &s->object.source,
+                   "no ingress controller is given, so this Service and the Pod %s-0 are made up; "
+                   "name another in the Lab's spec.ingress.service",
+                   name);
+    return s;
+}
+
+static struct pg_raw_service *named_by_lab(struct pg_load *load)
+{
+    const struct pg_raw_lab *lab = load->lab;
+    for (uint32_t i = 0; i < load->services.count; i++) {
+        struct pg_raw_service *s = PG_LIST_POINTER(load->services, struct pg_raw_service, i);
+        if (strcmp(s->object.title + strlen("Service/"), lab->ingress_service) == 0)
+            return s;
+    }
+    pg_finding_add(load, PG_FINDING_ERROR, PG_CODE_WRONG, lab->object.title, "spec.ingress.service",
+                   &lab->ingress_source, "there is no Service %.120s", lab->ingress_service);
+    return NULL;
+}
+
+void pg_derive_ingress(struct pg_load *load)
+{
+    uint32_t count = 0;
+    if (load->lab->ingress_service[0] != '\0') {
+        load->ingress = named_by_lab(load);
+        return;
+    }
+    if (load->ingresses.count == 0)
+        return;
+    load->ingress = find_controller(load, &count);
+    if (load->ingress == NULL)
+        load->ingress = make_up(load);
+    else if (count > 1)
+        pg_finding_add(load, PG_FINDING_NOTE, PG_CODE_ASSUMED, load->ingress->object.title, "",
+                       &load->ingress->object.source,
+                       "taken for the service of the ingress controller, of %u that may be; name "
+                       "one in the Lab's spec.ingress.service",
+                       count);
+}
+
+static struct pg_raw_pod *pod_of_index(const struct pg_load *load, uint32_t index)
+{
+    for (uint32_t i = 0; i < load->pods.count; i++) {
+        struct pg_raw_pod *p = PG_LIST_POINTER(load->pods, struct pg_raw_pod, i);
+        if (p->index == index)
+            return p;
+    }
+    return NULL;
+}
+
+void pg_derive_ingress_pods(struct pg_load *load)
+{
+    struct pg_lab *lab = &load->lab->lab;
+    const struct pg_raw_service *s = load->ingress;
+    uint32_t room = sizeof(lab->ingress_pod) / sizeof(lab->ingress_pod[0]);
+    bool more = false;
+    if (s == NULL)
+        return;
+    lab->ingress_service =
+        pg_name_find(&load->service_by_name, s->object.namespace, s->object.name);
+    for (uint32_t i = 0; i < s->endpoints.count; i++) {
+        uint32_t pod = PG_LIST_AT(s->endpoints, struct pg_endpoint, i)->pod;
+        uint32_t at = 0;
+        while (at < lab->ingress_pod_count && lab->ingress_pod[at] != pod)
+            at++;
+        if (pod == PG_INDEX_NONE || at < lab->ingress_pod_count)
+            continue;
+        if (at == room) {
+            more = true;
+            break;
+        }
+        lab->ingress_pod[lab->ingress_pod_count++] = pod;
+        struct pg_raw_pod *p = pod_of_index(load, pod);
+        p->backing = PG_BACKING_INGRESS;
+    }
+    if (more)
+        pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_UNSUPPORTED, s->object.title, "",
+                       &s->object.source, "the ingress runs in the first %u of its pods only",
+                       room);
+    if (lab->ingress_pod_count == 0)
+        pg_finding_add(load, PG_FINDING_ERROR, PG_CODE_WRONG, s->object.title, "spec.selector",
+                       &s->object.source,
+                       "it is the service of the ingress, but no pod is behind it");
+}
