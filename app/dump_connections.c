@@ -85,7 +85,8 @@ static void upstream_leg(struct pg_dump *d, const struct pg_session_view *s)
         pg_dump_endpoint(d, "seen", &flow.reply.dst, flow.reply.dst_port);
         pg_json_object_end(&d->json);
         if (d->snapshot) {
-            pod = pg_snapshot_pod_by_addr(d->snapshot, found ? &flow.reply.src : &s->upstream.peer);
+            pod = found ? pg_snapshot_pod_at(d->snapshot, &flow.reply.src, flow.reply.src_port)
+                        : pg_snapshot_pod_at(d->snapshot, &s->upstream.peer, s->upstream.peer_port);
         }
     } else {
         pg_json_string(&d->json, NULL);

@@ -16,22 +16,28 @@ static bool is_dns(const struct pg_snapshot *s, const struct pg_addr *a)
     return (pg_addr_equal(a, &s->lab.dns[0]) || pg_addr_equal(a, &s->lab.dns[1])) && !pg_addr_is_none(a);
 }
 
+static enum pg_owner owner_of_pod(const struct pg_pod *pod)
+{
+    switch (pod->backing) {
+    case PG_BACKING_ECHO:
+        return PG_OWNER_ECHO;
+    case PG_BACKING_INGRESS:
+        return PG_OWNER_INGRESS;
+    case PG_BACKING_WIRE:
+        break;
+    }
+    return PG_OWNER_WIRE;
+}
+
 enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *to)
 {
     const struct pg_snapshot *s = path->snapshot;
     if (is_client(path, to)) {
         return PG_OWNER_CLIENT;
     }
-    uint32_t pod = pg_snapshot_pod_by_addr(s, &to->dst);
+    uint32_t pod = pg_snapshot_pod_at(s, &to->dst, to->dst_port);
     if (pod != PG_INDEX_NONE) {
-        switch (s->pods[pod].backing) {
-        case PG_BACKING_ECHO:
-            return PG_OWNER_ECHO;
-        case PG_BACKING_INGRESS:
-            return PG_OWNER_INGRESS;
-        case PG_BACKING_WIRE:
-            return PG_OWNER_WIRE;
-        }
+        return owner_of_pod(&s->pods[pod]);
     }
     if (pg_snapshot_node_by_addr(s, &to->dst) != PG_INDEX_NONE) {
         return PG_OWNER_NODE;
@@ -39,21 +45,20 @@ enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *t
     if (is_dns(s, &to->dst)) {
         return PG_OWNER_DNS;
     }
-    if (pg_snapshot_in_cluster_cidr(s, &to->dst)) {
-        /* an endpoint that only an EndpointSlice names is real and on the wire */
+    if (pg_snapshot_in_cluster_cidr(s, &to->dst) && pg_snapshot_endpoint_at(s, &to->dst, 0) == PG_INDEX_NONE) {
         return PG_OWNER_NOBODY;
     }
-    return PG_OWNER_WIRE;
+    return PG_OWNER_WIRE; /* an endpoint that only a slice names is real, too */
 }
 
 bool pg_path_is_lab_end(const struct pg_path *path, const struct pg_tuple *from)
 {
     const struct pg_snapshot *s = path->snapshot;
-    uint32_t pod = pg_snapshot_pod_by_addr(s, &from->src);
+    struct pg_tuple answer = pg_tuple_invert(from);
+    uint32_t pod = pg_snapshot_pod_at(s, &from->src, from->src_port);
     if (pod != PG_INDEX_NONE && s->pods[pod].backing == PG_BACKING_ECHO) {
         return true;
     }
-    struct pg_tuple answer = pg_tuple_invert(from);
     return is_client(path, &answer);
 }
 
@@ -83,7 +88,7 @@ enum pg_drop pg_path_check_addresses(const struct pg_path *path, const struct pg
     if (is_martian(&t->src) || is_martian(&t->dst) || pg_addr_equal(&t->src, &t->dst)) {
         return PG_DROP_MARTIAN;
     }
-    uint32_t pod = pg_snapshot_pod_by_addr(s, &t->src);
+    uint32_t pod = pg_snapshot_pod_at(s, &t->src, t->src_port);
     if (pod != PG_INDEX_NONE) {
         return s->pods[pod].backing == PG_BACKING_WIRE ? PG_DROP_NONE : PG_DROP_SPOOFED;
     }
