@@ -30,9 +30,10 @@ typedef uint32_t pg_reason_id; /* 0: no reason */
 
 /* Copies what it is given. NULL texts mean "". */
 pg_reason_id pg_reason_intern(const struct pg_reason *reason);
-const struct pg_reason *pg_reason_get(pg_reason_id id); /* never NULL: id 0 gives an empty reason of code NONE */
-void pg_reason_forget_all(void);                        /* end of process, for leak checks */
-const char *pg_code_name(enum pg_code code);            /* "PG101" */
+const struct pg_reason *pg_reason_get(
+    pg_reason_id id);            /* never NULL: id 0 gives an empty reason of code NONE */
+void pg_reason_forget_all(void); /* end of process, for leak checks */
+const char *pg_code_name(enum pg_code code); /* "PG101" */
 const char *pg_code_title(enum pg_code code);
 /* "svc/edge/gateway externalTrafficPolicy: Cluster (default)  edge.yaml:14" into out; returns out. */
 const char *pg_reason_print(pg_reason_id id, char *out, uint32_t room);

@@ -26,8 +26,8 @@ const char *pg_stage_name(enum pg_stage s);
 
 enum pg_field {
     PG_FIELD_NONE,
-    PG_FIELD_SRC,    /* source address and port */
-    PG_FIELD_DST,    /* destination address and port */
+    PG_FIELD_SRC,       /* source address and port */
+    PG_FIELD_DST,       /* destination address and port */
     PG_FIELD_INNER_SRC, /* the same in a quoted packet */
     PG_FIELD_INNER_DST,
     PG_FIELD_TTL,
@@ -49,7 +49,7 @@ enum pg_record_kind {
 /* A value before or after: an endpoint, or text (a header's value). */
 struct pg_value {
     bool is_text;
-    bool cut;      /* the text was longer than fits */
+    bool cut; /* the text was longer than fits */
     uint16_t port;
     uint16_t len;
     union {
@@ -59,18 +59,18 @@ struct pg_value {
 };
 
 struct pg_record {
-    uint64_t seq;     /* position in the stream, from 1 */
-    uint64_t time_us; /* the path's clock */
-    uint64_t packet;  /* packet id; 0 for HTTP and other byte-stream acts */
+    uint64_t seq;       /* position in the stream, from 1 */
+    uint64_t time_us;   /* the path's clock */
+    uint64_t packet;    /* packet id; 0 for HTTP and other byte-stream acts */
     uint64_t conntrack; /* flow id of nat; 0: none */
-    uint32_t label;   /* flow label */
+    uint32_t label;     /* flow label */
     pg_reason_id reason;
-    uint16_t node;    /* node index, PG_NODE_NONE */
-    uint8_t kind;     /* enum pg_record_kind */
-    uint8_t stage;    /* enum pg_stage */
-    uint8_t field;    /* enum pg_field */
+    uint16_t node;     /* node index, PG_NODE_NONE */
+    uint8_t kind;      /* enum pg_record_kind */
+    uint8_t stage;     /* enum pg_stage */
+    uint8_t field;     /* enum pg_field */
     uint8_t direction; /* 0 original / request, 1 reply / response */
-    char name[46];    /* header name, or what the event is about */
+    char name[46];     /* header name, or what the event is about */
     struct pg_value before;
     struct pg_value after;
 };
@@ -97,7 +97,8 @@ uint32_t pg_trace_new_label(struct pg_trace *t); /* never 0 */
 struct pg_value pg_value_endpoint(const struct pg_addr *a, uint16_t port);
 struct pg_value pg_value_text(const char *text, size_t len);
 struct pg_value pg_value_none(void);
-const char *pg_value_print(const struct pg_value *v, char *out, uint32_t room); /* escaped; returns out */
+const char *pg_value_print(const struct pg_value *v, char *out,
+                           uint32_t room); /* escaped; returns out */
 
 /* Copies r into the ring and fills seq and time_us. Call only when pg_trace_on(). */
 void pg_trace_write(struct pg_trace *t, const struct pg_record *r);
@@ -105,7 +106,8 @@ void pg_trace_write(struct pg_trace *t, const struct pg_record *r);
 /* Readers. A reader keeps the seq of the next record it wants, starting at 1 (or pg_trace_next_seq for "from now on").
  * true: *ret is filled and *seq advanced. If the ring overran the reader, *ret_missed gets how many are gone. */
 uint64_t pg_trace_next_seq(const struct pg_trace *t);
-bool pg_trace_read(const struct pg_trace *t, uint64_t *seq, struct pg_record *ret, uint64_t *ret_missed);
+bool pg_trace_read(const struct pg_trace *t, uint64_t *seq, struct pg_record *ret,
+                   uint64_t *ret_missed);
 
 /* One record as text (no newline) and as one JSON object. */
 void pg_record_print(const struct pg_record *r, struct pg_text *out);

@@ -23,14 +23,16 @@ struct pg_seen {
     struct pg_addr peer;   /* TCP peer of the pod */
     struct pg_slice xff;   /* X-Forwarded-For as received, lines joined by ", " */
     struct pg_slice x_real_ip;
-    struct pg_slice client_xff; /* what the client itself had sent as X-Forwarded-For: a value found only there is forged */
+    struct pg_slice
+        client_xff; /* what the client itself had sent as X-Forwarded-For: a value found only there is forged */
 };
 
 enum pg_verdict pg_verdict_decide(const struct pg_seen *seen); /* pure */
 const char *pg_verdict_name(enum pg_verdict v);                /* "kept", ... */
 /* Readers: what an application that reads it this way takes for the client. false: it would find nothing valid. */
 bool pg_reader_xff_left(const struct pg_seen *seen, struct pg_addr *ret);
-bool pg_reader_xff_right(const struct pg_seen *seen, unsigned n, struct pg_addr *ret); /* n-th from the right, from 1 */
+bool pg_reader_xff_right(const struct pg_seen *seen, unsigned n,
+                         struct pg_addr *ret); /* n-th from the right, from 1 */
 bool pg_reader_x_real_ip(const struct pg_seen *seen, struct pg_addr *ret);
 
 #endif

@@ -1,0 +1,179 @@
+/* Does the pod see the real client? The one definition that explain, check, demo and the metrics
+ * share.
+ *
+ * What the hops wrote and what the client wrote itself stand in the same X-Forwarded-For line. They
+ * are told apart by position: a line that begins with what the client had sent (client_xff) was
+ * extended, and only what follows was written by a hop. A value that a reader would take and that
+ * the client chose is forged, whoever copied it.
+ *
+ * Pure. Called by tools/ and the request log; knows nothing of packets. Not handled here: the trust
+ * list an application may have (xff-trusted); xff-right with the right number comes to the same. */
+#include "podglass/verdict.h"
+
+#include <string.h>
+
+static const char *const names[] = {
+    [PG_VERDICT_KEPT] = "kept",           [PG_VERDICT_CARRIED] = "carried",
+    [PG_VERDICT_LOST] = "lost",           [PG_VERDICT_FORGED] = "forged",
+    [PG_VERDICT_AMBIGUOUS] = "ambiguous",
+};
+_Static_assert(sizeof names / sizeof names[0] == PG_VERDICT_COUNT, "a name per verdict");
+
+const char *pg_verdict_name(enum pg_verdict v)
+{
+    return (unsigned)v < PG_VERDICT_COUNT ? names[v] : "unknown";
+}
+
+static struct pg_slice trim(struct pg_slice s)
+{
+    while (s.len && (s.at[0] == ' ' || s.at[0] == '\t')) {
+        s.at++;
+        s.len--;
+    }
+    while (s.len && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t')) {
+        s.len--;
+    }
+    return s;
+}
+
+/* Takes the first element off a comma-separated list. false: the list is at its end. */
+static bool next_element(struct pg_slice *rest, struct pg_slice *ret)
+{
+    if (!rest->at) {
+        return false;
+    }
+    const char *comma = memchr(rest->at, ',', rest->len);
+    size_t len = comma ? (size_t)(comma - rest->at) : rest->len;
+
+    *ret = trim((struct pg_slice){rest->at, len});
+    if (comma) {
+        rest->at = comma + 1;
+        rest->len -= len + 1;
+    } else {
+        *rest = (struct pg_slice){0};
+    }
+    return true;
+}
+
+/* Address in any of the forms proxies write: a, a:port, v6, [v6], [v6]:port. */
+static bool parse_address(struct pg_slice s, struct pg_addr *ret)
+{
+    s = trim(s);
+    if (s.len && s.at[0] == '[') {
+        const char *end = memchr(s.at, ']', s.len);
+
+        return end && pg_addr_parse(s.at + 1, (size_t)(end - s.at) - 1, ret) == 0;
+    }
+    if (s.len == 0) {
+        return false;
+    }
+    const char *colon = memchr(s.at, ':', s.len);
+
+    if (colon && memchr(s.at, '.', (size_t)(colon - s.at))) {
+        s.len = (size_t)(colon - s.at);
+    }
+    return pg_addr_parse(s.at, s.len, ret) == 0;
+}
+
+static bool list_has(struct pg_slice list, const struct pg_addr *wanted)
+{
+    struct pg_slice rest = list;
+    struct pg_slice element;
+    struct pg_addr a;
+
+    if (trim(list).len == 0) {
+        return false;
+    }
+    while (next_element(&rest, &element)) {
+        if (parse_address(element, &a) && pg_addr_equal(&a, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes off `list` what the client had sent, element by element. false: the list does not begin
+ * with it. */
+static bool skip_own_claims(struct pg_slice claims, struct pg_slice *list)
+{
+    struct pg_slice rest = *list;
+    struct pg_slice claim;
+    struct pg_slice element;
+
+    if (trim(claims).len == 0) {
+        return false;
+    }
+    while (next_element(&claims, &claim)) {
+        if (!next_element(&rest, &element) || !pg_slice_equal(claim, element)) {
+            return false;
+        }
+    }
+    *list = rest;
+    return true;
+}
+
+bool pg_reader_xff_left(const struct pg_seen *seen, struct pg_addr *ret)
+{
+    struct pg_slice rest = seen->xff;
+    struct pg_slice element;
+
+    return seen->xff.len && next_element(&rest, &element) && parse_address(element, ret);
+}
+
+bool pg_reader_xff_right(const struct pg_seen *seen, unsigned n, struct pg_addr *ret)
+{
+    struct pg_slice rest = seen->xff;
+
+    if (n == 0 || rest.len == 0) {
+        return false;
+    }
+    for (;;) {
+        size_t at = rest.len;
+
+        while (at > 0 && rest.at[at - 1] != ',') {
+            at--;
+        }
+        if (--n == 0) {
+            return parse_address((struct pg_slice){rest.at + at, rest.len - at}, ret);
+        }
+        if (at == 0) {
+            return false;
+        }
+        rest.len = at - 1;
+    }
+}
+
+bool pg_reader_x_real_ip(const struct pg_seen *seen, struct pg_addr *ret)
+{
+    return parse_address(seen->x_real_ip, ret);
+}
+
+enum pg_verdict pg_verdict_decide(const struct pg_seen *seen)
+{
+    struct pg_slice written = seen->xff; /* what hops wrote */
+    struct pg_addr left;
+    struct pg_addr real;
+    bool has_left = pg_reader_xff_left(seen, &left);
+    bool has_real = pg_reader_x_real_ip(seen, &real);
+    bool claims_pass = skip_own_claims(seen->client_xff, &written);
+
+    if (pg_addr_equal(&seen->peer, &seen->client)) {
+        return PG_VERDICT_KEPT;
+    }
+    if (claims_pass && written.len == 0 && has_left && pg_addr_equal(&left, &seen->client)) {
+        /* An honest client named itself, or a hop wrote the very same: no reader is misled. */
+        written = seen->xff;
+        claims_pass = false;
+    }
+    bool xff_true = list_has(written, &seen->client);
+    bool real_true = has_real && pg_addr_equal(&real, &seen->client);
+    bool forged =
+        (has_left && claims_pass) || (has_real && !real_true && list_has(seen->client_xff, &real));
+
+    if (!xff_true && !real_true) {
+        return forged ? PG_VERDICT_FORGED : PG_VERDICT_LOST;
+    }
+    bool disagree = (has_left && !xff_true) || (has_real && !real_true);
+
+    return forged || disagree ? PG_VERDICT_AMBIGUOUS : PG_VERDICT_CARRIED;
+}
