@@ -30,30 +30,33 @@ enum pg_verdict_nat {
 /* Timeouts in seconds, kernel names; 0 keeps the default (kube-proxy's values: established 86400, close_wait 3600). */
 struct pg_nat_options {
     uint32_t flow_limit; /* default 262144 */
-    uint32_t tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait, tcp_last_ack, tcp_time_wait, tcp_close;
+    uint32_t tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait,
+        tcp_last_ack, tcp_time_wait, tcp_close;
     uint32_t udp, udp_stream, icmp;
-    bool tcp_strict_pickup; /* refuse mid-stream packets without a flow (nf_conntrack_tcp_loose=0) */
+    bool
+        tcp_strict_pickup; /* refuse mid-stream packets without a flow (nf_conntrack_tcp_loose=0) */
 };
 
 struct pg_nat;
 
 /* The nat borrows counters, trace and random for its life. NULL: out of memory. */
-struct pg_nat *pg_nat_new(const struct pg_nat_options *options, struct pg_counters *counters, struct pg_trace *trace,
-                          struct pg_random *random, uint64_t now_us);
+struct pg_nat *pg_nat_new(const struct pg_nat_options *options, struct pg_counters *counters,
+                          struct pg_trace *trace, struct pg_random *random, uint64_t now_us);
 void pg_nat_free(struct pg_nat *n);
 /* Compiles service tables from s (takes its own reference) and swaps them in; established flows keep their endpoint; UDP flows to endpoints
  * that are gone are deleted. 0 or -errno (then the old tables stay). */
 int pg_nat_load(struct pg_nat *n, struct pg_snapshot *s, uint64_t now_us);
 
-/* Where a packet entered, when its source does not tell (clients outside): LB addresses get a node the balancer picks. */
-
 /* From the wire. Finds or makes the flow, translates. p->entry_node is set. */
-enum pg_verdict_nat pg_nat_prerouting(struct pg_nat *n, struct pg_packet *p, uint64_t now_us, enum pg_drop *ret_drop);
+enum pg_verdict_nat pg_nat_prerouting(struct pg_nat *n, struct pg_packet *p, uint64_t now_us,
+                                      enum pg_drop *ret_drop);
 /* From our own endpoints inside the path (the ingress pod's upstream leg and its answers to clients). */
-enum pg_verdict_nat pg_nat_output(struct pg_nat *n, struct pg_packet *p, uint64_t now_us, enum pg_drop *ret_drop);
+enum pg_verdict_nat pg_nat_output(struct pg_nat *n, struct pg_packet *p, uint64_t now_us,
+                                  enum pg_drop *ret_drop);
 /* Behind the routing decision: masquerade or keep the source. Must follow every accepted prerouting or output, for packets to
  * the wire and for packets to our own endpoints alike; confirms a new flow (only now it is in the table). */
-enum pg_verdict_nat pg_nat_postrouting(struct pg_nat *n, struct pg_packet *p, uint64_t now_us, enum pg_drop *ret_drop);
+enum pg_verdict_nat pg_nat_postrouting(struct pg_nat *n, struct pg_packet *p, uint64_t now_us,
+                                       enum pg_drop *ret_drop);
 /* The address an ICMP reject of p should come from: the node's address on the side of the client. */
 struct pg_addr pg_nat_reject_source(const struct pg_nat *n, const struct pg_packet *p);
 
@@ -62,8 +65,21 @@ void pg_nat_advance(struct pg_nat *n, uint64_t now_us);
 uint64_t pg_nat_next_due_us(const struct pg_nat *n); /* UINT64_MAX: nothing */
 
 /* ---- looking at it ---- */
-enum pg_tcp_state { PG_CT_NONE, PG_CT_SYN_SENT, PG_CT_SYN_RECV, PG_CT_ESTABLISHED, PG_CT_FIN_WAIT, PG_CT_CLOSE_WAIT, PG_CT_LAST_ACK, PG_CT_TIME_WAIT, PG_CT_CLOSE, PG_CT_SYN_SENT2, PG_CT_COUNT };
-const char *pg_ct_state_name(enum pg_tcp_state s); /* conntrack's names; "NONE" for other protocols */
+enum pg_tcp_state {
+    PG_CT_NONE,
+    PG_CT_SYN_SENT,
+    PG_CT_SYN_RECV,
+    PG_CT_ESTABLISHED,
+    PG_CT_FIN_WAIT,
+    PG_CT_CLOSE_WAIT,
+    PG_CT_LAST_ACK,
+    PG_CT_TIME_WAIT,
+    PG_CT_CLOSE,
+    PG_CT_SYN_SENT2,
+    PG_CT_COUNT
+};
+const char *pg_ct_state_name(
+    enum pg_tcp_state s); /* conntrack's names; "NONE" for other protocols */
 
 struct pg_nat_flow_view {
     uint64_t id;
@@ -78,7 +94,7 @@ struct pg_nat_flow_view {
     uint32_t service; /* index in the snapshot of `generation`; PG_INDEX_NONE: none */
     uint16_t service_port;
     const char *service_name; /* "shop/web", "" for none; valid until the next call into nat */
-    uint64_t timeout_s; /* left */
+    uint64_t timeout_s;       /* left */
     uint64_t packets[2], bytes[2];
     pg_reason_id dnat_reason, snat_reason;
     uint64_t age_us;
@@ -86,7 +102,8 @@ struct pg_nat_flow_view {
 /* Walk in bounded steps, as pg_table_walk. Each flow once (by its original direction). */
 bool pg_nat_walk(const struct pg_nat *n, uint64_t *cursor, uint32_t budget, uint64_t now_us,
                  void (*fn)(void *arg, const struct pg_nat_flow_view *flow), void *arg);
-bool pg_nat_find(const struct pg_nat *n, const struct pg_tuple *either_direction, uint64_t now_us, struct pg_nat_flow_view *ret);
+bool pg_nat_find(const struct pg_nat *n, const struct pg_tuple *either_direction, uint64_t now_us,
+                 struct pg_nat_flow_view *ret);
 uint32_t pg_nat_flow_count(const struct pg_nat *n);
 uint32_t pg_nat_flow_high_water(const struct pg_nat *n);
 uint32_t pg_nat_flow_limit(const struct pg_nat *n);
@@ -102,16 +119,21 @@ void pg_nat_print_conntrack(const struct pg_nat_flow_view *f, bool accounting, s
 struct pg_nat_rule_view {
     const char *hook; /* "front": node port and LB; "service": cluster IP */
     const char *kind; /* "dnat", "snat" */
-    struct pg_addr before; uint16_t before_port; /* none: any */
-    struct pg_addr after; uint16_t after_port;
+    struct pg_addr before;
+    uint16_t before_port; /* none: any */
+    struct pg_addr after;
+    uint16_t after_port;
     const char *port_mode; /* "fixed", "random" */
     pg_reason_id reason;
     uint32_t endpoint_number, endpoint_count; /* "endpoint 1/2"; 0 for snat */
     uint32_t active;
     uint64_t hits;
 };
-void pg_nat_walk_rules(const struct pg_nat *n, void (*fn)(void *arg, const struct pg_nat_rule_view *rule), void *arg);
+void pg_nat_walk_rules(const struct pg_nat *n,
+                       void (*fn)(void *arg, const struct pg_nat_rule_view *rule), void *arg);
 /* Flows of one endpoint: how many are live and how many there were. */
-void pg_nat_endpoint_use(const struct pg_nat *n, uint32_t service_port_index, const struct pg_addr *addr, uint16_t port, uint32_t *ret_active, uint64_t *ret_hits);
+void pg_nat_endpoint_use(const struct pg_nat *n, uint32_t service_port_index,
+                         const struct pg_addr *addr, uint16_t port, uint32_t *ret_active,
+                         uint64_t *ret_hits);
 
 #endif

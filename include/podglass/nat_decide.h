@@ -10,7 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum pg_capture { PG_CAPTURE_NONE, PG_CAPTURE_CLUSTER_IP, PG_CAPTURE_NODE_PORT, PG_CAPTURE_LB_IP, PG_CAPTURE_EXTERNAL_IP };
+enum pg_capture {
+    PG_CAPTURE_NONE,
+    PG_CAPTURE_CLUSTER_IP,
+    PG_CAPTURE_NODE_PORT,
+    PG_CAPTURE_LB_IP,
+    PG_CAPTURE_EXTERNAL_IP
+};
 
 enum pg_decision_kind {
     PG_DECIDE_PLAIN,  /* not for a service: pass as it is */
@@ -19,8 +25,10 @@ enum pg_decision_kind {
     PG_DECIDE_DROP,
 };
 
-struct pg_service_table; /* compiled from a snapshot: one hash probe per lookup however many services there are */
-struct pg_service_table *pg_service_table_new(struct pg_snapshot *s, const struct pg_hash_key *key); /* takes a reference */
+struct
+    pg_service_table; /* compiled from a snapshot: one hash probe per lookup however many services there are */
+struct pg_service_table *pg_service_table_new(
+    struct pg_snapshot *s, const struct pg_hash_key *key); /* takes a reference */
 void pg_service_table_free(struct pg_service_table *t);
 const struct pg_snapshot *pg_service_table_snapshot(const struct pg_service_table *t);
 
@@ -44,8 +52,9 @@ struct pg_nat_decision {
  * the balancer picks for the tuple among those that would serve it (keyed hash: stable for a flow). */
 uint16_t pg_nat_entry_node(const struct pg_service_table *t, const struct pg_tuple *tuple);
 /* draw is the random choice of the endpoint, handed in. affinity: index of the endpoint a live affinity record names, or PG_INDEX_NONE. */
-void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tuple, uint16_t entry_node, uint64_t draw,
-                   uint32_t affinity, struct pg_nat_decision *ret);
+void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tuple,
+                   uint16_t entry_node, uint64_t draw, uint32_t affinity,
+                   struct pg_nat_decision *ret);
 const char *pg_capture_name(enum pg_capture c); /* "ClusterIP", "NodePort", ... */
 
 #endif

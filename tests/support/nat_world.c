@@ -7,16 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVICE(number, two, name, spec)                                                                \
-    "---\n"                                                                                        \
-    "apiVersion: v1\n"                                                                             \
-    "kind: Service\n"                                                                              \
-    "metadata: {name: " name ", namespace: t}\n"                                                   \
-    "spec:\n"                                                                                      \
-    "  type: LoadBalancer\n"                                                                       \
-    "  clusterIP: 10.96.1." number "\n"                                                           \
-    "  loadBalancerIP: 203.0.113." number "\n" spec                                               \
-    "  ports:\n"                                                                                   \
+#define SERVICE(number, two, name, spec)                         \
+    "---\n"                                                      \
+    "apiVersion: v1\n"                                           \
+    "kind: Service\n"                                            \
+    "metadata: {name: " name ", namespace: t}\n"                 \
+    "spec:\n"                                                    \
+    "  type: LoadBalancer\n"                                     \
+    "  clusterIP: 10.96.1." number "\n"                          \
+    "  loadBalancerIP: 203.0.113." number "\n" spec "  ports:\n" \
     "  - {name: web, protocol: TCP, port: 80, targetPort: 8080, nodePort: 300" two "}\n"
 
 #define SLICE(name, endpoints)                                                                     \
@@ -45,35 +44,64 @@ const char *const pg_world_manifest =
     "  dns: {address: 10.96.0.10}\n"
     "  nodes:\n"
     "  - {name: node1, address: 192.0.2.11, podCIDR: 10.244.1.0/24, zone: a}\n"
-    "  - {name: node2, address: 192.0.2.12, podCIDR: 10.244.2.0/24, zone: b}\n"
-    SERVICE("1", "01", "local", "") SLICE("local", EP_P1)
-    SERVICE("2", "02", "remote", "") SLICE("remote", EP_P2)
-    SERVICE("3", "03", "keep-local", KEEP) SLICE("keep-local", EP_P1)
-    SERVICE("4", "04", "keep-remote", KEEP) SLICE("keep-remote", EP_P2)
-    SERVICE("5", "05", "host-local", "") SLICE("host-local", "- {addresses: [192.0.2.11], nodeName: node1}\n")
-    SERVICE("6", "06", "host-remote", "") SLICE("host-remote", "- {addresses: [192.0.2.12], nodeName: node2}\n")
-    SERVICE("7", "07", "empty", "")
-    SERVICE("8", "08", "empty-local", KEEP)
-    SERVICE("9", "09", "internal", "  internalTrafficPolicy: Local\n") SLICE("internal", EP_P2)
-    SERVICE("10", "10", "two", "") "  - {name: dns, protocol: UDP, port: 53, targetPort: 5353, nodePort: 30053}\n"
-    SLICE("two", EP_P1 EP_P2)
-    SERVICE("11", "11", "ranges", "  loadBalancerSourceRanges: [203.0.113.0/24]\n") SLICE("ranges", EP_P1)
-    SERVICE("12", "12", "sticky", "  sessionAffinity: ClientIP\n  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}\n")
-    SLICE("sticky", EP_P1 EP_Q EP_P2)
-    SERVICE("13", "13", "ending", "")
-    SLICE("ending", "- {addresses: [10.244.1.2], nodeName: node1, conditions: {ready: false, serving: true, terminating: true}}\n"
-                    "- {addresses: [10.244.1.3], nodeName: node1, conditions: {ready: false, serving: false, terminating: true}}\n")
-    SERVICE("14", "14", "mixed", KEEP)
-    SLICE("mixed", "- {addresses: [10.244.1.2], nodeName: node1, conditions: {ready: false, serving: true, terminating: true}}\n" EP_P2)
-    SERVICE("15", "15", "hints", "")
-    SLICE("hints", "- {addresses: [10.244.1.2], nodeName: node1, hints: {forZones: [{name: a}]}}\n"
-                   "- {addresses: [10.244.2.2], nodeName: node2, hints: {forZones: [{name: b}]}}\n")
-    SERVICE("16", "16", "half-hints", "")
-    SLICE("half-hints", "- {addresses: [10.244.1.2], nodeName: node1, hints: {forZones: [{name: a}]}}\n" EP_P2)
-    SERVICE("17", "17", "same", KEEP) SLICE("same", EP_P1)
-    SERVICE("18", "18", "external", "  externalIPs: [203.0.113.118]\n") SLICE("external", EP_P1)
-    SERVICE("19", "19", "proxy-mode", "")
-    "status: {loadBalancer: {ingress: [{ip: 203.0.113.19, ipMode: Proxy}]}}\n" SLICE("proxy-mode", EP_P1);
+    "  - {name: node2, address: 192.0.2.12, podCIDR: 10.244.2.0/24, zone: b}\n" SERVICE(
+        "1", "01", "local", "") SLICE("local", EP_P1) SERVICE("2", "02", "remote", "")
+        SLICE("remote", EP_P2) SERVICE("3", "03", "keep-local", KEEP) SLICE(
+            "keep-local", EP_P1) SERVICE("4", "04", "keep-remote",
+                                         KEEP) SLICE("keep-remote", EP_P2) SERVICE("5", "05",
+                                                                                   "host-local", "")
+            SLICE("host-local", "- {addresses: [192.0.2.11], nodeName: node1}\n") SERVICE(
+                "6", "06", "host-remote",
+                "") SLICE("host-remote", "- {addresses: [192.0.2.12], nodeName: node2}\n")
+                SERVICE("7", "07", "empty", "") SERVICE("8", "08", "empty-local", KEEP) SERVICE(
+                    "9", "09", "internal", "  internalTrafficPolicy: Local\n")
+                    SLICE("internal", EP_P2) SERVICE(
+                        "10", "10",
+                        "two",
+                        "") "  - {name: dns, protocol: UDP, port: 53, targetPort: 5353, nodePort: "
+                            "30053}\n" SLICE("two",
+                                             EP_P1 EP_P2) SERVICE("11", "11", "ranges",
+                                                                  "  loadBalancerSourceRanges: "
+                                                                  "[203.0.113.0/24]\n") SLICE("rang"
+                                                                                              "es",
+                                                                                              EP_P1)
+                                SERVICE(
+                                    "12", "12",
+                                    "sticky",
+                                    "  sessionAffinity: ClientIP\n  sessionAffinityConfig: "
+                                    "{clientIP: {timeoutSeconds: 60}}\n") SLICE("sticky",
+                                                                                EP_P1 EP_Q EP_P2)
+                                    SERVICE("13", "13", "ending", "") SLICE(
+                                        "ending",
+                                        "- {addresses: [10.244.1.2], nodeName: node1, conditions: "
+                                        "{ready: false, serving: true, terminating: true}}\n"
+                                        "- {addresses: [10.244.1.3], nodeName: node1, conditions: "
+                                        "{ready: false, serving: false, terminating: true}}\n")
+                                        SERVICE("14", "14", "mixed", KEEP) SLICE(
+                                            "mixed", "- {addresses: [10.244.1.2], nodeName: node1, "
+                                                     "conditions: {ready: false, serving: true, "
+                                                     "terminating: true}}\n" EP_P2)
+                                            SERVICE("15", "15", "hints", "") SLICE(
+                                                "hints", "- {addresses: [10.244.1.2], nodeName: "
+                                                         "node1, hints: {forZones: [{name: a}]}}\n"
+                                                         "- {addresses: [10.244.2.2], nodeName: "
+                                                         "node2, hints: {forZones: [{name: b}]}}\n")
+                                                SERVICE("16", "16", "half-hints", "") SLICE(
+                                                    "half-hints",
+                                                    "- {addresses: [10.244.1.2], nodeName: node1, "
+                                                    "hints: {forZones: [{name: a}]}}\n" EP_P2)
+                                                    SERVICE("17", "17", "same", KEEP) SLICE(
+                                                        "same", EP_P1) SERVICE("18", "18",
+                                                                               "external",
+                                                                               "  externalIPs: "
+                                                                               "[203.0.113.118]\n")
+                                                        SLICE("external", EP_P1) SERVICE(
+                                                            "19", "19",
+                                                            "proxy-mode",
+                                                            "") "status: {loadBalancer: {ingress: "
+                                                                "[{ip: 203.0.113.19, ipMode: "
+                                                                "Proxy}]}}\n" SLICE("proxy-mode",
+                                                                                    EP_P1);
 
 static struct pg_snapshot *load_text(const char *text)
 {
@@ -112,7 +140,8 @@ void pg_world_open(struct pg_world *w, const struct pg_nat_options *options)
     *w = (struct pg_world){.now_us = 1000000};
     pg_random_seed(&w->random, 42);
     w->trace = pg_trace_new(4096);
-    w->nat = pg_nat_new(options ? options : &defaults, &w->counters, w->trace, &w->random, w->now_us);
+    w->nat =
+        pg_nat_new(options ? options : &defaults, &w->counters, w->trace, &w->random, w->now_us);
     PG_ASSERT(w->trace && w->nat);
     pg_world_load(w, pg_world_manifest);
 }
@@ -143,7 +172,8 @@ static enum pg_verdict_nat through(struct pg_world *w, struct pg_made *m, bool o
     w->drop = PG_DROP_NONE;
     pg_trace_set_time(w->trace, w->now_us);
     PG_ASSERT(pg_made_is_right(&m->p));
-    verdict = out ? pg_nat_output(w->nat, &m->p, w->now_us, &w->drop) : pg_nat_prerouting(w->nat, &m->p, w->now_us, &w->drop);
+    verdict = out ? pg_nat_output(w->nat, &m->p, w->now_us, &w->drop)
+                  : pg_nat_prerouting(w->nat, &m->p, w->now_us, &w->drop);
     PG_ASSERT(pg_made_is_right(&m->p) && (!quote || pg_made_quote_is_right(&m->p)));
     if (verdict != PG_NAT_ACCEPT)
         return verdict;

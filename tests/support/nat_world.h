@@ -1,9 +1,11 @@
-/* A small cluster and a nat in it, for tests: two nodes, pods, and one service per case of the truth table.
+/* A small cluster and a nat in it, for tests: two nodes, pods, and one service per case of the
+ * truth table.
  *
  *   client 198.51.100.7      node1 192.0.2.11  pods 10.244.1.0/24  gateway .1: p1 10.244.1.2, q 10.244.1.3, ingress 10.244.1.9
  *                            node2 192.0.2.12  pods 10.244.2.0/24  gateway .1: p2 10.244.2.2
  *
- * Service number N has cluster IP 10.96.1.N, node port 30000 + N, LB address 203.0.113.N, port 80 -> 8080 (TCP). */
+ * Service number N has cluster IP 10.96.1.N, node port 30000 + N, LB address 203.0.113.N, port 80
+ * -> 8080 (TCP). */
 #ifndef NAT_WORLD_H
 #define NAT_WORLD_H
 

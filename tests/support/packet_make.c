@@ -1,4 +1,5 @@
-/* Packets for tests. The sums are computed here in the plainest way, on purpose not with base/checksum.c. */
+/* Packets for tests. The sums are computed here in the plainest way, on purpose not with
+ * base/checksum.c. */
 #include "packet_make.h"
 
 #include <arpa/inet.h>
@@ -19,9 +20,14 @@ struct pg_addr pg_make_addr(const char *text)
     return a;
 }
 
-struct pg_tuple pg_make_tuple(uint8_t proto, const char *src, uint16_t src_port, const char *dst, uint16_t dst_port)
+struct pg_tuple pg_make_tuple(uint8_t proto, const char *src, uint16_t src_port, const char *dst,
+                              uint16_t dst_port)
 {
-    return (struct pg_tuple){.src = pg_make_addr(src), .dst = pg_make_addr(dst), .src_port = src_port, .dst_port = dst_port, .proto = proto};
+    return (struct pg_tuple){.src = pg_make_addr(src),
+                             .dst = pg_make_addr(dst),
+                             .src_port = src_port,
+                             .dst_port = dst_port,
+                             .proto = proto};
 }
 
 static void put16(uint8_t *at, uint32_t value)
@@ -83,7 +89,8 @@ static void finish(struct pg_made *m, uint32_t len)
     uint32_t sum = proto == PG_PROTO_ICMP ? 0 : pseudo(ip, proto, len - head);
     uint16_t value = (uint16_t)~fold(sum_bytes(sum, ip + head, len - head));
     put16(field, proto == PG_PROTO_UDP && value == 0 ? 0xffff : value);
-    m->p = (struct pg_packet){.head = ip, .head_len = len, .len = len, .entry_node = PG_NODE_NONE, .id = ++last_id};
+    m->p = (struct pg_packet){
+        .head = ip, .head_len = len, .len = len, .entry_node = PG_NODE_NONE, .id = ++last_id};
     if (!pg_packet_parse(&m->p, &drop)) {
         fprintf(stderr, "a made packet does not parse: %s\n", pg_drop_name(drop));
         abort();
@@ -91,7 +98,8 @@ static void finish(struct pg_made *m, uint32_t len)
 }
 
 /* IP header for l4_len bytes; returns where the transport begins. */
-static uint8_t *ip_head(struct pg_made *m, const struct pg_addr *src, const struct pg_addr *dst, uint8_t proto, uint32_t l4_len)
+static uint8_t *ip_head(struct pg_made *m, const struct pg_addr *src, const struct pg_addr *dst,
+                        uint8_t proto, uint32_t l4_len)
 {
     uint8_t *ip = m->bytes;
 
@@ -122,7 +130,8 @@ static void fill_payload(uint8_t *at, uint32_t len)
         at[i] = (uint8_t)(i * 31 + 7);
 }
 
-void pg_make_tcp(struct pg_made *m, const struct pg_tuple *t, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t payload_len)
+void pg_make_tcp(struct pg_made *m, const struct pg_tuple *t, uint8_t flags, uint32_t seq,
+                 uint32_t ack, uint32_t payload_len)
 {
     uint8_t *tcp = ip_head(m, &t->src, &t->dst, PG_PROTO_TCP, 20 + payload_len);
 
@@ -169,7 +178,8 @@ void pg_make_first(struct pg_made *m, const struct pg_tuple *t)
         pg_make_echo(m, t);
 }
 
-void pg_make_error(struct pg_made *m, uint8_t type, uint8_t code, const struct pg_addr *from, const struct pg_packet *about, uint32_t quote_len)
+void pg_make_error(struct pg_made *m, uint8_t type, uint8_t code, const struct pg_addr *from,
+                   const struct pg_packet *about, uint32_t quote_len)
 {
     uint8_t proto = about->ip_version == 4 ? PG_PROTO_ICMP : PG_PROTO_ICMP6;
     uint32_t len = quote_len && quote_len < about->len ? quote_len : about->len;
@@ -192,7 +202,8 @@ void pg_make_partial(struct pg_made *m)
 static void repair_l4(uint8_t *ip, uint32_t head, uint8_t proto, uint32_t len, bool partial)
 {
     uint32_t field = head + sum_at(proto);
-    bool known = proto == PG_PROTO_TCP || proto == PG_PROTO_UDP || proto == (head == 20 ? PG_PROTO_ICMP : PG_PROTO_ICMP6);
+    bool known = proto == PG_PROTO_TCP || proto == PG_PROTO_UDP ||
+                 proto == (head == 20 ? PG_PROTO_ICMP : PG_PROTO_ICMP6);
 
     if (!known || len < field + 2)
         return;

@@ -1,0 +1,168 @@
+/* Session affinity by client address: which endpoint a client got last from a service port.
+ *
+ * The key is the source address before any translation and one service port, whichever of its
+ * addresses was used; ports of one service do not share records. A record is written or refreshed
+ * by each new flow, never by packets, and times out by itself. It names an endpoint by address and
+ * port, so it survives a reload as long as the endpoint does; policy.c ignores it when that
+ * endpoint is not among those it may choose.
+ *
+ * hooks.c asks before it decides and notes after the flow is confirmed. Owns records and their
+ * timers. When all records are in use, new clients get none: the choice is then random, as without
+ * affinity. */
+#include "nat_internal.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORDS_MOST    65536u
+#define SECONDS_DEFAULT 10800u
+
+/* Hashed as bytes: no padding. */
+struct affinity_key {
+    struct pg_addr client;
+    uint32_t name; /* of the service, interned */
+    uint16_t port;
+    uint16_t proto;
+};
+_Static_assert(sizeof(struct affinity_key) == 24, "no padding in a hashed key");
+
+struct record {
+    struct pg_timer timer;
+    struct affinity_key key;
+    struct pg_addr addr;
+    uint16_t port;
+};
+
+struct pg_affinity {
+    struct pg_hash_key hash_key;
+    struct pg_wheel *wheel;
+    struct pg_pool *records;
+    struct pg_table *by_key;
+};
+
+static bool same_key(const void *owner, uint32_t value, const void *key)
+{
+    const struct pg_affinity *a = owner;
+    const struct record *r = pg_pool_at(a->records, value);
+
+    return memcmp(&r->key, key, sizeof(r->key)) == 0;
+}
+
+struct pg_affinity *pg_affinity_new(const struct pg_hash_key *key, uint64_t now_ms)
+{
+    struct pg_affinity *a = calloc(1, sizeof(*a));
+
+    if (!a)
+        return NULL;
+    a->hash_key = *key;
+    a->wheel = pg_wheel_new(now_ms);
+    a->records = pg_pool_new("affinity", sizeof(struct record), RECORDS_MOST);
+    a->by_key = pg_table_new(RECORDS_MOST, same_key, a);
+    if (!a->wheel || !a->records || !a->by_key) {
+        pg_affinity_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+void pg_affinity_free(struct pg_affinity *a)
+{
+    if (!a)
+        return;
+    pg_wheel_free(a->wheel);
+    pg_pool_free(a->records);
+    pg_table_free(a->by_key);
+    free(a);
+}
+
+uint32_t pg_affinity_count(const struct pg_affinity *a)
+{
+    return pg_pool_used(a->records);
+}
+
+static struct affinity_key make_key(const struct pg_nat *n, uint32_t service_port,
+                                    const struct pg_addr *client)
+{
+    const struct pg_service_table *t = n->services;
+    const struct pg_service_port *port = &t->snapshot->service_ports[service_port];
+
+    return (struct affinity_key){.client = *client,
+                                 .name = n->service_names[t->owner[service_port]],
+                                 .port = port->port,
+                                 .proto = port->proto};
+}
+
+static uint32_t hash_of(const struct pg_affinity *a, const struct affinity_key *key)
+{
+    return (uint32_t)pg_hash(&a->hash_key, key, sizeof(*key));
+}
+
+uint32_t pg_affinity_find(const struct pg_nat *n, uint32_t service_port,
+                          const struct pg_addr *client)
+{
+    const struct pg_affinity *a = n->affinity;
+    const struct pg_snapshot *s = n->services->snapshot;
+    const struct pg_service_port *port = &s->service_ports[service_port];
+    struct affinity_key key = make_key(n, service_port, client);
+    uint32_t found = pg_table_find(a->by_key, hash_of(a, &key), &key);
+
+    if (found == PG_TABLE_NONE)
+        return PG_INDEX_NONE;
+    const struct record *r = pg_pool_at(a->records, found);
+
+    for (uint32_t i = port->endpoint_first; i < port->endpoint_first + port->endpoint_count; i++) {
+        if (s->endpoints[i].port == r->port && pg_addr_equal(&s->endpoints[i].addr, &r->addr))
+            return i;
+    }
+    return PG_INDEX_NONE;
+}
+
+void pg_affinity_note(struct pg_nat *n, uint32_t service_port, const struct pg_addr *client,
+                      const struct pg_addr *addr, uint16_t port)
+{
+    struct pg_affinity *a = n->affinity;
+    const struct pg_service *service =
+        &n->services->snapshot->services[n->services->owner[service_port]];
+    uint32_t seconds = service->affinity_seconds ? service->affinity_seconds : SECONDS_DEFAULT;
+    struct affinity_key key = make_key(n, service_port, client);
+    uint32_t hash = hash_of(a, &key);
+    uint32_t at = pg_table_find(a->by_key, hash, &key);
+
+    if (at == PG_TABLE_NONE) {
+        at = pg_pool_get(a->records);
+        if (at == PG_POOL_NONE)
+            return;
+        struct record *fresh = pg_pool_at(a->records, at);
+        fresh->key = key;
+        if (pg_table_add(a->by_key, hash, at) != 0) {
+            pg_pool_put(a->records, at);
+            return;
+        }
+    }
+    struct record *r = pg_pool_at(a->records, at);
+
+    r->addr = *addr;
+    r->port = port;
+    pg_wheel_arm(a->wheel, &r->timer, n->now_us / 1000 + UINT64_C(1000) * seconds);
+}
+
+static void on_timer(void *arg, struct pg_timer *t)
+{
+    struct pg_affinity *a = arg;
+    struct record *r = (struct record *)((char *)t - offsetof(struct record, timer));
+    uint32_t at = pg_pool_index(a->records, r);
+
+    pg_table_del(a->by_key, hash_of(a, &r->key), at);
+    pg_pool_put(a->records, at);
+}
+
+void pg_affinity_advance(struct pg_affinity *a, uint64_t now_ms)
+{
+    pg_wheel_advance(a->wheel, now_ms, on_timer, a);
+}
+
+uint64_t pg_affinity_next_ms(const struct pg_affinity *a)
+{
+    return pg_wheel_next(a->wheel);
+}

@@ -1,0 +1,282 @@
+/* A nat's beginning and end, and the swap of service tables when the cluster changes.
+ *
+ * A load builds everything aside and swaps at the end. Flows keep the endpoint they have: TCP until
+ * it ends by itself, UDP only while its endpoint still serves, because a UDP sender would never
+ * notice. The clean-up goes through the rows of use.c: only flows of endpoints that went away are
+ * touched, and plain UDP flows whose destination has become a service's.
+ *
+ * Called by app/ at start, at reload and at the end. Owns the parts that struct pg_nat points to;
+ * counters, trace and random are borrowed. */
+#include "nat_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FLOW_LIMIT      262144u
+#define FLOW_LIMIT_MOST (1u << 28)
+
+static uint32_t or_default_ms(uint32_t seconds, uint32_t by_default)
+{
+    uint64_t ms = UINT64_C(1000) * (seconds ? seconds : by_default);
+
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+/* Kernel defaults, with kube-proxy's values for established and close_wait. */
+static void set_timeouts(struct pg_nat *n, const struct pg_nat_options *o)
+{
+    uint32_t *tcp = n->tcp_timeout_ms;
+
+    tcp[PG_CT_SYN_SENT] = or_default_ms(o->tcp_syn_sent, 120);
+    tcp[PG_CT_SYN_SENT2] = tcp[PG_CT_SYN_SENT];
+    tcp[PG_CT_SYN_RECV] = or_default_ms(o->tcp_syn_recv, 60);
+    tcp[PG_CT_ESTABLISHED] = or_default_ms(o->tcp_established, 86400);
+    tcp[PG_CT_FIN_WAIT] = or_default_ms(o->tcp_fin_wait, 120);
+    tcp[PG_CT_CLOSE_WAIT] = or_default_ms(o->tcp_close_wait, 3600);
+    tcp[PG_CT_LAST_ACK] = or_default_ms(o->tcp_last_ack, 30);
+    tcp[PG_CT_TIME_WAIT] = or_default_ms(o->tcp_time_wait, 120);
+    tcp[PG_CT_CLOSE] = or_default_ms(o->tcp_close, 10);
+    n->udp_ms = or_default_ms(o->udp, 30);
+    n->udp_stream_ms = or_default_ms(o->udp_stream, 120);
+    n->icmp_ms = or_default_ms(o->icmp, 30);
+    n->strict_pickup = o->tcp_strict_pickup;
+}
+
+static bool same_tuple(const void *owner, uint32_t value, const void *key)
+{
+    const struct pg_nat *n = owner;
+
+    return pg_tuple_equal(&pg_flow_at(n, value >> 1)->tuple[value & 1], key);
+}
+
+struct pg_nat *pg_nat_new(const struct pg_nat_options *options, struct pg_counters *counters,
+                          struct pg_trace *trace, struct pg_random *random, uint64_t now_us)
+{
+    uint32_t limit = options->flow_limit ? options->flow_limit : FLOW_LIMIT;
+    struct pg_nat *n = calloc(1, sizeof(*n));
+
+    if (!n)
+        return NULL;
+    if (limit > FLOW_LIMIT_MOST)
+        limit = FLOW_LIMIT_MOST;
+    n->counters = counters;
+    n->trace = trace;
+    n->random = random;
+    n->now_us = now_us;
+    n->key = pg_random_key(random);
+    set_timeouts(n, options);
+    n->flows = pg_pool_new("flows", sizeof(struct pg_flow), limit);
+    n->by_tuple = pg_table_new(limit * 2, same_tuple, n);
+    n->wheel = pg_wheel_new(now_us / 1000);
+    n->uses = pg_uses_new(&n->key);
+    n->affinity = pg_affinity_new(&n->key, now_us / 1000);
+    n->reverse = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_REVERSE});
+    n->port_clash = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_PORT_CLASH});
+    if (!n->flows || !n->by_tuple || !n->wheel || !n->uses || !n->affinity) {
+        pg_nat_free(n);
+        return NULL;
+    }
+    return n;
+}
+
+void pg_nat_free(struct pg_nat *n)
+{
+    if (!n)
+        return;
+    pg_service_table_free(n->services);
+    free(n->service_names);
+    pg_affinity_free(n->affinity);
+    pg_uses_free(n->uses);
+    pg_wheel_free(n->wheel);
+    pg_table_free(n->by_tuple);
+    pg_pool_free(n->flows);
+    free(n);
+}
+
+/* ---- rows of use.c ---- */
+
+static struct pg_use_key make_key(const struct pg_service_table *t, const uint32_t *names,
+                                  uint32_t service_port, uint8_t kind, const struct pg_addr *addr,
+                                  uint16_t port)
+{
+    const struct pg_service_port *p = &t->snapshot->service_ports[service_port];
+
+    return (struct pg_use_key){.addr = *addr,
+                               .name = names[t->owner[service_port]],
+                               .addr_port = port,
+                               .service_port = p->port,
+                               .proto = p->proto,
+                               .kind = kind};
+}
+
+struct pg_use_key pg_nat_use_key(const struct pg_nat *n, uint32_t service_port, uint8_t kind,
+                                 const struct pg_addr *addr, uint16_t port)
+{
+    return make_key(n->services, n->service_names, service_port, kind, addr, port);
+}
+
+struct row_maker {
+    struct pg_uses *uses;
+    const struct pg_service_table *t;
+    const uint32_t *names;
+    uint32_t load;
+};
+
+static bool make_row(const struct row_maker *m, uint32_t service_port, uint8_t kind,
+                     const struct pg_addr *addr, uint16_t port, bool serving)
+{
+    if (pg_addr_is_none(addr))
+        return true;
+    struct pg_use_key key = make_key(m->t, m->names, service_port, kind, addr, port);
+    uint32_t use = pg_use_make(m->uses, &key);
+
+    if (!use)
+        return false;
+    struct pg_use *row = pg_use_at(m->uses, use);
+    row->serving =
+        serving || (row->serving && row->loaded == m->load); /* one endpoint in two slices */
+    row->loaded = m->load;
+    return true;
+}
+
+static bool make_snat_rows(const struct row_maker *m, uint32_t service_port,
+                           const struct pg_endpoint *e, bool outside)
+{
+    const struct pg_snapshot *s = m->t->snapshot;
+    uint8_t kind = outside ? PG_USE_SNAT_OUTSIDE : PG_USE_SNAT_SERVICE;
+    uint32_t endpoint = (uint32_t)(e - s->endpoints);
+
+    if (e->node != PG_INDEX_NONE) {
+        struct pg_addr here = pg_nat_exit_address(s, endpoint, e->node);
+        if (!make_row(m, service_port, kind, &here, 0, false))
+            return false;
+    }
+    for (uint32_t node = 0; node < s->node_count && node < PG_SNAT_ROWS_MOST; node++) {
+        struct pg_addr there = pg_nat_exit_address(s, endpoint, node);
+        if (node != e->node && !make_row(m, service_port, kind, &there, 0, false))
+            return false;
+    }
+    return true;
+}
+
+static bool make_rows(const struct row_maker *m, uint32_t service_port)
+{
+    const struct pg_snapshot *s = m->t->snapshot;
+    const struct pg_service_port *p = &s->service_ports[service_port];
+    const struct pg_service *svc = &s->services[m->t->owner[service_port]];
+    const bool captures[] = {[PG_CAPTURE_CLUSTER_IP] = true,
+                             [PG_CAPTURE_NODE_PORT] = p->node_port != 0,
+                             [PG_CAPTURE_LB_IP] = svc->lb_count != 0,
+                             [PG_CAPTURE_EXTERNAL_IP] = svc->external_count != 0};
+    bool outside = p->node_port || svc->lb_count || svc->external_count;
+
+    for (uint32_t i = p->endpoint_first; i < p->endpoint_first + p->endpoint_count; i++) {
+        const struct pg_endpoint *e = &s->endpoints[i];
+        bool serving = e->ready || e->serving;
+        for (unsigned capture = PG_CAPTURE_CLUSTER_IP; capture <= PG_CAPTURE_EXTERNAL_IP;
+             capture++) {
+            if (captures[capture] &&
+                !make_row(m, service_port, (uint8_t)capture, &e->addr, e->port, serving))
+                return false;
+        }
+        if (!make_row(m, service_port, PG_USE_HAIRPIN, &e->addr, e->port, false) ||
+            !make_snat_rows(m, service_port, e, false) ||
+            (outside && !make_snat_rows(m, service_port, e, true)))
+            return false;
+    }
+    return true;
+}
+
+static bool make_all_rows(const struct row_maker *m)
+{
+    for (uint32_t p = 0; p < m->t->snapshot->service_port_count; p++) {
+        enum pg_service_type type = m->t->snapshot->services[m->t->owner[p]].type;
+        if (type != PG_SERVICE_HEADLESS && type != PG_SERVICE_EXTERNAL_NAME && !make_rows(m, p))
+            return false;
+    }
+    return true;
+}
+
+/* ---- after the swap ---- */
+
+static void delete_udp_flows(struct pg_nat *n, uint32_t use)
+{
+    uint32_t next;
+
+    for (uint32_t i = pg_use_at(n->uses, use)->first; i != PG_POOL_NONE; i = next) {
+        const struct pg_flow *f = pg_flow_at(n, i);
+        next = f->next;
+        if (f->tuple[PG_ORIG].proto == PG_PROTO_UDP)
+            pg_flow_delete(n, i);
+    }
+}
+
+/* Plain UDP flows whose destination is a service's now: they would bypass it for as long as they
+ * send. */
+static void delete_captured_plain(struct pg_nat *n)
+{
+    const struct pg_addr *dns = n->services->snapshot->lab.dns;
+    uint32_t next;
+
+    for (uint32_t i = pg_use_at(n->uses, 0)->first; i != PG_POOL_NONE; i = next) {
+        const struct pg_flow *f = pg_flow_at(n, i);
+        const struct pg_tuple *t = &f->tuple[PG_ORIG];
+        bool own_dns = t->dst_port == 53 &&
+                       (pg_addr_equal(&t->dst, &dns[0]) || pg_addr_equal(&t->dst, &dns[1]));
+        next = f->next;
+        if (t->proto == PG_PROTO_UDP && !own_dns && pg_service_capture(n->services, t))
+            pg_flow_delete(n, i);
+    }
+}
+
+static void clean_up(struct pg_nat *n)
+{
+    for (uint32_t use = 1; use < pg_use_count(n->uses); use++) {
+        struct pg_use *row = pg_use_at(n->uses, use);
+        if (!row->taken)
+            continue;
+        bool gone = row->loaded != n->loads;
+        bool endpoint = row->key.kind <= PG_CAPTURE_EXTERNAL_IP;
+        if (endpoint && row->key.proto == PG_PROTO_UDP && (gone || !row->serving))
+            delete_udp_flows(n, use);
+        if (gone && row->active == 0 && row->first == PG_POOL_NONE)
+            pg_use_drop(n->uses, use);
+    }
+    delete_captured_plain(n);
+}
+
+static uint32_t *intern_names(struct pg_uses *uses, const struct pg_snapshot *s)
+{
+    uint32_t *names = calloc(s->service_count ? s->service_count : 1, sizeof(*names));
+
+    for (uint32_t i = 0; names && i < s->service_count; i++) {
+        names[i] = pg_use_name(uses, s->services[i].namespace, s->services[i].name);
+        if (names[i] == PG_INDEX_NONE) {
+            free(names);
+            return NULL;
+        }
+    }
+    return names;
+}
+
+int pg_nat_load(struct pg_nat *n, struct pg_snapshot *s, uint64_t now_us)
+{
+    struct pg_service_table *t = pg_service_table_new(s, &n->key);
+    uint32_t *names = intern_names(n->uses, s);
+    struct row_maker maker = {.uses = n->uses, .t = t, .names = names, .load = n->loads + 1};
+
+    n->now_us = now_us;
+    if (!t || !names || !make_all_rows(&maker)) {
+        free(names);
+        pg_service_table_free(t);
+        return -ENOMEM;
+    }
+    pg_service_table_free(n->services);
+    free(n->service_names);
+    n->services = t;
+    n->service_names = names;
+    n->loads++;
+    n->passing.kind = PASSING_NONE;
+    clean_up(n);
+    return 0;
+}

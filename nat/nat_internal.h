@@ -1,0 +1,278 @@
+/* What the files of nat/ share: the flow, the whole of a nat, and the verbs between its files.
+ *
+ * hooks.c takes a packet and asks, in this order: flow.c (is it of a flow we know?), tcp_track.c
+ * (does it fit?), policy.c and service.c (else: where should it go?), affinity.c, port_alloc.c
+ * (with which port?), rewrite.c (change it). use.c counts per endpoint, load.c swaps tables, dump.c
+ * tells. Nothing here is seen outside nat/. */
+#ifndef NAT_INTERNAL_H
+#define NAT_INTERNAL_H
+
+#include "podglass/nat.h"
+#include "podglass/nat_decide.h"
+#include "podglass/pool.h"
+#include "podglass/table.h"
+#include "podglass/wheel.h"
+
+/* ---- flows ---- */
+
+enum { PG_ORIG, PG_REPLY };
+
+#define FLOW_SEEN_REPLY 0x001u
+#define FLOW_ASSURED    0x002u
+#define FLOW_DNAT       0x008u
+#define FLOW_SNAT       0x010u
+#define FLOW_TOLD       0x020u /* << direction: its first packet is in the trace */
+#define FLOW_HAS_ACK    0x080u /* << direction: max_ack is known */
+#define FLOW_UNACKED    0x200u /* << direction: it sent what nobody acknowledged yet */
+#define FLOW_STREAM     0x800u /* UDP: traffic both ways later than two seconds after the start */
+
+/* What TCP tracking remembers: per direction the highest sequence number sent and acknowledgement
+ * given, and the last segment (to notice that one is sent again and again). */
+struct pg_flow_tcp {
+    uint32_t end[2];
+    uint32_t max_ack[2];
+    uint32_t last_seq, last_ack, last_end;
+    uint16_t last_window;
+    uint8_t last_index; /* kind of the last segment */
+    uint8_t last_direction;
+    uint8_t retransmits;
+    uint8_t state; /* enum pg_tcp_state */
+};
+
+/* One flow: two tuples, whose difference is the translation. In the table under both; the value is
+ * index * 2 + direction. `due_ms` is when it ends; the timer may fire earlier and is then armed
+ * again, so that a packet costs no wheel work. */
+struct pg_flow {
+    struct pg_timer timer;
+    struct pg_tuple tuple[2];
+    uint64_t id;
+    uint64_t created_us;
+    uint64_t due_ms;
+    uint64_t packets[2];
+    uint64_t bytes[2];
+    pg_reason_id dnat_reason;
+    pg_reason_id snat_reason;
+    uint32_t label;
+    uint32_t use;            /* which endpoint of which service (use.c); 0: none */
+    uint32_t next, previous; /* flows of the same use; PG_POOL_NONE ends */
+    struct pg_flow_tcp tcp;
+    uint16_t node;
+    uint16_t flags;
+};
+/* With 16 to 22 bytes for its two table slots a flow stays within 256. */
+_Static_assert(sizeof(struct pg_flow) <= 232, "a flow has grown");
+
+/* ---- how often an endpoint is used ---- */
+
+/* Endpoints chosen through one kind of address have the number of its enum pg_capture; sources that
+ * replaced others follow. */
+enum pg_use_kind {
+    PG_USE_HAIRPIN = PG_CAPTURE_EXTERNAL_IP + 1,
+    PG_USE_SNAT_SERVICE,
+    PG_USE_SNAT_OUTSIDE
+};
+
+/* Hashed as bytes: no padding, zeroed before filling. */
+struct pg_use_key {
+    struct pg_addr addr;
+    uint32_t name; /* of the service, interned */
+    uint16_t addr_port;
+    uint16_t service_port;
+    uint8_t proto;
+    uint8_t kind; /* enum pg_capture or enum pg_use_kind */
+    uint8_t zero[6];
+};
+_Static_assert(sizeof(struct pg_use_key) == 32, "no padding in a hashed key");
+
+struct pg_use {
+    struct pg_use_key key;
+    uint32_t active;
+    uint32_t first;  /* its flows (dnat kinds only) */
+    uint32_t loaded; /* generation of the load that last named it */
+    uint32_t free_next;
+    uint64_t hits;
+    bool serving;
+    bool taken;
+};
+
+#define PG_SNAT_ROWS_MOST 16u /* nodes whose own address `get nat` lists per service port */
+
+struct pg_uses;
+struct pg_uses *pg_uses_new(const struct pg_hash_key *key);
+void pg_uses_free(struct pg_uses *u);
+uint32_t pg_use_name(struct pg_uses *u, const char *namespace,
+                     const char *name); /* interned; PG_INDEX_NONE: no memory */
+const char *pg_use_name_text(const struct pg_uses *u, uint32_t name); /* "shop/web" */
+void pg_use_name_parts(const struct pg_uses *u, uint32_t name, const char **ret_namespace,
+                       const char **ret_name);
+uint32_t pg_use_find(const struct pg_uses *u, const struct pg_use_key *key); /* 0: none */
+uint32_t pg_use_make(struct pg_uses *u,
+                     const struct pg_use_key *key); /* control plane; 0: no memory */
+struct pg_use *pg_use_at(const struct pg_uses *u, uint32_t use);
+uint32_t pg_use_count(const struct pg_uses *u); /* numbers below this exist; 0 is "no service" */
+void pg_use_drop(struct pg_uses *u, uint32_t use);
+
+/* ---- service tables ---- */
+
+enum { PG_REASONS_CAPTURE = PG_CAPTURE_EXTERNAL_IP + 1 };
+
+/* Why, per service: made at load, copied by decisions. */
+struct pg_service_why {
+    pg_reason_id dnat[PG_REASONS_CAPTURE];
+    pg_reason_id masq_cluster, masq_hairpin, masq_not_pod, masq_node_local;
+    pg_reason_id kept_local, kept_pod, kept_host;
+    pg_reason_id no_endpoint, no_port, no_local[2]; /* [0] internal, [1] external policy */
+    pg_reason_id source_range;
+};
+
+/* An endpoint that may be used, in the order: ready ones by node, then serving and terminating ones
+ * by node. */
+struct pg_member {
+    uint32_t endpoint;
+    uint32_t node; /* its nodeName; PG_INDEX_NONE */
+};
+
+/* Endpoints of one service port in one family. */
+struct pg_group {
+    uint32_t first;
+    uint32_t ready;
+    uint32_t terminating;
+    bool hints_nodes; /* every ready endpoint names nodes */
+    bool hints_zones; /* every ready endpoint names zones */
+};
+
+/* An address (or node port) a service answers on. proto and port 0: the address as a whole is
+ * known. */
+struct pg_front {
+    struct pg_addr addr; /* none: any node's address (node port) */
+    uint16_t port;
+    uint8_t proto;
+    uint8_t capture; /* enum pg_capture */
+    uint32_t service;
+    uint32_t service_port;
+};
+
+struct pg_service_table {
+    struct pg_snapshot *snapshot;
+    struct pg_hash_key key;
+    struct pg_front *fronts;
+    uint32_t front_count;
+    struct pg_table *by_front;
+    struct pg_group *groups; /* service port * 2 + family (1: IPv6) */
+    struct pg_member *members;
+    uint32_t member_count;
+    uint32_t *owner; /* service port -> service */
+    struct pg_service_why *why;
+    pg_reason_id *node_port_why; /* per service port */
+    uint32_t *ready_nodes;
+    uint32_t ready_node_count;
+    pg_reason_id plain, plain_dns, unallocated, dns_no_port, masq_all;
+    bool any_affinity;
+};
+
+struct pg_front *pg_service_front(const struct pg_service_table *t, const struct pg_addr *addr,
+                                  uint8_t proto, uint16_t port);
+/* What captures a packet to tuple->dst: exact, else node port. NULL: nothing. */
+const struct pg_front *pg_service_capture(const struct pg_service_table *t,
+                                          const struct pg_tuple *tuple);
+const struct pg_group *pg_service_group(const struct pg_service_table *t, uint32_t service_port,
+                                        bool v6);
+/* The members of a group on one node: ready, else terminating; *ret_first is an index into
+ * t->members. Returns how many. */
+uint32_t pg_service_local(const struct pg_service_table *t, const struct pg_group *g, uint32_t node,
+                          uint32_t *ret_first);
+void pg_service_why_fill(struct pg_service_table *t);
+static inline bool pg_front_is_outside(enum pg_capture c)
+{
+    return c == PG_CAPTURE_NODE_PORT || c == PG_CAPTURE_LB_IP || c == PG_CAPTURE_EXTERNAL_IP;
+}
+/* Address that a packet to `endpoint` leaves the node with; none: there is no such address. */
+struct pg_addr pg_nat_exit_address(const struct pg_snapshot *s, uint32_t endpoint, uint32_t node);
+
+/* ---- the whole ---- */
+
+/* The packet between prerouting (or output) and postrouting. */
+enum pg_passing_kind { PASSING_NONE, PASSING_FLOW, PASSING_NEW, PASSING_ERROR };
+struct pg_passing {
+    enum pg_passing_kind kind;
+    uint8_t direction;
+    bool tell;     /* its records are wanted */
+    bool dying;    /* the flow ends behind this packet */
+    uint32_t flow; /* PASSING_FLOW */
+    uint64_t packet;
+    struct pg_tuple half; /* what the packet said between the hooks */
+    struct pg_addr
+        error_source; /* PASSING_ERROR: outer source to be; none: the router's own stays */
+    struct pg_flow
+        pending; /* PASSING_NEW: not in the table yet; PASSING_ERROR: a copy of the flow */
+    uint32_t new_affinity; /* PASSING_NEW: service port whose affinity it writes; PG_INDEX_NONE */
+};
+
+struct pg_affinity;
+struct pg_nat {
+    struct pg_counters *counters;
+    struct pg_trace *trace;
+    struct pg_random *random;
+    struct pg_hash_key key;
+    struct pg_pool *flows;
+    struct pg_table *by_tuple;
+    struct pg_wheel *wheel;
+    struct pg_service_table *services; /* NULL before the first load */
+    uint32_t *service_names;           /* per service of the snapshot: interned name */
+    struct pg_uses *uses;
+    struct pg_affinity *affinity;
+    struct pg_passing passing;
+    uint64_t last_id;
+    uint64_t now_us; /* of the last call */
+    uint32_t loads;
+    uint32_t tcp_timeout_ms[PG_CT_COUNT];
+    uint32_t udp_ms, udp_stream_ms, icmp_ms;
+    bool strict_pickup;
+    pg_reason_id reverse, port_clash;
+};
+
+/* flow.c */
+struct pg_flow *pg_flow_at(const struct pg_nat *n, uint32_t index);
+uint32_t pg_flow_find(const struct pg_nat *n,
+                      const struct pg_tuple *t); /* index * 2 + direction, or PG_TABLE_NONE */
+bool pg_flow_make_room(struct pg_nat *n);        /* false: full, and nobody to end early */
+uint32_t pg_flow_insert(struct pg_nat *n,
+                        const struct pg_flow *f); /* room was made: always works */
+void pg_flow_delete(struct pg_nat *n, uint32_t index);
+void pg_flow_extend(struct pg_nat *n, struct pg_flow *f, uint64_t due_ms);
+void pg_flow_count(struct pg_flow *f, unsigned direction, const struct pg_packet *p);
+
+/* tcp_track.c */
+enum pg_track { PG_TRACK_OK, PG_TRACK_LAST, PG_TRACK_REOPEN, PG_TRACK_INVALID };
+bool pg_tcp_begin(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p, uint64_t now_ms);
+enum pg_track pg_tcp_track(struct pg_nat *n, struct pg_flow *f, unsigned direction,
+                           const struct pg_packet *p, uint64_t now_ms);
+
+/* port_alloc.c: gives f->tuple[PG_REPLY] a destination port that makes the tuple unique. */
+bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
+                    bool masquerade);
+
+/* affinity.c */
+struct pg_affinity *pg_affinity_new(const struct pg_hash_key *key, uint64_t now_ms);
+void pg_affinity_free(struct pg_affinity *a);
+/* The endpoint (index in the snapshot) a live record names, or PG_INDEX_NONE. */
+uint32_t pg_affinity_find(const struct pg_nat *n, uint32_t service_port,
+                          const struct pg_addr *client);
+void pg_affinity_note(struct pg_nat *n, uint32_t service_port, const struct pg_addr *client,
+                      const struct pg_addr *addr, uint16_t port);
+void pg_affinity_advance(struct pg_affinity *a, uint64_t now_ms);
+uint64_t pg_affinity_next_ms(const struct pg_affinity *a);
+uint32_t pg_affinity_count(const struct pg_affinity *a);
+
+/* load.c */
+struct pg_use_key pg_nat_use_key(const struct pg_nat *n, uint32_t service_port, uint8_t kind,
+                                 const struct pg_addr *addr, uint16_t port);
+
+/* icmp.c: an error that arrived, about a packet of some flow. */
+bool pg_icmp_is_echo(const struct pg_packet *p);
+bool pg_icmp_related(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage);
+/* hooks.c: records of one packet */
+void pg_nat_tell(struct pg_nat *n, const struct pg_packet *p, const struct pg_flow *f,
+                 struct pg_record *r);
+
+#endif

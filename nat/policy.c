@@ -1,0 +1,392 @@
+/* The decision about the first packet of a flow: which endpoint, whose source address, or why not
+ * at all.
+ *
+ * Pure: tables, the tuple, the node and a random draw come in, a decision with its reasons goes
+ * out. The path and `explain` call the very same functions, so a dry run cannot differ from the
+ * wire. The order is kube-proxy's (nftables mode): source ranges, capture, policy, choice,
+ * masquerade; what is not captured is looked at last.
+ *
+ *   who is the client?      a node itself (its address or pod gateway), a pod (inside the cluster
+ *                           CIDR), or somebody outside
+ *   which endpoints?        the local set only for outside clients of a policy Local, else the
+ *                           cluster set (hints apply)
+ *   whose address goes on?  that of the interface the packet leaves by: the pod gateway for a pod
+ *                           of this node, else the node's own; none for an endpoint that is this
+ *                           node itself
+ *
+ * Called by hooks.c and tools/explain. Not handled: local detectors other than the cluster CIDR. */
+#include "nat_internal.h"
+
+#include <string.h>
+
+/* Everything the steps below look at. */
+struct question {
+    const struct pg_service_table *t;
+    const struct pg_snapshot *s;
+    const struct pg_tuple *tuple;
+    const struct pg_front *front;
+    const struct pg_service *service;
+    const struct pg_service_why *why;
+    const struct pg_group *group;
+    bool v6;
+    bool outside;    /* captured by something else than a cluster IP */
+    bool node_local; /* the client is the deciding node */
+    bool pod;        /* the client is a pod */
+};
+
+/* The endpoints to choose among: a range of members, of which some may be filtered out by hints. */
+enum filter { FILTER_NONE, FILTER_NODES, FILTER_ZONES };
+struct set {
+    uint32_t first, count;
+    enum filter filter;
+    uint32_t chosen; /* how many pass the filter */
+};
+
+const char *pg_capture_name(enum pg_capture c)
+{
+    static const char *const names[] = {"none", "ClusterIP", "NodePort", "LoadBalancer",
+                                        "ExternalIP"};
+    _Static_assert(sizeof(names) / sizeof(names[0]) == PG_CAPTURE_EXTERNAL_IP + 1,
+                   "a name per capture");
+
+    return (unsigned)c <= PG_CAPTURE_EXTERNAL_IP ? names[c] : "none";
+}
+
+/* ---- the client ---- */
+
+static bool is_pod(const struct pg_snapshot *s, const struct pg_addr *a)
+{
+    if (pg_snapshot_in_cluster_cidr(s, a))
+        return true;
+    for (uint32_t i = 0; i < s->lab.ingress_pod_count; i++) {
+        const struct pg_pod *pod = &s->pods[s->lab.ingress_pod[i]];
+        if (!pod->host_network &&
+            (pg_addr_equal(&pod->addr[0], a) || pg_addr_equal(&pod->addr[1], a)))
+            return true;
+    }
+    return false;
+}
+
+static bool in_source_ranges(const struct pg_snapshot *s, const struct pg_service *svc,
+                             const struct pg_addr *client)
+{
+    for (uint32_t i = svc->range_first; i < svc->range_first + svc->range_count; i++) {
+        if (pg_prefix_contains(&s->source_ranges[i], client))
+            return true;
+    }
+    return svc->range_count == 0;
+}
+
+/* ---- the endpoints ---- */
+
+static bool zone_listed(const char *list, const char *zone)
+{
+    size_t len = strlen(zone);
+
+    for (const char *at = list; len && *at;) {
+        const char *end = strchrnul(at, ',');
+        if ((size_t)(end - at) == len && memcmp(at, zone, len) == 0)
+            return true;
+        at = *end ? end + 1 : end;
+    }
+    return false;
+}
+
+static bool passes(const struct question *q, const struct set *set, uint32_t member, uint32_t node)
+{
+    const struct pg_endpoint *e = &q->s->endpoints[q->t->members[member].endpoint];
+
+    switch (set->filter) {
+    case FILTER_NODES: return node < 32 && (e->zone_hints >> node & 1);
+    case FILTER_ZONES:
+        return node < q->s->node_count && zone_listed(e->zone_hint, q->s->nodes[node].zone);
+    case FILTER_NONE:
+    default: return true;
+    }
+}
+
+static uint32_t count_passing(const struct question *q, const struct set *set, uint32_t node)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < set->count; i++)
+        count += passes(q, set, set->first + i, node);
+    return count;
+}
+
+/* All or nothing: hints count only if every ready endpoint has them and one names us; nodes before
+ * zones. */
+static struct set cluster_set(const struct question *q, uint32_t node)
+{
+    const struct pg_group *g = q->group;
+    struct set set = {.first = g->first, .count = g->ready, .chosen = g->ready};
+
+    if (g->ready == 0)
+        return (struct set){.first = g->first, .count = g->terminating, .chosen = g->terminating};
+    for (int filter = FILTER_NODES; filter <= FILTER_ZONES; filter++) {
+        if (filter == FILTER_NODES ? !g->hints_nodes : !g->hints_zones)
+            continue;
+        set.filter = (enum filter)filter;
+        uint32_t count = count_passing(q, &set, node);
+        if (count) {
+            set.chosen = count;
+            return set;
+        }
+    }
+    set.filter = FILTER_NONE;
+    return set;
+}
+
+static struct set local_set(const struct question *q, uint32_t node)
+{
+    struct set set = {0};
+
+    set.count = pg_service_local(q->t, q->group, node, &set.first);
+    set.chosen = set.count;
+    return set;
+}
+
+static uint32_t find_affine(const struct question *q, const struct set *set, uint32_t node,
+                            const struct pg_endpoint *wanted)
+{
+    for (uint32_t i = set->first; i < set->first + set->count; i++) {
+        const struct pg_endpoint *e = &q->s->endpoints[q->t->members[i].endpoint];
+        if (e->port == wanted->port && pg_addr_equal(&e->addr, &wanted->addr) &&
+            passes(q, set, i, node))
+            return q->t->members[i].endpoint;
+    }
+    return PG_INDEX_NONE;
+}
+
+/* The affinity record's endpoint if it is in the set, else the draw's. */
+static uint32_t choose(const struct question *q, const struct set *set, uint32_t node,
+                       uint64_t draw, uint32_t affinity)
+{
+    uint32_t left = (uint32_t)(draw % set->chosen);
+    uint32_t i = set->first;
+
+    if (affinity != PG_INDEX_NONE) {
+        uint32_t found = find_affine(q, set, node, &q->s->endpoints[affinity]);
+        if (found != PG_INDEX_NONE)
+            return found;
+    }
+    if (set->filter == FILTER_NONE)
+        return q->t->members[i + left].endpoint;
+    while (!passes(q, set, i, node) || left-- > 0)
+        i++;
+    return q->t->members[i].endpoint;
+}
+
+/* ---- the source address ---- */
+
+struct pg_addr pg_nat_exit_address(const struct pg_snapshot *s, uint32_t endpoint, uint32_t node)
+{
+    const struct pg_endpoint *e = &s->endpoints[endpoint];
+    bool v6 = !pg_addr_is_v4(&e->addr);
+
+    if (node >= s->node_count)
+        return (struct pg_addr){0};
+    const struct pg_node *own = &s->nodes[node];
+    uint32_t at = e->node != PG_INDEX_NONE ? e->node : pg_snapshot_node_of(s, &e->addr);
+    bool here = at == node && !pg_addr_is_none(&own->gateway[v6]);
+
+    return here || pg_addr_is_none(&own->addr[v6]) ? own->gateway[v6] : own->addr[v6];
+}
+
+/* Why the source has to be replaced; 0: it has not, and *ret_kept says why. */
+static pg_reason_id masquerade_reason(const struct question *q, const struct pg_endpoint *e,
+                                      pg_reason_id *ret_kept)
+{
+    *ret_kept = q->outside ? q->why->kept_local : q->why->kept_pod;
+    if (pg_addr_equal(&e->addr, &q->tuple->src))
+        return q->why->masq_hairpin;
+    if (q->outside) {
+        if (!q->service->external_local)
+            return q->why->masq_cluster;
+        return q->node_local ? q->why->masq_node_local : 0;
+    }
+    if (q->s->lab.masquerade_all)
+        return q->t->masq_all;
+    return q->pod && !q->node_local ? 0 : q->why->masq_not_pod;
+}
+
+static void decide_source(const struct question *q, struct pg_nat_decision *ret)
+{
+    const struct pg_endpoint *e = &q->s->endpoints[ret->endpoint];
+    pg_reason_id kept;
+    pg_reason_id why = masquerade_reason(q, e, &kept);
+
+    ret->snat_reason = why ? why : kept;
+    if (!why)
+        return;
+    if (ret->node != PG_NODE_NONE && pg_snapshot_node_by_addr(q->s, &e->addr) == ret->node) {
+        ret->snat_reason =
+            q->why->kept_host; /* it never leaves the node, so nothing masquerades it */
+        return;
+    }
+    ret->snat_addr = pg_nat_exit_address(q->s, ret->endpoint, ret->node);
+    ret->masquerade = true;
+    if (pg_addr_is_none(
+            &ret->snat_addr)) { /* as the kernel: no address on the way out, no packet */
+        ret->kind = PG_DECIDE_DROP;
+        ret->dnat_reason = why;
+    }
+}
+
+/* ---- the whole ---- */
+
+static bool is_own_dns(const struct pg_snapshot *s, const struct pg_tuple *t)
+{
+    if (t->dst_port != 53 || (t->proto != PG_PROTO_UDP && t->proto != PG_PROTO_TCP))
+        return false;
+    return pg_addr_equal(&t->dst, &s->lab.dns[!pg_addr_is_v4(&t->dst)]);
+}
+
+/* Not captured: an address of ours without such a port, an address nobody owns, or ordinary
+ * traffic. */
+static void decide_rest(const struct pg_service_table *t, const struct pg_tuple *tuple,
+                        struct pg_nat_decision *ret)
+{
+    const struct pg_front *known = pg_service_front(t, &tuple->dst, 0, 0);
+
+    if (known && known->capture == PG_CAPTURE_CLUSTER_IP) {
+        ret->kind = PG_DECIDE_REJECT;
+        ret->service = known->service;
+        ret->dnat_reason =
+            known->service == PG_INDEX_NONE ? t->dns_no_port : t->why[known->service].no_port;
+    } else if (!known && pg_snapshot_in_service_cidr(t->snapshot, &tuple->dst)) {
+        ret->kind = PG_DECIDE_DROP;
+        ret->dnat_reason = t->unallocated;
+    }
+}
+
+static void decide_endpoint(const struct question *q, uint64_t draw, uint32_t affinity,
+                            struct pg_nat_decision *ret)
+{
+    const struct pg_group *g = q->group;
+    bool only_local = q->outside ? q->service->external_local && !q->pod && !q->node_local
+                                 : q->service->internal_local;
+    struct set set = only_local ? local_set(q, ret->node) : cluster_set(q, ret->node);
+
+    if (g->ready + g->terminating == 0) {
+        ret->kind = PG_DECIDE_REJECT;
+        ret->dnat_reason = q->why->no_endpoint;
+        return;
+    }
+    if (set.chosen == 0) {
+        ret->kind = PG_DECIDE_DROP;
+        ret->dnat_reason = q->why->no_local[q->outside];
+        return;
+    }
+    ret->kind = PG_DECIDE_DNAT;
+    ret->candidates = set.chosen;
+    ret->endpoint = choose(q, &set, ret->node, draw, affinity);
+    ret->dnat_addr = q->s->endpoints[ret->endpoint].addr;
+    ret->dnat_port = q->s->endpoints[ret->endpoint].port;
+    ret->dnat_reason = ret->capture == PG_CAPTURE_NODE_PORT ? q->t->node_port_why[ret->service_port]
+                                                            : q->why->dnat[ret->capture];
+    decide_source(q, ret);
+}
+
+void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tuple,
+                   uint16_t entry_node, uint64_t draw, uint32_t affinity,
+                   struct pg_nat_decision *ret)
+{
+    const struct pg_snapshot *s = t->snapshot;
+
+    *ret = (struct pg_nat_decision){.kind = PG_DECIDE_PLAIN,
+                                    .service = PG_INDEX_NONE,
+                                    .service_port = PG_INDEX_NONE,
+                                    .endpoint = PG_INDEX_NONE,
+                                    .node = entry_node,
+                                    .dnat_reason = t->plain};
+    if (is_own_dns(s, tuple)) {
+        ret->dnat_reason = t->plain_dns;
+        return;
+    }
+    const struct pg_front *f = pg_service_capture(t, tuple);
+
+    if (!f) {
+        decide_rest(t, tuple, ret);
+        return;
+    }
+    uint32_t at = pg_snapshot_node_by_addr(s, &tuple->dst);
+    if (f->capture == PG_CAPTURE_NODE_PORT && at != PG_INDEX_NONE)
+        ret->node = (uint16_t)at; /* a node port is decided by the node whose address was used */
+    ret->capture = (enum pg_capture)f->capture;
+    ret->service = f->service;
+    ret->service_port = f->service_port;
+
+    struct question q = {.t = t,
+                         .s = s,
+                         .tuple = tuple,
+                         .front = f,
+                         .service = &s->services[f->service],
+                         .why = &t->why[f->service]};
+    q.v6 = !pg_addr_is_v4(&tuple->dst);
+    q.group = pg_service_group(t, f->service_port, q.v6);
+    q.outside = pg_front_is_outside(ret->capture);
+    q.node_local =
+        ret->node != PG_NODE_NONE && pg_snapshot_node_by_addr(s, &tuple->src) == ret->node;
+    q.pod = !q.node_local && is_pod(s, &tuple->src);
+    if (ret->capture == PG_CAPTURE_LB_IP && !in_source_ranges(s, q.service, &tuple->src)) {
+        ret->kind = PG_DECIDE_DROP;
+        ret->dnat_reason = q.why->source_range;
+        return;
+    }
+    decide_endpoint(&q, draw, affinity, ret);
+}
+
+/* ---- where a packet enters ---- */
+
+/* The nodes a balancer would use for a policy Local: those with a ready endpoint. The n-th of them;
+ * *ret_count how many. */
+static uint32_t local_node(const struct pg_service_table *t, const struct pg_group *g,
+                           uint32_t number, uint32_t *ret_count)
+{
+    uint32_t last = PG_INDEX_NONE;
+    uint32_t found = PG_INDEX_NONE;
+    uint32_t count = 0;
+
+    for (uint32_t i = g->first; i < g->first + g->ready; i++) {
+        uint32_t node = t->members[i].node;
+        if (node == last || node == PG_INDEX_NONE)
+            continue;
+        last = node;
+        if (count++ == number)
+            found = node;
+    }
+    *ret_count = count;
+    return found;
+}
+
+uint16_t pg_nat_entry_node(const struct pg_service_table *t, const struct pg_tuple *tuple)
+{
+    const struct pg_snapshot *s = t->snapshot;
+    uint32_t node = pg_snapshot_node_by_addr(s, &tuple->dst);
+
+    if (node == PG_INDEX_NONE)
+        node = pg_snapshot_node_of(s, &tuple->src);
+    if (node != PG_INDEX_NONE)
+        return (uint16_t)node;
+
+    const struct pg_front *f = pg_service_capture(t, tuple);
+    uint64_t hash = pg_hash_tuple(&t->key, tuple);
+
+    if (f && pg_front_is_outside((enum pg_capture)f->capture) &&
+        s->services[f->service].external_local) {
+        const struct pg_group *g =
+            pg_service_group(t, f->service_port, !pg_addr_is_v4(&tuple->dst));
+        uint32_t count;
+        local_node(t, g, 0, &count);
+        if (count)
+            return (uint16_t)local_node(t, g, (uint32_t)(hash % count), &count);
+    }
+    if (!f)
+        node = pg_snapshot_node_of(s, &tuple->dst);
+    if (node != PG_INDEX_NONE)
+        return (uint16_t)node;
+    if (t->ready_node_count)
+        return (uint16_t)t->ready_nodes[hash % t->ready_node_count];
+    return s->node_count ? 0 : PG_NODE_NONE;
+}

@@ -1,0 +1,87 @@
+/* Which source port a new flow leaves with, so that its answers find it and nobody else.
+ *
+ * The reply tuple names the flow on the way back and must be unique. Without masquerade the port
+ * stays as it is, unless another flow has that reply tuple already (one client socket, two
+ * services, one endpoint): then it changes although nobody asked. Under masquerade it is always
+ * drawn anew ("fully random"), from the class the old port was in.
+ *
+ * The number of tries is bounded, as the kernel's: 128 ports from a random start, then half as many
+ * from a new one, down to 16. Near exhaustion it therefore fails by chance; that is insert_failed.
+ * Called by hooks.c before anything is rewritten. */
+#include "nat_internal.h"
+
+#define MOST_TRIES   128u
+#define LEAST_TRIES  16u
+#define HARDER_TRIES 32u /* in the last ones, a TIME_WAIT flow may be ended for a new SYN */
+
+struct port_range {
+    uint32_t first, count;
+};
+
+/* nf_nat_core.c: the class says what a receiver may assume about the sender. An echo identifier has
+ * none. */
+static struct port_range class_of(uint8_t proto, uint16_t port)
+{
+    if (proto != PG_PROTO_TCP && proto != PG_PROTO_UDP)
+        return (struct port_range){0, 65536};
+    if (port < 512)
+        return (struct port_range){1, 511};
+    if (port < 1024)
+        return (struct port_range){600, 1023 - 600 + 1};
+    return (struct port_range){1024, 65535 - 1024 + 1};
+}
+
+/* Where the flow's "source port" stands in its reply tuple: echo replies carry the identifier in
+ * src_port too. */
+static uint16_t *reply_port(struct pg_tuple *reply)
+{
+    bool ported = reply->proto == PG_PROTO_TCP || reply->proto == PG_PROTO_UDP;
+
+    return ported ? &reply->dst_port : &reply->src_port;
+}
+
+/* A masqueraded flow in TIME_WAIT makes way for a SYN whose sequence number is ahead (RFC 1122
+ * 4.2.2.13). */
+static bool gives_way(struct pg_nat *n, uint32_t taken, const struct pg_packet *p)
+{
+    const struct pg_flow *old = pg_flow_at(n, taken >> 1);
+
+    if (p->proto != PG_PROTO_TCP || (p->tcp_flags & (PG_TCP_SYN | PG_TCP_ACK)) != PG_TCP_SYN)
+        return false;
+    if (old->tcp.state != PG_CT_TIME_WAIT || !(old->flags & FLOW_SNAT) || !(taken & 1))
+        return false;
+    if ((int32_t)(pg_packet_tcp_seq(p) - old->tcp.end[PG_ORIG]) <= 0)
+        return false;
+    pg_flow_delete(n, taken >> 1);
+    return true;
+}
+
+static bool is_free(struct pg_nat *n, const struct pg_flow *f, const struct pg_packet *p,
+                    bool harder)
+{
+    if (pg_tuple_equal(&f->tuple[PG_REPLY], &f->tuple[PG_ORIG]))
+        return false;
+    uint32_t taken = pg_flow_find(n, &f->tuple[PG_REPLY]);
+
+    return taken == PG_TABLE_NONE || (harder && gives_way(n, taken, p));
+}
+
+bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p, bool masquerade)
+{
+    uint16_t *port = reply_port(&f->tuple[PG_REPLY]);
+    uint16_t asked = *port;
+    struct port_range range = class_of(p->proto, asked);
+
+    if (!masquerade && is_free(n, f, p, false))
+        return true;
+    for (uint32_t tries = MOST_TRIES; tries >= LEAST_TRIES; tries /= 2) {
+        uint32_t start = pg_random_below(n->random, range.count);
+        for (uint32_t i = 0; i < tries; i++) {
+            *port = (uint16_t)(range.first + (start + i) % range.count);
+            if (is_free(n, f, p, tries - i <= HARDER_TRIES))
+                return true;
+        }
+    }
+    *port = asked;
+    return false;
+}

@@ -1,0 +1,210 @@
+/* nat/flow.c: flows come, are found both ways, and go; also against a model of 100,000. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "nat_internal.h"
+#include "nat_world.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int open_world(void **state)
+{
+    static struct pg_world w;
+
+    pg_world_open(&w, NULL);
+    *state = &w;
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    pg_world_close(*state);
+    return 0;
+}
+
+static struct pg_tuple plain(uint8_t proto, uint32_t number)
+{
+    struct pg_tuple t =
+        pg_make_tuple(proto, "198.51.0.0", (uint16_t)(1024 + number % 50000), "10.244.2.77", 9999);
+
+    t.src = pg_addr_add(&t.src, number / 50000);
+    return t;
+}
+
+static enum pg_verdict_nat send_first(struct pg_world *w, const struct pg_tuple *t)
+{
+    struct pg_made m;
+
+    return pg_world_first(w, &m, t);
+}
+
+static void flow_is_small_enough(void **state)
+{
+    (void)state;
+    assert_true(pg_nat_flow_bytes() + 16 <= 256);
+}
+
+static void flow_is_found_by_either_tuple(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, CLIENT, 40000, NODE1, 30000 + SVC_LOCAL);
+    struct pg_nat_flow_view a;
+    struct pg_nat_flow_view b;
+
+    assert_int_equal(send_first(w, &t), PG_NAT_ACCEPT);
+    assert_true(pg_nat_find(w->nat, &t, w->now_us, &a));
+    assert_true(pg_nat_find(w->nat, &a.reply, w->now_us, &b));
+    assert_int_equal(a.id, b.id);
+    assert_true(a.dnat && a.snat);
+    assert_string_equal(a.service_name, "t/local");
+    assert_int_equal(a.service, pg_snapshot_service(w->snapshot, "t", "local"));
+    assert_int_equal(a.service_port, 80);
+    assert_int_equal(a.packets[0], 1);
+    assert_int_equal(a.bytes[0], 40);
+}
+
+static void deleted_flow_is_gone(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple t = plain(PG_PROTO_UDP, 1);
+    struct pg_nat_flow_view v;
+
+    send_first(w, &t);
+    assert_true(pg_nat_find(w->nat, &t, w->now_us, &v));
+    assert_int_equal(pg_nat_delete(w->nat, v.id, w->now_us), 0);
+    assert_int_equal(pg_nat_delete(w->nat, v.id, w->now_us), -ENOENT);
+    assert_false(pg_nat_find(w->nat, &t, w->now_us, &v));
+    assert_int_equal(pg_nat_next_due_us(w->nat), UINT64_MAX);
+}
+
+static void full_table_ends_an_unassured_flow_first(void **state)
+{
+    struct pg_world w;
+    struct pg_nat_options options = {.flow_limit = 64};
+
+    (void)state;
+    pg_world_open(&w, &options);
+    for (uint32_t i = 0; i < 100; i++) {
+        struct pg_tuple t = plain(PG_PROTO_UDP, i);
+        assert_int_equal(send_first(&w, &t), PG_NAT_ACCEPT);
+    }
+    assert_int_equal(pg_nat_flow_count(w.nat), 64);
+    assert_int_equal(w.counters.value[PG_COUNT_CT_EARLY_DROP], 36);
+    assert_int_equal(pg_nat_flow_high_water(w.nat), 64);
+    pg_world_close(&w);
+}
+
+static void assured_flows_are_not_pushed_out(void **state)
+{
+    struct pg_world w;
+    struct pg_nat_options options = {.flow_limit = 8};
+    struct pg_made m;
+
+    (void)state;
+    pg_world_open(&w, &options);
+    for (uint32_t i = 0; i < 8; i++) {
+        struct pg_tuple t = plain(PG_PROTO_TCP, i);
+        struct pg_tuple answer = pg_tuple_invert(&t);
+        assert_int_equal(send_first(&w, &t), PG_NAT_ACCEPT);
+        pg_make_tcp(&m, &answer, PG_TCP_SYN | PG_TCP_ACK, 1, 1001, 0);
+        assert_int_equal(pg_world_send(&w, &m), PG_NAT_ACCEPT);
+        pg_make_tcp(&m, &t, PG_TCP_ACK, 1001, 2, 0);
+        assert_int_equal(pg_world_send(&w, &m), PG_NAT_ACCEPT);
+    }
+    struct pg_tuple late = plain(PG_PROTO_TCP, 99);
+    assert_int_equal(send_first(&w, &late), PG_NAT_DROP);
+    assert_int_equal(w.drop, PG_DROP_TABLE_FULL);
+    pg_world_close(&w);
+}
+
+struct counted {
+    uint32_t flows;
+    uint64_t ids;
+};
+
+static void count_flow(void *arg, const struct pg_nat_flow_view *f)
+{
+    struct counted *c = arg;
+
+    c->flows++;
+    c->ids += f->id;
+}
+
+static void walk_shows_each_flow_once(void **state)
+{
+    struct pg_world *w = *state;
+    struct counted c = {0};
+    uint64_t cursor = 0;
+    unsigned steps = 1;
+
+    for (uint32_t i = 0; i < 500; i++) {
+        struct pg_tuple t = plain(PG_PROTO_UDP, i);
+        send_first(w, &t);
+    }
+    /* The table may be growing: begin when it has moved everything. */
+    while (pg_nat_walk(w->nat, &cursor, 50, w->now_us, count_flow, &c))
+        steps++;
+    assert_in_range(c.flows, 500, 600); /* a few twice */
+    assert_true(steps > 10);
+}
+
+/* ---- the model ---- */
+
+#define MODEL_FLOWS 100000u
+#define MODEL_STEPS 100000u
+#define UDP_MS      30000u
+
+/* What a table of plain UDP flows must say: number -> when it ends. */
+static void table_agrees_with_a_model_of_100000_random_flows(void **state)
+{
+    struct pg_world *w = *state;
+    uint64_t *due = calloc(MODEL_FLOWS, sizeof(*due));
+    struct pg_random random;
+    uint32_t live = 0;
+
+    assert_non_null(due);
+    pg_random_seed(&random, 7);
+    for (uint32_t step = 0; step < MODEL_STEPS; step++) {
+        uint32_t number = pg_random_below(&random, MODEL_FLOWS);
+        struct pg_tuple t = plain(PG_PROTO_UDP, number);
+        if (send_first(w, &t) != PG_NAT_ACCEPT)
+            fail_msg("step %u refused", step);
+        due[number] = w->now_us / 1000 + UDP_MS;
+        if (step % 1000 != 999)
+            continue;
+        pg_world_wait(w, pg_random_below(&random, 3000));
+        live = 0;
+        for (uint32_t i = 0; i < MODEL_FLOWS; i++)
+            live += due[i] > w->now_us / 1000;
+        assert_int_equal(pg_nat_flow_count(w->nat), live);
+    }
+    for (uint32_t i = 0; i < MODEL_FLOWS; i += 7) {
+        struct pg_tuple t = plain(PG_PROTO_UDP, i);
+        struct pg_tuple answer = pg_tuple_invert(&t);
+        struct pg_nat_flow_view v;
+        bool wanted = due[i] > w->now_us / 1000;
+        assert_int_equal(pg_nat_find(w->nat, &t, w->now_us, &v), wanted);
+        assert_int_equal(pg_nat_find(w->nat, &answer, w->now_us, &v), wanted);
+    }
+    assert_true(live > 0);
+    free(due);
+}
+
+int main(void)
+{
+#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flow_is_small_enough),
+        WORLD_TEST(flow_is_found_by_either_tuple),
+        WORLD_TEST(deleted_flow_is_gone),
+        cmocka_unit_test(full_table_ends_an_unassured_flow_first),
+        cmocka_unit_test(assured_flows_are_not_pushed_out),
+        WORLD_TEST(walk_shows_each_flow_once),
+        WORLD_TEST(table_agrees_with_a_model_of_100000_random_flows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

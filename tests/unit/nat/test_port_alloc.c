@@ -1,0 +1,183 @@
+/* nat/port_alloc.c: ports kept, changed on a clash, drawn from their class, and used up. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "nat_internal.h"
+#include "nat_world.h"
+
+static int open_world(void **state)
+{
+    static struct pg_world w;
+
+    pg_world_open(&w, NULL);
+    *state = &w;
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    pg_world_close(*state);
+    return 0;
+}
+
+static struct pg_tuple first_of(uint16_t src_port, unsigned service)
+{
+    struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, Q, src_port, "0.0.0.0", 80);
+
+    t.dst = pg_world_cluster_ip(service);
+    return t;
+}
+
+static uint16_t port_seen(struct pg_world *w, const struct pg_tuple *t)
+{
+    struct pg_made m;
+
+    assert_int_equal(pg_world_first(w, &m, t), PG_NAT_ACCEPT);
+    return m.p.tuple.src_port;
+}
+
+static void port_changes_when_two_services_lead_to_one_endpoint(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple one = first_of(42000, SVC_LOCAL);
+    struct pg_tuple same = first_of(42000, SVC_SAME);
+    struct pg_tuple direct = pg_make_tuple(PG_PROTO_TCP, Q, 42000, P1, 8080);
+
+    pg_trace_set_level(w->trace, PG_TRACE_FLOWS);
+    assert_int_equal(port_seen(w, &one), 42000);
+    uint16_t second = port_seen(w, &same);
+    uint16_t third = port_seen(w, &direct);
+    assert_int_not_equal(second, 42000);
+    assert_int_not_equal(third, 42000);
+    assert_int_not_equal(third, second);
+    assert_true(second >= 1024 && third >= 1024);
+    assert_int_equal(w->counters.value[PG_COUNT_CT_CLASH], 2);
+    assert_int_equal(pg_world_last_code(w, PG_STAGE_NAT_POSTROUTING, PG_FIELD_SRC),
+                     PG_CODE_PORT_CLASH);
+
+    /* and the answer to the changed port finds its own flow */
+    struct pg_tuple answer = pg_make_tuple(PG_PROTO_TCP, P1, 8080, Q, second);
+    struct pg_tuple wanted = pg_tuple_invert(&same);
+    struct pg_made m;
+    pg_make_tcp(&m, &answer, PG_TCP_SYN | PG_TCP_ACK, 1, 1001, 0);
+    assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+    assert_true(pg_tuple_equal(&m.p.tuple, &wanted));
+}
+
+static void masquerade_draws_from_the_class_of_the_port(void **state)
+{
+    static const struct {
+        uint16_t from, low, high;
+    } classes[] = {{1, 1, 511},       {511, 1, 511},       {512, 600, 1023},
+                   {1023, 600, 1023}, {1024, 1024, 65535}, {65535, 1024, 65535}};
+    struct pg_world *w = *state;
+
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+        for (uint8_t client = 0; client < 50; client++) {
+            struct pg_tuple t = pg_make_tuple(PG_PROTO_UDP, CLIENT, classes[i].from, NODE1, 30053);
+            t.src = pg_addr_v4(198, 51, (uint8_t)i, client);
+            uint16_t port = port_seen(w, &t);
+            assert_true(port >= classes[i].low && port <= classes[i].high);
+        }
+    }
+}
+
+static void masquerade_hardly_ever_keeps_the_port(void **state)
+{
+    struct pg_world *w = *state;
+    unsigned kept = 0;
+
+    for (uint16_t port = 40000; port < 40500; port++) {
+        struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, CLIENT, port, NODE1, 30000 + SVC_LOCAL);
+        kept += port_seen(w, &t) == port;
+    }
+    assert_true(kept < 5);
+}
+
+/* Class 1..511: with so few ports it fails for good soon, and by chance a little before. */
+static void exhaustion_is_a_counted_drop(void **state)
+{
+    struct pg_world *w = *state;
+    unsigned passed = 0;
+    unsigned failed = 0;
+
+    for (unsigned i = 0; i < 600; i++) {
+        struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, CLIENT, 100, NODE1, 30000 + SVC_LOCAL);
+        struct pg_made m;
+        t.src = pg_addr_v4(198, 51, (uint8_t)(i / 200), (uint8_t)(1 + i % 200));
+        if (pg_world_first(w, &m, &t) == PG_NAT_ACCEPT) {
+            passed++;
+            continue;
+        }
+        failed++;
+        assert_int_equal(w->drop, PG_DROP_INSERT_FAILED);
+        assert_true(pg_tuple_equal(&m.p.tuple, &t)); /* refused before anything was rewritten */
+    }
+    assert_true(passed > 450 && passed <= 511);
+    assert_int_equal(passed + failed, 600);
+
+    /* another endpoint has all its ports still */
+    struct pg_tuple other = pg_make_tuple(PG_PROTO_TCP, CLIENT, 100, NODE1, 30000 + SVC_REMOTE);
+    struct pg_made m;
+    assert_int_equal(pg_world_first(w, &m, &other), PG_NAT_ACCEPT);
+}
+
+static void finish(struct pg_world *w, const struct pg_tuple *client, const struct pg_tuple *server)
+{
+    static const struct {
+        bool server;
+        uint8_t flags;
+        uint32_t seq, ack;
+    } steps[] = {{true, PG_TCP_SYN | PG_TCP_ACK, 5000, 1001},
+                 {false, PG_TCP_ACK, 1001, 5001},
+                 {false, PG_TCP_FIN | PG_TCP_ACK, 1001, 5001},
+                 {true, PG_TCP_FIN | PG_TCP_ACK, 5001, 1002},
+                 {false, PG_TCP_ACK, 1002, 5002}};
+    struct pg_made m;
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        pg_make_tcp(&m, steps[i].server ? server : client, steps[i].flags, steps[i].seq,
+                    steps[i].ack, 0);
+        assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+    }
+}
+
+static void time_wait_makes_way_for_a_newer_syn(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_made m;
+
+    for (unsigned i = 0; i < 511; i++) { /* fill the class with flows in TIME_WAIT */
+        struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, CLIENT, 100, NODE1, 30000 + SVC_LOCAL);
+        t.src = pg_addr_v4(198, 51, (uint8_t)(i / 200), (uint8_t)(1 + i % 200));
+        if (pg_world_first(w, &m, &t) != PG_NAT_ACCEPT)
+            continue;
+        struct pg_tuple server = pg_tuple_invert(&m.p.tuple);
+        finish(w, &t, &server);
+    }
+    for (unsigned i = 0; i < 200; i++) { /* sequence 1000 is behind all of them: no use */
+        struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, CLIENT, 100, NODE1, 30000 + SVC_LOCAL);
+        t.src = pg_addr_v4(198, 51, 50, (uint8_t)i);
+        (void)pg_world_first(w, &m, &t);
+    }
+    uint32_t full = pg_nat_flow_count(w->nat);
+    struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, "198.51.99.1", 100, NODE1, 30000 + SVC_LOCAL);
+    pg_make_tcp(&m, &t, PG_TCP_SYN, 900000, 0, 0);
+    assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+    assert_true(pg_nat_flow_count(w->nat) <= full + 1);
+}
+
+int main(void)
+{
+#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(port_changes_when_two_services_lead_to_one_endpoint),
+        WORLD_TEST(masquerade_draws_from_the_class_of_the_port),
+        WORLD_TEST(masquerade_hardly_ever_keeps_the_port),
+        WORLD_TEST(exhaustion_is_a_counted_drop),
+        WORLD_TEST(time_wait_makes_way_for_a_newer_syn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
