@@ -57,6 +57,9 @@ enum pg_drop pg_netif_input(struct pg_stack *s, struct pg_packet *p, uint64_t no
  * -EHOSTUNREACH for the rest. An open one goes on. */
 void pg_stack_icmp_error(struct pg_stack *s, const struct pg_tuple *quoted, uint8_t type,
                          uint8_t code);
+/* An ICMP "too big" (type 3 code 4 of v4, type 2 of v6) that quotes a packet of ours: segments of
+ * that connection become small enough for mtu, and what is in flight is sent again. Never grows. */
+void pg_stack_path_mtu(struct pg_stack *s, const struct pg_tuple *quoted, uint32_t mtu);
 void pg_stack_advance(struct pg_stack *s, uint64_t now_us); /* timers */
 uint64_t pg_stack_next_due_us(const struct pg_stack *s);
 /* End of a turn: frees what was marked dead, sends what was held back (window updates, ACKs).

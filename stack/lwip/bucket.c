@@ -1,7 +1,8 @@
 /* Lists of lwIP by bucket: see bucket.h for the idea.
  *
- * Called by netif.c, conn.c, timer.c and ports.c around each use of lwIP's raw API. Owns the table of list heads; while
- * a bucket is entered its heads live in lwIP's own variables and the table's copy of them is stale. */
+ * Called by netif.c, conn.c, timer.c and ports.c around each use of lwIP's raw API. Owns the table
+ * of list heads; while a bucket is entered its heads live in lwIP's own variables and the table's
+ * copy of them is stale. */
 #include "lwip/bucket.h"
 
 #include "stack_internal.h"
@@ -11,9 +12,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define BUCKET_BITS 18 /* twice the default connection limit and more: about one pcb a list */
+#define BUCKET_BITS  18 /* twice the default connection limit and more: about one pcb a list */
 #define BUCKET_COUNT (1u << BUCKET_BITS)
-#define BUCKET_NONE 0xffffffffu
+#define BUCKET_NONE  0xffffffffu
 
 struct heads {
     struct tcp_pcb *active;

@@ -1,11 +1,13 @@
 /* Constant-time lookup for lwIP, without changing it.
  *
- * lwIP finds a connection by walking two lists, tcp_active_pcbs and tcp_tw_pcbs. Their heads are ordinary variables, so
- * this keeps one pair of heads for each bucket of a keyed hash of the 4-tuple and installs the right pair around every
- * call into lwIP. Each list then holds about one pcb, and everything lwIP does with lists takes constant time.
+ * lwIP finds a connection by walking two lists, tcp_active_pcbs and tcp_tw_pcbs. Their heads are
+ * ordinary variables, so this keeps one pair of heads for each bucket of a keyed hash of the
+ * 4-tuple and installs the right pair around every call into lwIP. Each list then holds about one
+ * pcb, and everything lwIP does with lists takes constant time.
  *
- * The only code that knows lwIP's lists. Whoever calls lwIP for a pcb enters that pcb's bucket before and leaves it
- * after; enter and leave nest. Outside, the lists are empty, so a call that forgot to enter finds nothing. */
+ * The only code that knows lwIP's lists. Whoever calls lwIP for a pcb enters that pcb's bucket
+ * before and leaves it after; enter and leave nest. Outside, the lists are empty, so a call that
+ * forgot to enter finds nothing. */
 #ifndef PODGLASS_STACK_BUCKET_H
 #define PODGLASS_STACK_BUCKET_H
 
