@@ -48,6 +48,9 @@ enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *t
     if (pg_snapshot_in_cluster_cidr(s, &to->dst) && pg_snapshot_endpoint_at(s, &to->dst, 0) == PG_INDEX_NONE) {
         return PG_OWNER_NOBODY;
     }
+    if (pg_snapshot_lb_ip(s, &to->dst) != PG_INDEX_NONE) {
+        return PG_OWNER_NOBODY; /* a port that no service has: on the wire it would only come back to us, again and again */
+    }
     return PG_OWNER_WIRE; /* an endpoint that only a slice names is real, too */
 }
 

@@ -25,6 +25,7 @@ struct memory {
     struct pg_index pods;     /* struct pg_addr, hostNetwork pods not */
     struct pg_index nodes;    /* struct pg_addr: node addresses and gateways */
     struct pg_index ends;     /* struct end: endpoints that no pod's own address leads to */
+    struct pg_index vips;     /* struct pg_addr: balancer addresses that nodes capture */
     struct range_node *ranges;
     uint32_t range_count;
 };
@@ -282,6 +283,14 @@ static void build_ends(struct build *b)
     }
 }
 
+static void build_vips(struct build *b)
+{
+    for (uint32_t i = 0; i < b->s->lb_ip_count; i++) {
+        if (!b->s->lb_ips[i].proxy_mode)
+            pg_index_add(&b->memory->vips, &b->s->lb_ips[i].addr, sizeof(struct pg_addr), i);
+    }
+}
+
 static void build_routes(struct build *b)
 {
     struct pg_load *load = b->load;
@@ -343,7 +352,8 @@ static struct pg_snapshot *snapshot_build(struct pg_load *load, const struct pg_
     static uint32_t generation;
     struct memory *m = calloc(1, sizeof(*m));
     PG_ASSERT(m != NULL);
-    m->services.arena = m->pods.arena = m->nodes.arena = m->ends.arena = &m->arena;
+    m->services.arena = m->pods.arena = m->nodes.arena = m->ends.arena =
+        m->vips.arena = &m->arena;
     struct build b = {.load = load,
                       .memory = m,
                       .texts = {.arena = &load->scratch},
@@ -357,6 +367,7 @@ static struct pg_snapshot *snapshot_build(struct pg_load *load, const struct pg_
     build_pods(&b);
     build_services(&b);
     build_ends(&b);
+    build_vips(&b);
     build_routes(&b);
     build_lab(&b);
     build_findings(&b, findings);
@@ -438,6 +449,12 @@ uint32_t pg_snapshot_endpoint_at(const struct pg_snapshot *s, const struct pg_ad
     const struct memory *m = s->memory;
     struct end key = {.addr = *a, .port = port};
     return pg_index_find(&m->ends, &key, sizeof(key));
+}
+
+uint32_t pg_snapshot_lb_ip(const struct pg_snapshot *s, const struct pg_addr *a)
+{
+    const struct memory *m = s->memory;
+    return pg_index_find(&m->vips, a, sizeof(*a));
 }
 
 uint32_t pg_snapshot_pod_at(const struct pg_snapshot *s, const struct pg_addr *a, uint16_t port)
