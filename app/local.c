@@ -101,13 +101,29 @@ static void deliver_udp(struct pg_path *path, enum pg_owner owner, struct pg_pac
     }
 }
 
+/* RFC 1191 and RFC 8201: the MTU stands in the second word of the message, in IPv4 in its lower half. */
+static void deliver_icmp_error(struct pg_path *path, const struct pg_packet *p, const struct pg_tuple *quoted)
+{
+    const uint8_t *icmp = p->head + p->l4_offset;
+    bool too_big = p->ip_version == 4 ? icmp[0] == 3 && icmp[1] == 4 : icmp[0] == 2;
+    if (!too_big) {
+        pg_stack_icmp_error(path->stack, quoted, icmp[0], icmp[1]);
+        return;
+    }
+    uint32_t mtu = (uint32_t)icmp[6] << 8 | icmp[7];
+    if (p->ip_version == 6) {
+        mtu |= (uint32_t)icmp[4] << 24 | (uint32_t)icmp[5] << 16;
+    }
+    pg_stack_path_mtu(path->stack, quoted, mtu);
+}
+
 static void deliver_icmp(struct pg_path *path, struct pg_packet *p)
 {
     struct pg_tuple quoted;
     uint16_t offset;
     if (pg_packet_quoted(p, &quoted, &offset)) {
         ended_here(path);
-        pg_stack_icmp_error(path->stack, &quoted, p->head[p->l4_offset], p->head[p->l4_offset + 1]);
+        deliver_icmp_error(path, p, &quoted);
         return;
     }
     if (!pg_icmp_echo_reply(p)) {

@@ -273,6 +273,7 @@ int pg_path_turn(struct pg_path *path, uint64_t now_us)
     }
     queued = drain_queue(path);
     pg_link_flush(path->link);
+    path->counters.value[PG_COUNT_RECORDS] = pg_trace_next_seq(path->trace) - 1;
     return more < 0 ? more : (more > 0 || queued || path->queue_first != NULL);
 }
 

@@ -15,7 +15,8 @@
 
 /* ---- route.c ---- */
 struct pg_router; /* compiled from a snapshot: hosts by hash, paths by precedence */
-struct pg_router *pg_router_new(const struct pg_snapshot *s, const struct pg_hash_key *key); /* borrows s */
+struct pg_router *pg_router_new(const struct pg_snapshot *s,
+                                const struct pg_hash_key *key); /* borrows s */
 void pg_router_free(struct pg_router *r);
 
 struct pg_route_match {
@@ -24,7 +25,8 @@ struct pg_route_match {
 };
 /* host may carry a port, any case; path may carry a query and is normalised first, by the very function that writes it upstream. Ingress v1: exact host before one-label wildcard before none; Exact before Prefix, longer before
  * shorter; Prefix by whole path elements; then the default backend. */
-void pg_route_match(const struct pg_router *r, struct pg_slice host, struct pg_slice path, struct pg_route_match *ret);
+void pg_route_match(const struct pg_router *r, struct pg_slice host, struct pg_slice path,
+                    struct pg_route_match *ret);
 
 /* ---- client_addr.c: reference http-ingress.md B2 ---- */
 struct pg_trust {
@@ -33,34 +35,40 @@ struct pg_trust {
     pg_reason_id peer_reason, trusted_reason; /* 0: the bare codes XFF_PEER and XFF_TRUSTED */
 };
 struct pg_client_addr {
-    struct pg_addr hop;      /* who spoke HTTP to us */
-    struct pg_addr client;   /* resolved client */
-    bool hop_trusted;        /* its headers count */
-    bool malformed;          /* the walk stopped at an entry that is no address */
-    uint32_t walked;         /* entries taken from the chain */
+    struct pg_addr hop;    /* who spoke HTTP to us */
+    struct pg_addr client; /* resolved client */
+    bool hop_trusted;      /* its headers count */
+    bool malformed;        /* the walk stopped at an entry that is no address */
+    uint32_t walked;       /* entries taken from the chain */
     pg_reason_id reason;
 };
 /* head_bytes: buffer that the spans of head point into. */
-void pg_client_addr_decide(const struct pg_trust *trust, const struct pg_addr *hop, const struct pg_http_head *head, const char *head_bytes, struct pg_client_addr *ret);
+void pg_client_addr_decide(const struct pg_trust *trust, const struct pg_addr *hop,
+                           const struct pg_http_head *head, const char *head_bytes,
+                           struct pg_client_addr *ret);
 
 /* ---- http_rewrite.c: what is sent upstream ---- */
 struct pg_http_rewrite_in {
     const struct pg_http_head *head;
     const char *bytes;
     const struct pg_client_addr *who;
-    struct pg_addr local;     /* stands in for Host when an HTTP/1.0 client sent none; none: "localhost" */
-    uint16_t local_port;      /* for X-Forwarded-Port */
-    const char *scheme;       /* "http" */
-    enum pg_http_body body;   /* framing to write */
+    struct pg_addr
+        local; /* stands in for Host when an HTTP/1.0 client sent none; none: "localhost" */
+    uint16_t local_port;    /* for X-Forwarded-Port */
+    const char *scheme;     /* "http" */
+    enum pg_http_body body; /* framing to write */
     uint64_t content_length;
-    struct pg_trace *trace;   /* NULL: no records (dry run may pass its own) */
+    struct pg_trace *trace; /* NULL: no records (dry run may pass its own) */
     uint32_t label;
-    char request_id[33];      /* "" leaves X-Request-ID as it came, else written when the client sent none */
+    char request_id
+        [33]; /* "" leaves X-Request-ID as it came, else written when the client sent none */
 };
 /* Writes the new request head: Host first, the client's fields in order without hop-by-hop and untrusted identity fields, then ours. Returns its length, or -ENOSPC. */
 int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t room);
 /* Response head for the client: hop-by-hop removed, framing written anew, Connection: close when not keep_alive. */
-int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *bytes, enum pg_http_body body, uint64_t content_length, bool client_http10, bool keep_alive,
-                                 struct pg_trace *trace, uint32_t label, char *out, uint32_t room);
+int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *bytes,
+                                 enum pg_http_body body, uint64_t content_length,
+                                 bool client_http10, bool keep_alive, struct pg_trace *trace,
+                                 uint32_t label, char *out, uint32_t room);
 
 #endif

@@ -29,30 +29,32 @@ uint32_t pg_echo_conn_count(const struct pg_echo *e);
 
 /* ---- client.c ---- */
 struct pg_request {
-    struct pg_addr from;   /* any address */
-    uint16_t from_port;    /* 0: chosen */
+    struct pg_addr from; /* any address */
+    uint16_t from_port;  /* 0: chosen */
     struct pg_addr to;
     uint16_t to_port;
-    const char *bytes;     /* the whole request as sent (copied) */
+    const char *bytes; /* the whole request as sent (copied) */
     uint32_t len;
-    bool is_head;          /* the response has no body */
-    bool raw;              /* not HTTP: everything until the peer closes is the response */
-    uint32_t timeout_ms;   /* 0: 30000 */
+    bool is_head;        /* the response has no body */
+    bool raw;            /* not HTTP: everything until the peer closes is the response */
+    uint32_t timeout_ms; /* 0: 30000 */
 };
 struct pg_response {
-    int error;             /* 0, or -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH, -EBADMSG (not HTTP), -EPIPE (closed early) */
+    int error; /* 0, or -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH, -EBADMSG (not HTTP), -EPIPE (closed early) */
     uint16_t status;
-    struct pg_text head;   /* status line and fields as received */
-    struct pg_text body;   /* decoded (chunked taken apart), at most 1 MiB kept */
+    struct pg_text head; /* status line and fields as received */
+    struct pg_text body; /* decoded (chunked taken apart), at most 1 MiB kept */
     uint64_t body_bytes;
     uint64_t took_us;
-    uint32_t label;        /* flow label of the request's connection */
+    uint32_t label; /* flow label of the request's connection */
 };
 struct pg_lab_clients;
-struct pg_lab_clients *pg_lab_clients_new(struct pg_stack *stack, struct pg_trace *trace, uint64_t now_us);
+struct pg_lab_clients *pg_lab_clients_new(struct pg_stack *stack, struct pg_trace *trace,
+                                          uint64_t now_us);
 void pg_lab_clients_free(struct pg_lab_clients *c);
 /* Sends; on_done comes later, once, from the stack's callbacks or advance; the response is the callee's to free by pg_response_free. 0 or -errno (nothing started). */
-int pg_lab_request(struct pg_lab_clients *c, const struct pg_request *request, void (*on_done)(void *arg, struct pg_response *response), void *arg);
+int pg_lab_request(struct pg_lab_clients *c, const struct pg_request *request,
+                   void (*on_done)(void *arg, struct pg_response *response), void *arg);
 void pg_response_free(struct pg_response *r); /* the texts, not r itself */
 void pg_lab_clients_advance(struct pg_lab_clients *c, uint64_t now_us);
 uint64_t pg_lab_clients_next_due_us(const struct pg_lab_clients *c);

@@ -20,18 +20,19 @@ struct pg_proxy;
 
 /* 0 keeps the default. */
 struct pg_proxy_options {
-    uint32_t session_limit;        /* 100000 */
-    uint32_t head_timeout_ms;      /* 10000 */
-    uint32_t idle_timeout_ms;      /* 75000, keep-alive */
-    uint32_t connect_timeout_ms;   /* 5000 */
-    uint32_t response_timeout_ms;  /* 60000, between two reads */
-    uint32_t upstream_idle_ms;     /* 60000, pooled */
-    uint32_t pool_limit;           /* 1024 idle upstream connections */
-    uint32_t keepalive_requests;   /* 1000000 per client connection */
-    uint64_t body_limit;           /* 0: none */
+    uint32_t session_limit;       /* 100000 */
+    uint32_t head_timeout_ms;     /* 10000 */
+    uint32_t idle_timeout_ms;     /* 75000, keep-alive */
+    uint32_t connect_timeout_ms;  /* 5000 */
+    uint32_t response_timeout_ms; /* 60000, between two reads */
+    uint32_t upstream_idle_ms;    /* 60000, pooled */
+    uint32_t pool_limit;          /* 1024 idle upstream connections */
+    uint32_t keepalive_requests;  /* 1000000 per client connection */
+    uint64_t body_limit;          /* 0: none */
 };
 
-struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_stack *stack, struct pg_counters *counters, struct pg_trace *trace,
+struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_stack *stack,
+                              struct pg_counters *counters, struct pg_trace *trace,
                               struct pg_random *random, uint64_t now_us);
 void pg_proxy_free(struct pg_proxy *p);
 /* Routes and zone for requests whose head completes from now on; open connections go on. Takes a reference on s; the zone is borrowed until the next load. */
@@ -54,7 +55,8 @@ struct pg_session_view {
     uint16_t last_status;
     uint64_t age_us;
 };
-bool pg_proxy_walk(const struct pg_proxy *p, uint64_t *cursor, uint32_t budget, uint64_t now_us, void (*fn)(void *arg, const struct pg_session_view *view), void *arg);
+bool pg_proxy_walk(const struct pg_proxy *p, uint64_t *cursor, uint32_t budget, uint64_t now_us,
+                   void (*fn)(void *arg, const struct pg_session_view *view), void *arg);
 uint32_t pg_proxy_session_count(const struct pg_proxy *p);
 uint32_t pg_proxy_idle_upstreams(const struct pg_proxy *p);
 
