@@ -44,7 +44,8 @@ static void field_of(const json_t *said, const char *name, char *out, size_t roo
     }
 }
 
-static void print_reader(struct pg_text *out, const char *name, bool found, const struct pg_addr *addr)
+static void print_reader(struct pg_text *out, const char *name, bool found,
+                         const struct pg_addr *addr)
 {
     char text[PG_ADDR_TEXT];
     pg_text_printf(out, "%s %s", name, found ? pg_addr_print(addr, text) : "nothing");
@@ -52,8 +53,11 @@ static void print_reader(struct pg_text *out, const char *name, bool found, cons
 
 static void print_verdict(const struct pg_seen *seen, bool color, struct pg_text *out)
 {
-    static const char *const colors[PG_VERDICT_COUNT] = {[PG_VERDICT_KEPT] = "32", [PG_VERDICT_CARRIED] = "32", [PG_VERDICT_LOST] = "31",
-                                                         [PG_VERDICT_FORGED] = "31", [PG_VERDICT_AMBIGUOUS] = "33"};
+    static const char *const colors[PG_VERDICT_COUNT] = {[PG_VERDICT_KEPT] = "32",
+                                                         [PG_VERDICT_CARRIED] = "32",
+                                                         [PG_VERDICT_LOST] = "31",
+                                                         [PG_VERDICT_FORGED] = "31",
+                                                         [PG_VERDICT_AMBIGUOUS] = "33"};
     enum pg_verdict v = pg_verdict_decide(seen);
     struct pg_addr a = {0};
     char client[PG_ADDR_TEXT];
@@ -86,7 +90,8 @@ static struct pg_slice sent_xff(const char *request)
     return (struct pg_slice){.at = at, .len = strcspn(at, "\r")};
 }
 
-static void print_pod(const struct pg_scene *scene, const struct pg_addr *client, const struct pg_response *response, bool color, struct pg_text *out)
+static void print_pod(const struct pg_scene *scene, const struct pg_addr *client,
+                      const struct pg_response *response, bool color, struct pg_text *out)
 {
     json_t *said = response->body.at != NULL ? json_loads(response->body.at, 0, NULL) : NULL;
     const char *peer = json_string_value(json_object_get(said, "peer"));
@@ -100,9 +105,10 @@ static void print_pod(const struct pg_scene *scene, const struct pg_addr *client
         json_decref(said);
         return;
     }
-    pg_text_printf(out, "\n%s says: peer %s:%lld", json_string_value(json_object_get(said, "pod")), peer,
-                   (long long)json_integer_value(json_object_get(said, "peerPort")));
-    pg_text_printf(out, ", %s %s\n", json_string_value(json_object_get(said, "method")), json_string_value(json_object_get(said, "path")));
+    pg_text_printf(out, "\n%s says: peer %s:%lld", json_string_value(json_object_get(said, "pod")),
+                   peer, (long long)json_integer_value(json_object_get(said, "peerPort")));
+    pg_text_printf(out, ", %s %s\n", json_string_value(json_object_get(said, "method")),
+                   json_string_value(json_object_get(said, "path")));
     json_array_foreach(json_object_get(said, "headers"), i, field)
     {
         const char *v = json_string_value(json_array_get(field, 1));
@@ -128,7 +134,9 @@ static int load_scene(const struct pg_scene *scene, struct pg_snapshot **ret)
     struct pg_findings findings;
     struct pg_text text = {0};
     for (int i = 0; i < PG_SCENE_FILES; i++) {
-        inputs[i] = (struct pg_manifest_input){.path = scene->files[i].name, .text = scene->files[i].text, .text_len = strlen(scene->files[i].text)};
+        inputs[i] = (struct pg_manifest_input){.path = scene->files[i].name,
+                                               .text = scene->files[i].text,
+                                               .text_len = strlen(scene->files[i].text)};
     }
     int error = pg_snapshot_load(inputs, PG_SCENE_FILES, &load, ret, &findings);
     for (uint32_t i = 0; error != 0 && i < findings.count; i++) {
@@ -161,7 +169,8 @@ static void print_jsonl(const struct pg_hops *hops, struct pg_text *out)
     }
 }
 
-static void print_scene(const struct demo *demo, uint32_t number, const struct pg_client *client, const struct pg_hops *hops, const struct pg_response *response,
+static void print_scene(const struct demo *demo, uint32_t number, const struct pg_client *client,
+                        const struct pg_hops *hops, const struct pg_response *response,
                         struct pg_text *out)
 {
     const struct pg_scene *scene = &pg_scenes[number];
@@ -170,8 +179,10 @@ static void print_scene(const struct demo *demo, uint32_t number, const struct p
         print_jsonl(hops, out);
         return;
     }
-    pg_text_printf(out, "%sScene %u of %u   %s%s\n", demo->color ? "\033[1m" : "", number + 1, pg_scene_count, scene->title, demo->color ? "\033[0m" : "");
-    pg_text_printf(out, "%s %s sends  %.*s\n\n", client->name, pg_addr_print(&client->addr, from), (int)strcspn(scene->request, "\r"), scene->request);
+    pg_text_printf(out, "%sScene %u of %u   %s%s\n", demo->color ? "\033[1m" : "", number + 1,
+                   pg_scene_count, scene->title, demo->color ? "\033[0m" : "");
+    pg_text_printf(out, "%s %s sends  %.*s\n\n", client->name, pg_addr_print(&client->addr, from),
+                   (int)strcspn(scene->request, "\r"), scene->request);
     pg_hops_print(hops, demo->color, out);
     print_pod(scene, &client->addr, response, demo->color, out);
     pg_text_printf(out, "  %s\n\n", scene->moral);
@@ -195,15 +206,19 @@ static int play(const struct demo *demo, uint32_t number)
         pg_snapshot_put(s);
         return PG_EXIT_PRIVILEGE;
     }
-    struct pg_request request = {.from = client->addr, .to = s->lb_ips[s->services[s->lab.ingress_service].lb_first].addr, .to_port = 80,
-                                 .bytes = scene->request, .len = (uint32_t)strlen(scene->request)};
+    struct pg_request request = {.from = client->addr,
+                                 .to = s->lb_ips[s->services[s->lab.ingress_service].lb_first].addr,
+                                 .to_port = 80,
+                                 .bytes = scene->request,
+                                 .len = (uint32_t)strlen(scene->request)};
     error = pg_sim_request(&sim, &request, &response);
     if (error == 0 && response.error == 0) {
         pg_hops_collect(&hops, pg_path_trace(sim.path), 1, response.label);
         print_scene(demo, number, client, &hops, &response, &out);
         fputs(out.at, stdout);
     } else {
-        fprintf(stderr, "podglass demo: the request failed: %s\n", strerror(error != 0 ? -error : -response.error));
+        fprintf(stderr, "podglass demo: the request failed: %s\n",
+                strerror(error != 0 ? -error : -response.error));
     }
     int status = error == 0 && response.error == 0 ? 0 : PG_EXIT_DIFFERENT;
     pg_response_free(&response);
@@ -224,7 +239,8 @@ static int save_scene(const char *dir, uint32_t number)
         return PG_EXIT_DIFFERENT;
     }
     for (int i = 0; i < PG_SCENE_FILES; i++) {
-        snprintf(path, sizeof path, "%s/scene-%u/%s", dir, number + 1, pg_scenes[number].files[i].name);
+        snprintf(path, sizeof path, "%s/scene-%u/%s", dir, number + 1,
+                 pg_scenes[number].files[i].name);
         FILE *f = fopen(path, "w");
         bool good = f != NULL && fputs(pg_scenes[number].files[i].text, f) >= 0;
         if (f == NULL || fclose(f) != 0 || !good) {
@@ -254,12 +270,14 @@ static int play_all(const struct demo *demo)
         char *end;
         unsigned long n = strtoul(demo->options.arg[0], &end, 10);
         if (*end != 0 || n == 0 || n > pg_scene_count) {
-            return pg_options_complain(PG_VERB_DEMO, "no scene %s; there are 1 to %u", demo->options.arg[0], pg_scene_count);
+            return pg_options_complain(PG_VERB_DEMO, "no scene %s; there are 1 to %u",
+                                       demo->options.arg[0], pg_scene_count);
         }
         first = last = (uint32_t)n - 1;
     }
     if (!demo->jsonl) {
-        printf("A shop behind an ingress: two clients, one balancer address, one ingress pod, two web pods.\n"
+        printf("A shop behind an ingress: two clients, one balancer address, one ingress pod, two "
+               "web pods.\n"
                "No cluster, no root; real TCP/IP, and nothing leaves this process.\n\n");
     }
     for (uint32_t i = first; i <= last && status == 0; i++) {

@@ -14,8 +14,8 @@ struct pg_scene_file {
 
 struct pg_scene {
     const char *title;
-    const char *moral; /* one sentence: what was to be seen */
-    const char *client; /* name in the lab */
+    const char *moral;   /* one sentence: what was to be seen */
+    const char *client;  /* name in the lab */
     const char *request; /* as sent, to the ingress service's load-balancer address */
     struct pg_scene_file files[PG_SCENE_FILES];
 };

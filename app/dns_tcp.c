@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DNS_TCP_CONNS 256
-#define DNS_TCP_QUERY 1024 /* names end at 255 bytes; options may add some */
+#define DNS_TCP_CONNS  256
+#define DNS_TCP_QUERY  1024 /* names end at 255 bytes; options may add some */
 #define DNS_TCP_ANSWER 65535
 
 struct dns_conn {
@@ -54,8 +54,8 @@ static enum progress answer_one(struct dns_conn *d)
     }
     (void)pg_conn_peek(d->conn, 2, query, len);
     pg_conn_consume(d->conn, 2 + (uint64_t)len);
-    uint32_t answer_len =
-        pg_path_dns_answer(t->path, query, len, true, pg_conn_label(d->conn), t->answer + 2, DNS_TCP_ANSWER);
+    uint32_t answer_len = pg_path_dns_answer(t->path, query, len, true, pg_conn_label(d->conn),
+                                             t->answer + 2, DNS_TCP_ANSWER);
     t->answer[0] = (uint8_t)(answer_len >> 8);
     t->answer[1] = (uint8_t)answer_len;
     if (answer_len == 0 || pg_conn_write(d->conn, t->answer, 2 + answer_len) != 0) {
@@ -84,7 +84,8 @@ static void on_closed(void *owner, struct pg_conn *c, int error)
     let_go(owner);
 }
 
-static const struct pg_conn_events dns_events = {.on_readable = on_progress, .on_writable = on_progress, .on_closed = on_closed};
+static const struct pg_conn_events dns_events = {
+    .on_readable = on_progress, .on_writable = on_progress, .on_closed = on_closed};
 
 static void on_accept(void *arg, struct pg_conn *conn)
 {

@@ -16,17 +16,12 @@ static enum work work_of(const struct pg_record *r)
     case PG_STAGE_NAT_PREROUTING:
     case PG_STAGE_NAT_OUTPUT:
     case PG_STAGE_NAT_POSTROUTING:
-    case PG_STAGE_FORWARD:
-        return WORK_NAT;
-    case PG_STAGE_DNS:
-        return WORK_DNS;
-    case PG_STAGE_UPSTREAM:
-        return WORK_UPSTREAM;
+    case PG_STAGE_FORWARD: return WORK_NAT;
+    case PG_STAGE_DNS: return WORK_DNS;
+    case PG_STAGE_UPSTREAM: return WORK_UPSTREAM;
     case PG_STAGE_LINK:
-    case PG_STAGE_PARSE:
-        return WORK_LINK;
-    default:
-        return WORK_INGRESS;
+    case PG_STAGE_PARSE: return WORK_LINK;
+    default: return WORK_INGRESS;
     }
 }
 
@@ -60,7 +55,8 @@ void pg_hops_collect(struct pg_hops *h, const struct pg_trace *t, uint64_t from_
 static bool is_loss(const struct pg_record *r)
 {
     enum pg_code code = pg_reason_get(r->reason)->code;
-    return r->kind == PG_RECORD_REWRITE && r->field == PG_FIELD_SRC && r->direction == 0 && code >= PG_CODE_MASQ_CLUSTER && code <= PG_CODE_MASQ_ALL;
+    return r->kind == PG_RECORD_REWRITE && r->field == PG_FIELD_SRC && r->direction == 0 &&
+           code >= PG_CODE_MASQ_CLUSTER && code <= PG_CODE_MASQ_ALL;
 }
 
 static bool is_absent(const struct pg_value *v)
@@ -69,7 +65,8 @@ static bool is_absent(const struct pg_value *v)
 }
 
 /* A header: set, removed, or its value before and after. */
-static void print_header_change(const struct pg_record *r, const char *before, const char *after, char *what, size_t room)
+static void print_header_change(const struct pg_record *r, const char *before, const char *after,
+                                char *what, size_t room)
 {
     if (is_absent(&r->before)) {
         snprintf(what, room, "set     %s: %s", r->name, after);
@@ -129,7 +126,8 @@ static void print_record(const struct pg_record *r, bool color, struct pg_text *
 /* A new hop begins where other work begins, or nat turns to another flow. */
 static bool begins_hop(const struct pg_record *last, const struct pg_record *r)
 {
-    return last == NULL || work_of(last) != work_of(r) || (work_of(r) == WORK_NAT && last->conntrack != r->conntrack);
+    return last == NULL || work_of(last) != work_of(r) ||
+           (work_of(r) == WORK_NAT && last->conntrack != r->conntrack);
 }
 
 static void print_head(uint32_t number, const struct pg_record *r, struct pg_text *out)
@@ -147,7 +145,8 @@ static bool in_reply_nat(const struct pg_record *r)
 }
 
 /* The replies' reversals of one flow. */
-static void print_reply_flow(const struct pg_hops *h, uint64_t conntrack, uint32_t number, bool color, struct pg_text *out)
+static void print_reply_flow(const struct pg_hops *h, uint64_t conntrack, uint32_t number,
+                             bool color, struct pg_text *out)
 {
     bool first = true;
     for (uint32_t i = 0; i < h->count; i++) {
@@ -163,7 +162,8 @@ static void print_reply_flow(const struct pg_hops *h, uint64_t conntrack, uint32
     }
 }
 
-static void print_way_back(const struct pg_hops *h, uint32_t number, bool color, struct pg_text *out)
+static void print_way_back(const struct pg_hops *h, uint32_t number, bool color,
+                           struct pg_text *out)
 {
     uint64_t flows[16];
     uint32_t flow_count = 0;

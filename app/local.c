@@ -18,10 +18,16 @@ static void ended_here(struct pg_path *path)
 }
 
 /* A packet podglass made itself, in the scratch buffer. */
-static bool adopt(struct pg_path *path, uint8_t *bytes, uint32_t len, uint32_t label, struct pg_packet *ret)
+static bool adopt(struct pg_path *path, uint8_t *bytes, uint32_t len, uint32_t label,
+                  struct pg_packet *ret)
 {
     enum pg_drop drop;
-    *ret = (struct pg_packet){.head = bytes, .head_len = len, .len = len, .csum = PG_CSUM_FULL, .entry_node = PG_NODE_NONE, .label = label};
+    *ret = (struct pg_packet){.head = bytes,
+                              .head_len = len,
+                              .len = len,
+                              .csum = PG_CSUM_FULL,
+                              .entry_node = PG_NODE_NONE,
+                              .label = label};
     ret->id = ++path->packet_id;
     path->counters.value[PG_COUNT_LOCAL_OUT]++;
     bool good = pg_packet_parse(ret, &drop);
@@ -69,7 +75,8 @@ void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p)
     send_error(path, p, PG_ICMP_TIME_EXCEEDED, &from, true);
 }
 
-static void answer_datagram(struct pg_path *path, const struct pg_packet *p, const void *payload, uint32_t len)
+static void answer_datagram(struct pg_path *path, const struct pg_packet *p, const void *payload,
+                            uint32_t len)
 {
     static uint8_t out[PG_BUF_BYTES]; /* one thread, never nested: send_own copies or sends */
     struct pg_tuple back = pg_tuple_invert(&p->tuple);
@@ -87,7 +94,8 @@ static void deliver_udp(struct pg_path *path, enum pg_owner owner, struct pg_pac
     if (owner == PG_OWNER_DNS && p->tuple.dst_port == 53) {
         uint8_t answer[DNS_UDP_ROOM];
         ended_here(path);
-        uint32_t answer_len = pg_path_dns_answer(path, payload, len, false, p->label, answer, sizeof answer);
+        uint32_t answer_len =
+            pg_path_dns_answer(path, payload, len, false, p->label, answer, sizeof answer);
         if (answer_len != 0) {
             answer_datagram(path, p, answer, answer_len);
         }
@@ -102,7 +110,8 @@ static void deliver_udp(struct pg_path *path, enum pg_owner owner, struct pg_pac
 }
 
 /* RFC 1191 and RFC 8201: the MTU stands in the second word of the message, in IPv4 in its lower half. */
-static void deliver_icmp_error(struct pg_path *path, const struct pg_packet *p, const struct pg_tuple *quoted)
+static void deliver_icmp_error(struct pg_path *path, const struct pg_packet *p,
+                               const struct pg_tuple *quoted)
 {
     const uint8_t *icmp = p->head + p->l4_offset;
     bool too_big = p->ip_version == 4 ? icmp[0] == 3 && icmp[1] == 4 : icmp[0] == 2;
@@ -165,19 +174,25 @@ void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packe
 static void record_dns(struct pg_path *path, const struct pg_dns_answer *about, uint32_t label)
 {
     char type[12];
-    struct pg_record r = {.kind = PG_RECORD_EVENT, .stage = PG_STAGE_DNS, .label = label, .reason = about->reason, .node = PG_NODE_NONE};
+    struct pg_record r = {.kind = PG_RECORD_EVENT,
+                          .stage = PG_STAGE_DNS,
+                          .label = label,
+                          .reason = about->reason,
+                          .node = PG_NODE_NONE};
     strncpy(r.name, pg_dns_type_name(about->type, type), sizeof r.name - 1);
     r.before = pg_value_text(about->name, strlen(about->name));
     const char *status = pg_dns_status_name(about->status);
-    r.after = pg_addr_is_none(&about->first) ? pg_value_text(status, strlen(status)) : pg_value_endpoint(&about->first, 0);
+    r.after = pg_addr_is_none(&about->first) ? pg_value_text(status, strlen(status))
+                                             : pg_value_endpoint(&about->first, 0);
     pg_trace_write(path->trace, &r);
 }
 
-uint32_t pg_path_dns_answer(struct pg_path *path, const void *query, uint32_t len, bool over_tcp, uint32_t label, void *out,
-                            uint32_t room)
+uint32_t pg_path_dns_answer(struct pg_path *path, const void *query, uint32_t len, bool over_tcp,
+                            uint32_t label, void *out, uint32_t room)
 {
     struct pg_dns_answer about;
-    uint32_t answer_len = pg_dns_answer(path->zone, query, len, over_tcp, pg_random_u64(&path->random), out, room, &about);
+    uint32_t answer_len = pg_dns_answer(path->zone, query, len, over_tcp,
+                                        pg_random_u64(&path->random), out, room, &about);
     if (answer_len == 0) {
         return 0;
     }

@@ -50,7 +50,8 @@ static void arm_timer(struct pg_loop *l, uint64_t now_us, bool at_once)
         return;
     }
     uint64_t wait = due > now_us ? due - now_us : 0;
-    struct timeval tv = {.tv_sec = (time_t)(wait / 1000000u), .tv_usec = (suseconds_t)(wait % 1000000u)};
+    struct timeval tv = {.tv_sec = (time_t)(wait / 1000000u),
+                         .tv_usec = (suseconds_t)(wait % 1000000u)};
     evtimer_add(l->timer, &tv);
 }
 
@@ -62,7 +63,8 @@ static void turn(struct pg_loop *l)
         l->options.after_turn(l->options.arg);
     }
     if (more < 0) {
-        pg_log(PG_LOG_ERROR, "interface %s has vanished; stopping", pg_link_name(pg_path_link(l->path)));
+        pg_log(PG_LOG_ERROR, "interface %s has vanished; stopping",
+               pg_link_name(pg_path_link(l->path)));
         stop(l, 1);
         return;
     }
@@ -85,7 +87,8 @@ static void on_drain_end(evutil_socket_t fd, short what, void *arg)
     struct pg_loop *l = arg;
     (void)fd;
     (void)what;
-    pg_log(PG_LOG_WARN, "%u connections did not finish within %d s; closing them", pg_proxy_session_count(pg_path_proxy(l->path)), DRAIN_SECONDS);
+    pg_log(PG_LOG_WARN, "%u connections did not finish within %d s; closing them",
+           pg_proxy_session_count(pg_path_proxy(l->path)), DRAIN_SECONDS);
     stop(l, 0);
 }
 
@@ -121,7 +124,8 @@ static void on_reload_signal(evutil_socket_t number, short what, void *arg)
     if (error != 0) {
         pg_log(PG_LOG_ERROR, "reload failed (%d); the manifests before stay in force", error);
     } else {
-        pg_log(PG_LOG_NOTICE, "manifests loaded again: %u services, %u endpoints", s->service_count, s->endpoint_count);
+        pg_log(PG_LOG_NOTICE, "manifests loaded again: %u services, %u endpoints", s->service_count,
+               s->endpoint_count);
     }
     pg_snapshot_put(s);
     turn(l);
@@ -145,7 +149,10 @@ static bool add_signals(struct pg_loop *l)
     const struct {
         int number;
         event_callback_fn fn;
-    } wanted[] = {{SIGINT, on_stop_signal}, {SIGTERM, on_stop_signal}, {SIGHUP, on_reload_signal}, {SIGCHLD, on_child_signal}};
+    } wanted[] = {{SIGINT, on_stop_signal},
+                  {SIGTERM, on_stop_signal},
+                  {SIGHUP, on_reload_signal},
+                  {SIGCHLD, on_child_signal}};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         l->signals[i] = evsignal_new(l->base, wanted[i].number, wanted[i].fn, l);
         if (l->signals[i] == NULL || evsignal_add(l->signals[i], NULL) != 0) {
@@ -170,7 +177,8 @@ static bool add_events(struct pg_loop *l)
     return true;
 }
 
-int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, struct pg_loop **ret, const char **ret_text)
+int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, struct pg_loop **ret,
+                const char **ret_text)
 {
     struct pg_loop *l = calloc(1, sizeof *l);
     *ret_text = "event loop";
@@ -188,7 +196,8 @@ int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, str
     }
     int error = l->base != NULL && add_events(l) ? 0 : -ENOMEM;
     if (error == 0 && options->socket_path != NULL) {
-        error = pg_control_open(l->base, options->socket_path, path, pg_loop_now_us, &l->control, ret_text);
+        error = pg_control_open(l->base, options->socket_path, path, pg_loop_now_us, &l->control,
+                                ret_text);
     }
     if (error != 0) {
         pg_loop_free(l);

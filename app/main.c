@@ -8,20 +8,13 @@ int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     switch (pg_verb_of(argc, argv)) {
-    case PG_VERB_DEMO:
-        return pg_run_demo(argc - 1, argv + 1);
-    case PG_VERB_RUN:
-        return pg_run(argc - 1, argv + 1);
-    case PG_VERB_GET:
-        return pg_tool_get(argc - 1, argv + 1);
-    case PG_VERB_VERSION:
-        return pg_tool_version(argc - 1, argv + 1);
-    case PG_VERB_COMPLETION:
-        return pg_tool_completion(argc - 1, argv + 1);
-    case PG_VERB_HELP:
-        return pg_tool_help(argc, argv);
-    case PG_VERB_COUNT:
-        break;
+    case PG_VERB_DEMO: return pg_run_demo(argc - 1, argv + 1);
+    case PG_VERB_RUN: return pg_run(argc - 1, argv + 1);
+    case PG_VERB_GET: return pg_tool_get(argc - 1, argv + 1);
+    case PG_VERB_VERSION: return pg_tool_version(argc - 1, argv + 1);
+    case PG_VERB_COMPLETION: return pg_tool_completion(argc - 1, argv + 1);
+    case PG_VERB_HELP: return pg_tool_help(argc, argv);
+    case PG_VERB_COUNT: break;
     }
     return PG_EXIT_USAGE;
 }

@@ -13,18 +13,16 @@ static bool is_client(const struct pg_path *path, const struct pg_tuple *to)
 
 static bool is_dns(const struct pg_snapshot *s, const struct pg_addr *a)
 {
-    return (pg_addr_equal(a, &s->lab.dns[0]) || pg_addr_equal(a, &s->lab.dns[1])) && !pg_addr_is_none(a);
+    return (pg_addr_equal(a, &s->lab.dns[0]) || pg_addr_equal(a, &s->lab.dns[1])) &&
+           !pg_addr_is_none(a);
 }
 
 static enum pg_owner owner_of_pod(const struct pg_pod *pod)
 {
     switch (pod->backing) {
-    case PG_BACKING_ECHO:
-        return PG_OWNER_ECHO;
-    case PG_BACKING_INGRESS:
-        return PG_OWNER_INGRESS;
-    case PG_BACKING_WIRE:
-        break;
+    case PG_BACKING_ECHO: return PG_OWNER_ECHO;
+    case PG_BACKING_INGRESS: return PG_OWNER_INGRESS;
+    case PG_BACKING_WIRE: break;
     }
     return PG_OWNER_WIRE;
 }
@@ -45,7 +43,8 @@ enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *t
     if (is_dns(s, &to->dst)) {
         return PG_OWNER_DNS;
     }
-    if (pg_snapshot_in_cluster_cidr(s, &to->dst) && pg_snapshot_endpoint_at(s, &to->dst, 0) == PG_INDEX_NONE) {
+    if (pg_snapshot_in_cluster_cidr(s, &to->dst) &&
+        pg_snapshot_endpoint_at(s, &to->dst, 0) == PG_INDEX_NONE) {
         return PG_OWNER_NOBODY;
     }
     if (pg_snapshot_lb_ip(s, &to->dst) != PG_INDEX_NONE) {
@@ -68,7 +67,8 @@ bool pg_path_is_lab_end(const struct pg_path *path, const struct pg_tuple *from)
 static bool is_noise(const struct pg_addr *a)
 {
     if (pg_addr_is_v4(a)) {
-        return (a->bytes[12] & 0xf0) == 0xe0 || a->words[3] == 0xffffffffu || (a->bytes[12] == 169 && a->bytes[13] == 254);
+        return (a->bytes[12] & 0xf0) == 0xe0 || a->words[3] == 0xffffffffu ||
+               (a->bytes[12] == 169 && a->bytes[13] == 254);
     }
     return a->bytes[0] == 0xff || (a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
 }
@@ -95,7 +95,8 @@ enum pg_drop pg_path_check_addresses(const struct pg_path *path, const struct pg
     if (pod != PG_INDEX_NONE) {
         return s->pods[pod].backing == PG_BACKING_WIRE ? PG_DROP_NONE : PG_DROP_SPOOFED;
     }
-    if (pg_snapshot_node_by_addr(s, &t->src) != PG_INDEX_NONE || is_dns(s, &t->src) || pg_snapshot_in_service_cidr(s, &t->src)) {
+    if (pg_snapshot_node_by_addr(s, &t->src) != PG_INDEX_NONE || is_dns(s, &t->src) ||
+        pg_snapshot_in_service_cidr(s, &t->src)) {
         return PG_DROP_SPOOFED;
     }
     return PG_DROP_NONE;
@@ -113,10 +114,12 @@ void pg_path_find_ingress_ports(struct pg_path *path)
     const struct pg_service *service = &s->services[s->lab.ingress_service];
     for (uint32_t i = 0; i < service->port_count; i++) {
         const struct pg_service_port *port = &s->service_ports[service->port_first + i];
-        if (port->proto != PG_PROTO_TCP || port->port == 443 || strstr(port->name, "https") != NULL) {
+        if (port->proto != PG_PROTO_TCP || port->port == 443 ||
+            strstr(port->name, "https") != NULL) {
             continue;
         }
-        for (uint32_t e = 0; e < port->endpoint_count && path->ingress_port_count < PG_INGRESS_PORTS; e++) {
+        for (uint32_t e = 0;
+             e < port->endpoint_count && path->ingress_port_count < PG_INGRESS_PORTS; e++) {
             uint16_t target = s->endpoints[port->endpoint_first + e].port;
             uint32_t seen = 0;
             while (seen < path->ingress_port_count && path->ingress_ports[seen] != target) {
@@ -133,10 +136,8 @@ const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tup
 {
     struct pg_path *path = arg;
     switch (pg_path_owner(path, tuple)) {
-    case PG_OWNER_ECHO:
-        return pg_echo_listener(path->echo);
-    case PG_OWNER_DNS:
-        return tuple->dst_port == 53 ? pg_dns_tcp_listener(path->dns_tcp) : NULL;
+    case PG_OWNER_ECHO: return pg_echo_listener(path->echo);
+    case PG_OWNER_DNS: return tuple->dst_port == 53 ? pg_dns_tcp_listener(path->dns_tcp) : NULL;
     case PG_OWNER_INGRESS:
         for (uint32_t i = 0; i < path->ingress_port_count; i++) {
             if (path->ingress_ports[i] == tuple->dst_port) {
@@ -144,7 +145,6 @@ const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tup
             }
         }
         return NULL;
-    default:
-        return NULL;
+    default: return NULL;
     }
 }

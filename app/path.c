@@ -20,10 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RX_BATCH 64      /* packets read before deferred work runs: tun-limits.md, batches pay up to here */
-#define QUEUE_BATCH 1024 /* queued packets handled before the link is read again */
-#define QUEUE_LIMIT 16384
-#define DEFAULT_BUFFERS 8192
+#define RX_BATCH \
+    64 /* packets read before deferred work runs: tun-limits.md, batches pay up to here */
+#define QUEUE_BATCH           1024 /* queued packets handled before the link is read again */
+#define QUEUE_LIMIT           16384
+#define DEFAULT_BUFFERS       8192
 #define DEFAULT_TRACE_RECORDS 4096
 
 /* ---- ends ---- */
@@ -121,7 +122,8 @@ static bool drain_queue(struct pg_path *path)
 /* ---- the stages ---- */
 
 /* A hook's decision, carried out. true: the packet goes on. */
-typedef enum pg_verdict_nat nat_hook(struct pg_nat *n, struct pg_packet *p, uint64_t now_us, enum pg_drop *ret_drop);
+typedef enum pg_verdict_nat nat_hook(struct pg_nat *n, struct pg_packet *p, uint64_t now_us,
+                                     enum pg_drop *ret_drop);
 
 static bool pass(struct pg_path *path, struct pg_packet *p, nat_hook *hook)
 {
@@ -313,14 +315,17 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
     if (path->nat == NULL || path->stack == NULL) {
         return false;
     }
-    path->proxy = pg_proxy_new(&o->proxy, path->stack, &path->counters, path->trace, &path->random, now_us);
+    path->proxy =
+        pg_proxy_new(&o->proxy, path->stack, &path->counters, path->trace, &path->random, now_us);
     path->echo = pg_echo_new(path->stack, now_us);
     path->clients = pg_lab_clients_new(path->stack, path->trace, now_us);
     path->dns_tcp = pg_dns_tcp_new(path);
-    return path->proxy != NULL && path->echo != NULL && path->clients != NULL && path->dns_tcp != NULL;
+    return path->proxy != NULL && path->echo != NULL && path->clients != NULL &&
+           path->dns_tcp != NULL;
 }
 
-struct pg_path *pg_path_new(const struct pg_path_options *options, struct pg_link *link, const struct pg_random *random, uint64_t now_us)
+struct pg_path *pg_path_new(const struct pg_path_options *options, struct pg_link *link,
+                            const struct pg_random *random, uint64_t now_us)
 {
     struct pg_path *path = calloc(1, sizeof *path);
     if (path == NULL) {

@@ -54,15 +54,19 @@ struct pg_path {
     struct pg_pool *queue_pool;
     struct pg_queued *queue_first;
     struct pg_queued **queue_last;
-    uint16_t ingress_ports[PG_INGRESS_PORTS]; /* target ports of the ingress service that speak plain HTTP */
+    uint16_t ingress_ports
+        [PG_INGRESS_PORTS]; /* target ports of the ingress service that speak plain HTTP */
     uint32_t ingress_port_count;
     uint8_t scratch[PG_SCRATCH_BYTES]; /* for packets podglass makes itself */
 };
 
 /* path.c: the stages, in order. p is parsed. */
-void pg_path_rx(struct pg_path *path, struct pg_packet *p);      /* from the wire, or from a built-in end of the lab */
-void pg_path_tx(struct pg_path *path, struct pg_packet *p);      /* from our own endpoints inside the path */
-void pg_path_forward(struct pg_path *path, struct pg_packet *p); /* accepted, addressed to somebody on the wire */
+void pg_path_rx(struct pg_path *path,
+                struct pg_packet *p); /* from the wire, or from a built-in end of the lab */
+void pg_path_tx(struct pg_path *path,
+                struct pg_packet *p); /* from our own endpoints inside the path */
+void pg_path_forward(struct pg_path *path,
+                     struct pg_packet *p); /* accepted, addressed to somebody on the wire */
 void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop reason);
 /* Sends without NAT: messages of our own that belong to no flow (ICMP errors). */
 void pg_path_send_plain(struct pg_path *path, struct pg_packet *p);
@@ -70,7 +74,9 @@ void pg_path_enqueue(struct pg_path *path, const struct pg_packet *p, enum pg_qu
 
 /* owner.c */
 enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *to);
-bool pg_path_is_lab_end(const struct pg_path *path, const struct pg_tuple *from); /* sender is an echo pod or a request client */
+bool pg_path_is_lab_end(
+    const struct pg_path *path,
+    const struct pg_tuple *from); /* sender is an echo pod or a request client */
 /* Address sanity of what came from the link; PG_DROP_NONE: fine. */
 enum pg_drop pg_path_check_addresses(const struct pg_path *path, const struct pg_tuple *tuple);
 const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tuple);
@@ -78,7 +84,8 @@ void pg_path_find_ingress_ports(struct pg_path *path);
 
 /* local.c: packets that end here, and the answers they get. */
 void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packet *p);
-void pg_local_reject(struct pg_path *path, struct pg_packet *p); /* nat refused it: ICMP to its sender */
+void pg_local_reject(struct pg_path *path,
+                     struct pg_packet *p); /* nat refused it: ICMP to its sender */
 void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p);
 
 /* dns_tcp.c: the DNS server's TCP side. */

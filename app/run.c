@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #define MAX_INPUTS 256
-#define SANDBOX_MTU 65520 /* nothing but this process and the kernel beside it: tun-limits, decision 8 */
+#define SANDBOX_MTU \
+    65520 /* nothing but this process and the kernel beside it: tun-limits, decision 8 */
 
 struct run {
     struct pg_options options;
@@ -27,7 +28,7 @@ struct run {
     struct pg_load_options load;
     struct pg_path *path;
     uint64_t next_record; /* of --trace */
-    uint16_t mtu;         /* of the command's TUN, which only its own namespace can ask; 0: ask the link */
+    uint16_t mtu; /* of the command's TUN, which only its own namespace can ask; 0: ask the link */
 };
 
 /* ---- manifests ---- */
@@ -54,7 +55,9 @@ static bool reload(void *arg, struct pg_snapshot **ret)
     struct run *run = arg;
     for (uint32_t i = 0; i < run->input_count; i++) {
         if (strcmp(run->inputs[i].path, "-") == 0) {
-            pg_log(PG_LOG_WARN, "manifests came from standard input and can not be read again; they stay in force");
+            pg_log(
+                PG_LOG_WARN,
+                "manifests came from standard input and can not be read again; they stay in force");
             return false;
         }
     }
@@ -72,7 +75,8 @@ static int read_options(struct run *run, int argc, char **argv)
     const char *path;
     while ((path = pg_options_next(o, PG_FLAG_RUN_FILENAME, &cursor)) != NULL) {
         if (run->input_count == MAX_INPUTS) {
-            return pg_options_complain(PG_VERB_RUN, "more than %d -f; give a directory", MAX_INPUTS);
+            return pg_options_complain(PG_VERB_RUN, "more than %d -f; give a directory",
+                                       MAX_INPUTS);
         }
         run->inputs[run->input_count++].path = path;
     }
@@ -80,13 +84,18 @@ static int read_options(struct run *run, int argc, char **argv)
         return pg_options_complain(PG_VERB_RUN, "no manifests: give -f FILE, -f DIR or -f -");
     }
     if (!o->has_command && !pg_options_has(o, PG_FLAG_RUN_TUN)) {
-        return pg_options_complain(PG_VERB_RUN, "give --tun NAME to attach to an interface, or -- CMD to run a command on one of its own");
+        return pg_options_complain(PG_VERB_RUN, "give --tun NAME to attach to an interface, or -- "
+                                                "CMD to run a command on one of its own");
     }
     if (o->has_command && (o->command_argc == 0 || pg_options_has(o, PG_FLAG_RUN_TUN))) {
-        return pg_options_complain(PG_VERB_RUN, o->command_argc == 0 ? "nothing stands behind --" : "--tun and -- CMD exclude each other");
+        return pg_options_complain(PG_VERB_RUN, o->command_argc == 0
+                                                    ? "nothing stands behind --"
+                                                    : "--tun and -- CMD exclude each other");
     }
     const char *pods = o->value[PG_FLAG_RUN_PODS];
-    run->load.pods = pods == NULL || strcmp(pods, "auto") == 0 ? PG_PODS_AUTO : strcmp(pods, "echo") == 0 ? PG_PODS_ECHO : PG_PODS_WIRE;
+    run->load.pods = pods == NULL || strcmp(pods, "auto") == 0 ? PG_PODS_AUTO
+                     : strcmp(pods, "echo") == 0               ? PG_PODS_ECHO
+                                                               : PG_PODS_WIRE;
     run->load.strict = pg_options_has(o, PG_FLAG_RUN_STRICT);
     run->load.recursive = pg_options_has(o, PG_FLAG_RUN_RECURSIVE);
     run->load.namespace = o->value[PG_FLAG_RUN_NAMESPACE];
@@ -130,7 +139,9 @@ static int configure_tun(const struct pg_snapshot *s, const char *name, uint16_t
 static int open_tun(const struct run *run, const struct pg_snapshot *s, struct pg_link **ret)
 {
     const struct pg_options *o = &run->options;
-    struct pg_tun_options tun = {.name = o->value[PG_FLAG_RUN_TUN], .offload = !pg_options_has(o, PG_FLAG_RUN_NO_OFFLOAD), .fd = -1};
+    struct pg_tun_options tun = {.name = o->value[PG_FLAG_RUN_TUN],
+                                 .offload = !pg_options_has(o, PG_FLAG_RUN_NO_OFFLOAD),
+                                 .fd = -1};
     const char *what = "";
     uint64_t mtu = 0;
     int error = pg_options_number(o, PG_FLAG_RUN_MTU, 1280, 65520, &mtu);
@@ -139,7 +150,8 @@ static int open_tun(const struct run *run, const struct pg_snapshot *s, struct p
     }
     error = pg_tun_open(&tun, ret, &what);
     if (error != 0) {
-        fprintf(stderr, "podglass run: can not attach to TUN %s: %s: %s\n", tun.name, what, strerror(-error));
+        fprintf(stderr, "podglass run: can not attach to TUN %s: %s: %s\n", tun.name, what,
+                strerror(-error));
         return PG_EXIT_PRIVILEGE;
     }
     if (pg_options_has(o, PG_FLAG_RUN_CONFIGURE)) {
@@ -166,19 +178,24 @@ static int find_client(const struct run *run, const struct pg_snapshot *s, struc
         }
     }
     if (wanted == NULL || pg_addr_parse(wanted, strlen(wanted), ret) != 0) {
-        return pg_options_complain(PG_VERB_RUN, "--client %s: neither a client of the lab nor an address", wanted != NULL ? wanted : "");
+        return pg_options_complain(PG_VERB_RUN,
+                                   "--client %s: neither a client of the lab nor an address",
+                                   wanted != NULL ? wanted : "");
     }
     uint32_t pod = pg_snapshot_pod_by_addr(s, ret);
     if (pod != PG_INDEX_NONE && s->pods[pod].backing != PG_BACKING_WIRE) {
-        return pg_options_complain(PG_VERB_RUN, "--client %s is the built-in pod %s/%s; set its backing to wire in the Lab", wanted,
-                                   s->pods[pod].namespace, s->pods[pod].name);
+        return pg_options_complain(
+            PG_VERB_RUN,
+            "--client %s is the built-in pod %s/%s; set its backing to wire in the Lab", wanted,
+            s->pods[pod].namespace, s->pods[pod].name);
     }
     return 0;
 }
 
 static int open_sandbox(struct run *run, const struct pg_snapshot *s, struct pg_sandbox *ret)
 {
-    struct pg_sandbox_options o = {.nameserver = s->lab.dns[0], .mtu = SANDBOX_MTU, .argv = run->options.command_argv};
+    struct pg_sandbox_options o = {
+        .nameserver = s->lab.dns[0], .mtu = SANDBOX_MTU, .argv = run->options.command_argv};
     struct pg_text search = {0};
     struct pg_addr client;
     uint64_t mtu = SANDBOX_MTU;
@@ -263,8 +280,10 @@ static int make_path(struct run *run, struct pg_snapshot *s, struct pg_link *lin
 static void say_started(const struct run *run, const struct pg_snapshot *s, const char *socket)
 {
     struct pg_link *link = pg_path_link(run->path);
-    pg_log(PG_LOG_NOTICE, "%s: %u services, %u endpoints, %u routes; offloads: %s; control socket %s", pg_link_name(link), s->service_count,
-           s->endpoint_count, s->route_count, pg_tun_offloads(link), socket != NULL ? socket : "none");
+    pg_log(PG_LOG_NOTICE,
+           "%s: %u services, %u endpoints, %u routes; offloads: %s; control socket %s",
+           pg_link_name(link), s->service_count, s->endpoint_count, s->route_count,
+           pg_tun_offloads(link), socket != NULL ? socket : "none");
 }
 
 static int serve(struct run *run, const struct pg_snapshot *s, struct pg_sandbox *sandbox)
@@ -316,7 +335,10 @@ static int run_loaded(struct run *run, struct pg_snapshot *s)
     }
     if (command) {
         const char *what = "";
-        struct pg_tun_options tun = {.name = "", .offload = !pg_options_has(&run->options, PG_FLAG_RUN_NO_OFFLOAD), .fd = sandbox.tun_fd};
+        struct pg_tun_options tun = {.name = "",
+                                     .offload =
+                                         !pg_options_has(&run->options, PG_FLAG_RUN_NO_OFFLOAD),
+                                     .fd = sandbox.tun_fd};
         int error = pg_tun_open(&tun, &link, &what);
         if (error != 0) {
             fprintf(stderr, "podglass run: %s: %s\n", what, strerror(-error));

@@ -59,7 +59,9 @@ static void enter_namespaces(void)
         }
     } else {
         if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) != 0) {
-            fail("can not make a user namespace: %s (is it allowed here? `podglass demo` needs none)", strerror(errno));
+            fail("can not make a user namespace: %s (is it allowed here? `podglass demo` needs "
+                 "none)",
+                 strerror(errno));
         }
         write_file("/proc/self/setgroups", "deny");
         snprintf(map, sizeof map, "%u %u 1", (unsigned)uid, (unsigned)uid);
@@ -79,13 +81,16 @@ static void mount_resolv_conf(const struct pg_sandbox_options *o)
     char server[PG_ADDR_TEXT];
     char path[] = "/tmp/podglass-resolv-XXXXXX";
     char target[PATH_MAX];
-    snprintf(text, sizeof text, "search %s\nnameserver %s\noptions ndots:5\n", o->search, pg_addr_print(&o->nameserver, server));
+    snprintf(text, sizeof text, "search %s\nnameserver %s\noptions ndots:5\n", o->search,
+             pg_addr_print(&o->nameserver, server));
     if (realpath("/etc/resolv.conf", target) == NULL) {
-        fprintf(stderr, "podglass run: no /etc/resolv.conf here to replace; names of the cluster will not resolve\n");
+        fprintf(stderr, "podglass run: no /etc/resolv.conf here to replace; names of the cluster "
+                        "will not resolve\n");
         return;
     }
     int fd = mkstemp(path);
-    if (fd < 0 || write(fd, text, strlen(text)) < 0 || fchmod(fd, 0644) != 0 || mount(path, target, NULL, MS_BIND, NULL) != 0) {
+    if (fd < 0 || write(fd, text, strlen(text)) < 0 || fchmod(fd, 0644) != 0 ||
+        mount(path, target, NULL, MS_BIND, NULL) != 0) {
         fail("can not put the cluster's resolv.conf in place: %s", strerror(errno));
     }
     close(fd);
@@ -99,7 +104,8 @@ static void configure(const struct pg_sandbox_options *o)
         {.bits = 0},
     };
     struct pg_tun_address address = {.bits = 32};
-    struct pg_tun_config config = {.mtu = o->mtu, .addresses = &address, .address_count = 1, .route_count = 1};
+    struct pg_tun_config config = {
+        .mtu = o->mtu, .addresses = &address, .address_count = 1, .route_count = 1};
     struct pg_text why = {0};
     int error = pg_tun_set_up("lo", &why);
     for (int i = 0; i < 2 && error == 0; i++) {
@@ -123,7 +129,10 @@ static void send_fd(int socket, int fd)
         struct cmsghdr head;
         char room[CMSG_SPACE(sizeof(int))];
     } control = {0};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.room,
+                             .msg_controllen = sizeof control.room};
     struct cmsghdr *c = CMSG_FIRSTHDR(&message);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
@@ -143,8 +152,11 @@ __attribute__((noreturn)) static void wait_and_run(const struct pg_sandbox_optio
     enter_namespaces();
     int error = pg_tun_open(&tun, &link, &what);
     if (error != 0) {
-        fail("can not make a TUN: %s: %s%s", what, strerror(-error),
-             error == -EACCES || error == -EPERM ? " (run as root, or open /dev/net/tun to your user; `podglass demo` needs neither)" : "");
+        fail(
+            "can not make a TUN: %s: %s%s", what, strerror(-error),
+            error == -EACCES || error == -EPERM
+                ? " (run as root, or open /dev/net/tun to your user; `podglass demo` needs neither)"
+                : "");
     }
     configure(o);
     mount_resolv_conf(o);
@@ -170,7 +182,10 @@ static int receive_fd(int socket)
         struct cmsghdr head;
         char room[CMSG_SPACE(sizeof(int))];
     } control;
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.room,
+                             .msg_controllen = sizeof control.room};
     if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1) {
         return -1;
     }
@@ -203,7 +218,8 @@ int pg_sandbox_open(const struct pg_sandbox_options *options, struct pg_sandbox 
         if (pid > 0) {
             waitpid(pid, &status, 0);
         }
-        return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : PG_EXIT_PRIVILEGE;
+        return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status)
+                                                             : PG_EXIT_PRIVILEGE;
     }
     *ret = (struct pg_sandbox){.pid = pid, .tun_fd = fd, .go_fd = pair[0]};
     return 0;

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define SIM_START_US 3600000000ull
-#define SIM_WIRE_MTU 1500
+#define SIM_START_US     3600000000ull
+#define SIM_WIRE_MTU     1500
 #define SIM_WIRE_BUFFERS 4096
 
 struct waiting {
@@ -15,9 +15,11 @@ struct waiting {
     struct pg_response *response;
 };
 
-int pg_sim_open(const struct pg_path_options *options, struct pg_snapshot *s, uint64_t seed, struct pg_sim *ret)
+int pg_sim_open(const struct pg_path_options *options, struct pg_snapshot *s, uint64_t seed,
+                struct pg_sim *ret)
 {
-    static const struct pg_path_options defaults = {.trace_level = PG_TRACE_FLOWS, .trace_records = 16384};
+    static const struct pg_path_options defaults = {.trace_level = PG_TRACE_FLOWS,
+                                                    .trace_records = 16384};
     struct pg_random random;
     struct pg_sim sim = {.now_us = SIM_START_US};
     pg_random_seed(&random, seed);

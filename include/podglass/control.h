@@ -10,8 +10,8 @@ struct pg_control;
 
 /* Listens at socket_path (made with mode 0600, its directory 0700 if it has to be made; a stale socket is replaced, a live one is an error).
  * 0 or -errno, *ret_text says what failed. path_of gives the path in force. now_us gives the time of the loop. */
-int pg_control_open(struct event_base *base, const char *socket_path, struct pg_path *path, uint64_t (*now_us)(void), struct pg_control **ret,
-                    const char **ret_text);
+int pg_control_open(struct event_base *base, const char *socket_path, struct pg_path *path,
+                    uint64_t (*now_us)(void), struct pg_control **ret, const char **ret_text);
 void pg_control_close(struct pg_control *c); /* and removes the socket */
 /* Default: $XDG_RUNTIME_DIR/podglass/NAME.sock, else /run/podglass/NAME.sock; name "" is "default". */
 void pg_control_default_socket(const char *name, struct pg_text *out);

@@ -18,7 +18,8 @@ struct pg_hops {
 };
 
 /* Takes the records of this label from *seq on; records without a label are left out. */
-void pg_hops_collect(struct pg_hops *h, const struct pg_trace *t, uint64_t from_seq, uint32_t label);
+void pg_hops_collect(struct pg_hops *h, const struct pg_trace *t, uint64_t from_seq,
+                     uint32_t label);
 /* The way there, then the way back. color: ANSI escapes for what matters. */
 void pg_hops_print(const struct pg_hops *h, bool color, struct pg_text *out);
 

@@ -21,7 +21,8 @@ struct pg_loop_options {
 };
 
 /* 0 or -errno, *ret_text says what failed. The path stays the caller's. */
-int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, struct pg_loop **ret, const char **ret_text);
+int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, struct pg_loop **ret,
+                const char **ret_text);
 /* Runs until SIGINT or SIGTERM (then open requests get up to 10 s to finish; a second signal ends at once), the end of the child, or the loss of the device.
  * Returns the exit status: 0, the child's (128 + N for a signal), or 1 when the device vanished. */
 int pg_loop_run(struct pg_loop *l);

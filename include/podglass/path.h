@@ -32,7 +32,8 @@ struct pg_path_options {
 };
 
 /* Takes over the link. random is copied. NULL: out of memory. */
-struct pg_path *pg_path_new(const struct pg_path_options *options, struct pg_link *link, const struct pg_random *random, uint64_t now_us);
+struct pg_path *pg_path_new(const struct pg_path_options *options, struct pg_link *link,
+                            const struct pg_random *random, uint64_t now_us);
 void pg_path_free(struct pg_path *p);
 /* Puts a snapshot in force for what begins from now on; open connections and flows go on. 0 or -errno (the old one stays). Takes a reference. */
 int pg_path_load(struct pg_path *p, struct pg_snapshot *s, uint64_t now_us);

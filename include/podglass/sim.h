@@ -15,7 +15,8 @@ struct pg_sim {
 };
 
 /* options may be NULL. The snapshot is loaded (reference taken). 0 or -errno. */
-int pg_sim_open(const struct pg_path_options *options, struct pg_snapshot *s, uint64_t seed, struct pg_sim *ret);
+int pg_sim_open(const struct pg_path_options *options, struct pg_snapshot *s, uint64_t seed,
+                struct pg_sim *ret);
 void pg_sim_close(struct pg_sim *sim);
 /* Moves everything that can move without time passing. */
 void pg_sim_settle(struct pg_sim *sim);

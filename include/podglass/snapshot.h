@@ -255,7 +255,8 @@ uint32_t pg_snapshot_pod_by_addr(
     const struct pg_addr
         *a); /* hashed; hostNetwork pods are not found: their address is the node's */
 /* An endpoint that no pod's own address leads to: of a hostNetwork pod, or named only by a slice. Port 0: any. */
-uint32_t pg_snapshot_endpoint_at(const struct pg_snapshot *s, const struct pg_addr *a, uint16_t port);
+uint32_t pg_snapshot_endpoint_at(const struct pg_snapshot *s, const struct pg_addr *a,
+                                 uint16_t port);
 /* Index into lb_ips of a balancer address that nodes capture (not of ipMode Proxy). */
 uint32_t pg_snapshot_lb_ip(const struct pg_snapshot *s, const struct pg_addr *a);
 /* The pod that answers there: by its own address, or a hostNetwork pod by its node's address and the endpoint's port. */

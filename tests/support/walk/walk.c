@@ -33,7 +33,8 @@ static void add_input(struct walk *w, const char *name, const char *text, size_t
 {
     char *copy = strdup(name);
     w->input_names[w->input_count] = copy;
-    w->inputs[w->input_count++] = (struct pg_manifest_input){.path = copy, .text = text, .text_len = len};
+    w->inputs[w->input_count++] =
+        (struct pg_manifest_input){.path = copy, .text = text, .text_len = len};
 }
 
 static void print_findings(struct walk *w, const struct pg_findings *findings)
@@ -101,7 +102,8 @@ void walk_collect(struct walk *w)
         pg_text_putc(&w->stream, '\n');
     }
     if (missed != 0) {
-        walk_fail(w, "the record ring overran the walk: %llu records missed", (unsigned long long)missed);
+        walk_fail(w, "the record ring overran the walk: %llu records missed",
+                  (unsigned long long)missed);
     }
 }
 
@@ -140,13 +142,16 @@ static void given(struct walk *w, const struct walk_line *l, const char *block)
     } else if (strcmp(what, "seed") == 0) {
         w->seed = strtoull(value, NULL, 0);
     } else if (strcmp(what, "pods") == 0) {
-        w->load.pods = strcmp(value, "echo") == 0 ? PG_PODS_ECHO : strcmp(value, "wire") == 0 ? PG_PODS_WIRE : PG_PODS_AUTO;
+        w->load.pods = strcmp(value, "echo") == 0   ? PG_PODS_ECHO
+                       : strcmp(value, "wire") == 0 ? PG_PODS_WIRE
+                                                    : PG_PODS_AUTO;
     } else if (strcmp(what, "flow-limit") == 0) {
         w->path_options.nat.flow_limit = (uint32_t)strtoul(value, NULL, 0);
     } else if (strcmp(what, "body-limit") == 0) {
         w->path_options.proxy.body_limit = strtoull(value, NULL, 0);
     } else if (strcmp(what, "records") == 0) {
-        w->path_options.trace_level = strcmp(value, "packets") == 0 ? PG_TRACE_PACKETS : PG_TRACE_FLOWS;
+        w->path_options.trace_level =
+            strcmp(value, "packets") == 0 ? PG_TRACE_PACKETS : PG_TRACE_FLOWS;
     } else {
         walk_fail(w, "given what? %s", what);
     }
@@ -334,7 +339,8 @@ static unsigned run_once(const char *path, struct pg_text *ret_stream, char titl
     w->file = path;
     w->seed = 1;
     w->load.pods = PG_PODS_AUTO;
-    w->path_options = (struct pg_path_options){.trace_level = PG_TRACE_FLOWS, .trace_records = 65536};
+    w->path_options =
+        (struct pg_path_options){.trace_level = PG_TRACE_FLOWS, .trace_records = 65536};
     run_text(w, text);
     if (!w->open) {
         walk_fail(w, "nothing was tried: a walk needs a when");
@@ -366,7 +372,8 @@ int main(int argc, char **argv)
         }
         if (bad == 0) {
             bad = run_once(argv[i], &second, title);
-            if (bad == 0 && (first.len != second.len || (first.len != 0 && memcmp(first.at, second.at, first.len) != 0))) {
+            if (bad == 0 && (first.len != second.len ||
+                             (first.len != 0 && memcmp(first.at, second.at, first.len) != 0))) {
                 fprintf(stderr, "%s: two runs recorded different things\n", argv[i]);
                 bad = 1;
             }

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WALK_TOKENS 32
+#define WALK_TOKENS   32
 #define WALK_WIRE_LOG 256
 
 /* One packet that the path sent to the wire: its text, and its bytes for replies. */
@@ -41,7 +41,7 @@ struct walk {
     struct pg_response response;
     bool have_response;
     struct pg_addr request_from;
-    char client_xff[256]; /* X-Forwarded-For that the client itself sent */
+    char client_xff[256];  /* X-Forwarded-For that the client itself sent */
     uint64_t first_record; /* of the last when */
     uint64_t drops_before[PG_DROP_COUNT];
     char dns[2048];
@@ -58,15 +58,17 @@ struct walk_line {
 };
 
 __attribute__((format(printf, 2, 3))) void walk_fail(struct walk *w, const char *format, ...);
-void walk_open(struct walk *w);          /* on the first `when`: loads what was given */
-void walk_collect(struct walk *w);       /* takes what the path sent to the wire, and the records */
+void walk_open(struct walk *w);    /* on the first `when`: loads what was given */
+void walk_collect(struct walk *w); /* takes what the path sent to the wire, and the records */
 /* walk_when.c and walk_then.c; `block` is the indented text below the line, NULL if none */
 void walk_when(struct walk *w, const struct walk_line *l, const char *block);
 void walk_then(struct walk *w, const struct walk_line *l);
 /* walk_wire.c */
 void walk_wire_describe(const uint8_t *bytes, uint32_t len, char *out, size_t room);
 void walk_when_wire(struct walk *w, const struct walk_line *l);
-bool walk_endpoint(const char *text, struct pg_addr *addr, uint16_t *port); /* "a.b.c.d:p", "a.b.c.d", "[v6]:p", a port of "*" is 0 */
-bool walk_address(struct walk *w, const char *text, struct pg_addr *addr, uint16_t *port); /* the same, or a lab client's name, or ns/pod */
+bool walk_endpoint(const char *text, struct pg_addr *addr,
+                   uint16_t *port); /* "a.b.c.d:p", "a.b.c.d", "[v6]:p", a port of "*" is 0 */
+bool walk_address(struct walk *w, const char *text, struct pg_addr *addr,
+                  uint16_t *port); /* the same, or a lab client's name, or ns/pod */
 
 #endif

@@ -38,20 +38,13 @@ static bool matches(const char *pattern, const char *text)
 static const char *error_word(int error)
 {
     switch (error) {
-    case 0:
-        return "none";
-    case -ECONNREFUSED:
-        return "refused";
-    case -ECONNRESET:
-        return "reset";
-    case -ETIMEDOUT:
-        return "timeout";
-    case -EHOSTUNREACH:
-        return "unreachable";
-    case -EPIPE:
-        return "closed";
-    default:
-        return "other";
+    case 0: return "none";
+    case -ECONNREFUSED: return "refused";
+    case -ECONNRESET: return "reset";
+    case -ETIMEDOUT: return "timeout";
+    case -EHOSTUNREACH: return "unreachable";
+    case -EPIPE: return "closed";
+    default: return "other";
     }
 }
 
@@ -60,17 +53,22 @@ static bool then_response(struct walk *w, const struct walk_line *l)
     const char *what = word(l, 1);
     if (strcmp(what, "status") == 0) {
         if (w->response.status != strtoul(word(l, 2), NULL, 10)) {
-            walk_fail(w, "status is %u (error %s), not %s: %s", w->response.status, error_word(w->response.error), word(l, 2),
+            walk_fail(w, "status is %u (error %s), not %s: %s", w->response.status,
+                      error_word(w->response.error), word(l, 2),
                       w->response.body.at != NULL ? w->response.body.at : "");
         }
     } else if (strcmp(what, "error") == 0) {
         if (strcmp(error_word(w->response.error), word(l, 2)) != 0) {
-            walk_fail(w, "error is %s (status %u), not %s", error_word(w->response.error), w->response.status, word(l, 2));
+            walk_fail(w, "error is %s (status %u), not %s", error_word(w->response.error),
+                      w->response.status, word(l, 2));
         }
     } else if (strcmp(what, "body") == 0) {
         const char *body = w->response.body.at != NULL ? w->response.body.at : "";
-        if (strcmp(word(l, 2), "bytes") == 0 ? w->response.body_bytes != strtoull(word(l, 3), NULL, 10) : strstr(body, word(l, 3)) == NULL) {
-            walk_fail(w, "body is %llu bytes: %.300s", (unsigned long long)w->response.body_bytes, body);
+        if (strcmp(word(l, 2), "bytes") == 0
+                ? w->response.body_bytes != strtoull(word(l, 3), NULL, 10)
+                : strstr(body, word(l, 3)) == NULL) {
+            walk_fail(w, "body is %llu bytes: %.300s", (unsigned long long)w->response.body_bytes,
+                      body);
         }
     } else if (strcmp(what, "header") == 0) {
         char wanted[512];
@@ -114,9 +112,11 @@ static void pod_source(struct walk *w, const json_t *said, const char *wanted)
     uint16_t port = 0;
     const char *peer = json_string_value(json_object_get(said, "peer"));
     json_int_t peer_port = json_integer_value(json_object_get(said, "peerPort"));
-    if (!walk_address(w, wanted, &addr, &port) || peer == NULL || pg_addr_parse(peer, strlen(peer), &seen) != 0 || !pg_addr_equal(&addr, &seen) ||
+    if (!walk_address(w, wanted, &addr, &port) || peer == NULL ||
+        pg_addr_parse(peer, strlen(peer), &seen) != 0 || !pg_addr_equal(&addr, &seen) ||
         (port != 0 && peer_port != port)) {
-        walk_fail(w, "the pod saw source %s:%lld, not %s", peer != NULL ? peer : "nothing", (long long)peer_port, wanted);
+        walk_fail(w, "the pod saw source %s:%lld, not %s", peer != NULL ? peer : "nothing",
+                  (long long)peer_port, wanted);
     }
 }
 
@@ -126,7 +126,8 @@ static void then_pod(struct walk *w, const struct walk_line *l)
     json_t *said = w->response.body.at != NULL ? json_loads(w->response.body.at, 0, NULL) : NULL;
     const char *what = word(l, 2);
     if (said == NULL) {
-        walk_fail(w, "no pod answered (status %u, error %s): %s", w->response.status, error_word(w->response.error),
+        walk_fail(w, "no pod answered (status %u, error %s): %s", w->response.status,
+                  error_word(w->response.error),
                   w->response.body.at != NULL ? w->response.body.at : "");
         return;
     }
@@ -142,7 +143,8 @@ static void then_pod(struct walk *w, const struct walk_line *l)
         if (json_is_integer(v)) {
             snprintf(value, sizeof value, "%lld", (long long)json_integer_value(v));
         } else {
-            snprintf(value, sizeof value, "%s", json_string_value(v) != NULL ? json_string_value(v) : "");
+            snprintf(value, sizeof value, "%s",
+                     json_string_value(v) != NULL ? json_string_value(v) : "");
         }
         if (!matches(word(l, 4), value)) {
             walk_fail(w, "the pod saw %s %s, not %s", word(l, 3), value, word(l, 4));
@@ -151,7 +153,8 @@ static void then_pod(struct walk *w, const struct walk_line *l)
         const char *got = pod_header(said, word(l, 3), value, sizeof value);
         bool absent = strcmp(word(l, 5), "absent") == 0 && !l->quoted[5];
         if (absent ? got != NULL : got == NULL || !matches(word(l, 5), got)) {
-            walk_fail(w, "pod header %s is %s, not %s", word(l, 3), got != NULL ? got : "absent", word(l, 5));
+            walk_fail(w, "pod header %s is %s, not %s", word(l, 3), got != NULL ? got : "absent",
+                      word(l, 5));
         }
     } else {
         walk_fail(w, "then pod what? '%s'", what);
@@ -183,11 +186,12 @@ static void then_verdict(struct walk *w, const struct walk_line *l)
             walk_fail(w, "verdict is %s, not %s", name, word(l, 2));
         }
     } else {
-        bool found = strcmp(word(l, 2), "xff-left") == 0 ? pg_reader_xff_left(&seen, &read)
+        bool found = strcmp(word(l, 2), "xff-left") == 0    ? pg_reader_xff_left(&seen, &read)
                      : strcmp(word(l, 2), "xff-right") == 0 ? pg_reader_xff_right(&seen, 1, &read)
                                                             : pg_reader_x_real_ip(&seen, &read);
         if (!found || strcmp(pg_addr_print(&read, text), word(l, 3)) != 0) {
-            walk_fail(w, "reader %s takes %s, not %s", word(l, 2), found ? pg_addr_print(&read, text) : "nothing", word(l, 3));
+            walk_fail(w, "reader %s takes %s, not %s", word(l, 2),
+                      found ? pg_addr_print(&read, text) : "nothing", word(l, 3));
         }
     }
     json_decref(said);
@@ -282,12 +286,14 @@ static void then_drops(struct walk *w, const struct walk_line *l)
     for (int i = 0; i < PG_DROP_COUNT; i++) {
         uint64_t n = now[i] - w->drops_before[i];
         if (n != 0 && none) {
-            walk_fail(w, "%llu packets dropped: %s", (unsigned long long)n, pg_drop_name((enum pg_drop)i));
+            walk_fail(w, "%llu packets dropped: %s", (unsigned long long)n,
+                      pg_drop_name((enum pg_drop)i));
         }
         if (!none && strcmp(pg_drop_name((enum pg_drop)i), word(l, 2)) == 0) {
             seen = n;
         } else if (!none && n != 0) {
-            fprintf(stderr, "    (also %llu dropped: %s)\n", (unsigned long long)n, pg_drop_name((enum pg_drop)i));
+            fprintf(stderr, "    (also %llu dropped: %s)\n", (unsigned long long)n,
+                    pg_drop_name((enum pg_drop)i));
         }
     }
     if (!none && (l->count > 3 ? seen != wanted : seen == 0)) {
@@ -333,12 +339,14 @@ static void then_balance(struct walk *w)
 {
     const struct pg_counters *c = pg_path_counters(w->sim.path);
     uint64_t begun = c->value[PG_COUNT_RX_PACKETS] + c->value[PG_COUNT_LOCAL_OUT];
-    uint64_t ended = c->value[PG_COUNT_TX_PACKETS] + c->value[PG_COUNT_LOCAL_IN] + pg_path_held_packets(w->sim.path);
+    uint64_t ended = c->value[PG_COUNT_TX_PACKETS] + c->value[PG_COUNT_LOCAL_IN] +
+                     pg_path_held_packets(w->sim.path);
     for (int i = 0; i < PG_DROP_COUNT; i++) {
         ended += c->drop[i];
     }
     if (begun != ended) {
-        walk_fail(w, "%llu packets began, %llu ended", (unsigned long long)begun, (unsigned long long)ended);
+        walk_fail(w, "%llu packets began, %llu ended", (unsigned long long)begun,
+                  (unsigned long long)ended);
     }
 }
 

@@ -62,7 +62,8 @@ bool walk_address(struct walk *w, const char *text, struct pg_addr *addr, uint16
 static bool ingress_address(const struct walk *w, struct pg_addr *ret)
 {
     const struct pg_snapshot *s = w->snapshot;
-    if (s->lab.ingress_service == PG_INDEX_NONE || s->services[s->lab.ingress_service].lb_count == 0) {
+    if (s->lab.ingress_service == PG_INDEX_NONE ||
+        s->services[s->lab.ingress_service].lb_count == 0) {
         return false;
     }
     *ret = s->lb_ips[s->services[s->lab.ingress_service].lb_first].addr;
@@ -83,7 +84,8 @@ static void send_request(struct walk *w, struct pg_request *request)
 }
 
 /* The optional words of `sends METHOD PATH`, from token `at`. */
-static bool request_words(struct walk *w, const struct walk_line *l, uint32_t at, struct pg_request *request, struct pg_text *fields, bool *has_host,
+static bool request_words(struct walk *w, const struct walk_line *l, uint32_t at,
+                          struct pg_request *request, struct pg_text *fields, bool *has_host,
                           uint32_t *ret_body, bool *ret_http10)
 {
     for (; at < l->count; at++) {
@@ -126,7 +128,8 @@ static bool request_words(struct walk *w, const struct walk_line *l, uint32_t at
     return true;
 }
 
-static void sends(struct walk *w, const struct walk_line *l, uint32_t at, struct pg_request *request)
+static void sends(struct walk *w, const struct walk_line *l, uint32_t at,
+                  struct pg_request *request)
 {
     struct pg_text fields = {0};
     struct pg_text bytes = {0};
@@ -147,7 +150,8 @@ static void sends(struct walk *w, const struct walk_line *l, uint32_t at, struct
             return;
         }
         request->is_head = strcmp(method, "HEAD") == 0;
-        pg_text_printf(&bytes, "%s %s HTTP/1.%c\r\n", method, l->tokens[at + 1], http10 ? '0' : '1');
+        pg_text_printf(&bytes, "%s %s HTTP/1.%c\r\n", method, l->tokens[at + 1],
+                       http10 ? '0' : '1');
         if (!has_host) {
             pg_text_puts(&bytes, "Host: walk.test\r\n");
         }
@@ -197,7 +201,8 @@ static void asks(struct walk *w, const char *name, const char *type_name)
     static const struct {
         const char *name;
         uint16_t type;
-    } types[] = {{"A", 1}, {"NS", 2}, {"CNAME", 5}, {"SOA", 6}, {"PTR", 12}, {"MX", 15}, {"TXT", 16}, {"AAAA", 28}, {"SRV", 33}, {"HTTPS", 65}};
+    } types[] = {{"A", 1},   {"NS", 2},   {"CNAME", 5}, {"SOA", 6},  {"PTR", 12},
+                 {"MX", 15}, {"TXT", 16}, {"AAAA", 28}, {"SRV", 33}, {"HTTPS", 65}};
     uint8_t query[512];
     uint8_t answer[4096];
     char first[PG_ADDR_TEXT];
@@ -209,9 +214,12 @@ static void asks(struct walk *w, const char *name, const char *type_name)
         }
     }
     uint32_t len = dns_query(query, name, type);
-    uint32_t answer_len = pg_dns_answer(pg_path_zone(w->sim.path), query, len, false, 0, answer, sizeof answer, &about);
-    snprintf(w->dns, sizeof w->dns, "%s rcode=%u answers=%u%s first=%s", pg_dns_status_name(about.status), about.rcode, about.answers,
-             about.truncated ? " truncated" : "", pg_addr_is_none(&about.first) ? "none" : pg_addr_print(&about.first, first));
+    uint32_t answer_len = pg_dns_answer(pg_path_zone(w->sim.path), query, len, false, 0, answer,
+                                        sizeof answer, &about);
+    snprintf(w->dns, sizeof w->dns, "%s rcode=%u answers=%u%s first=%s",
+             pg_dns_status_name(about.status), about.rcode, about.answers,
+             about.truncated ? " truncated" : "",
+             pg_addr_is_none(&about.first) ? "none" : pg_addr_print(&about.first, first));
     if (answer_len == 0) {
         snprintf(w->dns, sizeof w->dns, "no answer");
     }
@@ -241,7 +249,8 @@ void walk_when(struct walk *w, const struct walk_line *l, const char *block)
         at = 2;
     }
     if (l->count < at + 3 || !walk_address(w, l->tokens[at], &request.from, &request.from_port)) {
-        walk_fail(w, "when who does what? '%s' is no client, pod or address", l->count > at ? l->tokens[at] : "");
+        walk_fail(w, "when who does what? '%s' is no client, pod or address",
+                  l->count > at ? l->tokens[at] : "");
         return;
     }
     const char *verb = l->tokens[at + 1];

@@ -19,13 +19,18 @@ static bool parse_copy(const uint8_t *bytes, uint32_t len, uint8_t *copy, struct
 {
     enum pg_drop drop;
     memcpy(copy, bytes, len);
-    *ret = (struct pg_packet){.head = copy, .head_len = len, .len = len, .csum = PG_CSUM_FULL, .entry_node = PG_NODE_NONE};
+    *ret = (struct pg_packet){.head = copy,
+                              .head_len = len,
+                              .len = len,
+                              .csum = PG_CSUM_FULL,
+                              .entry_node = PG_NODE_NONE};
     return pg_packet_parse(ret, &drop);
 }
 
 static void describe_icmp(const struct pg_packet *p, char *out, size_t room)
 {
-    char src[PG_ADDR_TEXT], dst[PG_ADDR_TEXT], quoted_src[PG_ENDPOINT_TEXT], quoted_dst[PG_ENDPOINT_TEXT];
+    char src[PG_ADDR_TEXT], dst[PG_ADDR_TEXT], quoted_src[PG_ENDPOINT_TEXT],
+        quoted_dst[PG_ENDPOINT_TEXT];
     struct pg_tuple quoted;
     uint16_t offset;
     pg_addr_print(&p->tuple.src, src);
@@ -33,8 +38,10 @@ static void describe_icmp(const struct pg_packet *p, char *out, size_t room)
     unsigned type = p->head[p->l4_offset];
     unsigned code = p->head[p->l4_offset + 1];
     if (pg_packet_quoted(p, &quoted, &offset)) {
-        snprintf(out, room, "icmp %u/%u %s > %s quoting %s %s > %s", type, code, src, dst, pg_proto_name(quoted.proto),
-                 pg_endpoint_print(&quoted.src, quoted.src_port, quoted_src), pg_endpoint_print(&quoted.dst, quoted.dst_port, quoted_dst));
+        snprintf(out, room, "icmp %u/%u %s > %s quoting %s %s > %s", type, code, src, dst,
+                 pg_proto_name(quoted.proto),
+                 pg_endpoint_print(&quoted.src, quoted.src_port, quoted_src),
+                 pg_endpoint_print(&quoted.dst, quoted.dst_port, quoted_dst));
     } else {
         snprintf(out, room, "icmp %u/%u %s > %s id %u", type, code, src, dst, p->tuple.src_port);
     }
@@ -62,15 +69,18 @@ void walk_wire_describe(const uint8_t *bytes, uint32_t len, char *out, size_t ro
             }
         }
         flags[n] = 0;
-        snprintf(out, room, "tcp %s > %s %s seq %u ack %u ttl %u len %u", src, dst, flags, pg_packet_tcp_seq(&p), pg_packet_tcp_ack(&p), p.ttl, payload);
+        snprintf(out, room, "tcp %s > %s %s seq %u ack %u ttl %u len %u", src, dst, flags,
+                 pg_packet_tcp_seq(&p), pg_packet_tcp_ack(&p), p.ttl, payload);
     } else if (p.proto == PG_PROTO_UDP) {
-        snprintf(out, room, "udp %s > %s ttl %u \"%.*s\"", src, dst, p.ttl, (int)(payload < 60 ? payload : 60), (const char *)p.head + p.payload_offset);
+        snprintf(out, room, "udp %s > %s ttl %u \"%.*s\"", src, dst, p.ttl,
+                 (int)(payload < 60 ? payload : 60), (const char *)p.head + p.payload_offset);
     } else {
         describe_icmp(&p, out, room);
     }
 }
 
-static uint32_t build_ip(uint8_t *out, const struct pg_addr *src, const struct pg_addr *dst, uint8_t proto, uint32_t l4_len, uint8_t ttl)
+static uint32_t build_ip(uint8_t *out, const struct pg_addr *src, const struct pg_addr *dst,
+                         uint8_t proto, uint32_t l4_len, uint8_t ttl)
 {
     memset(out, 0, 40);
     if (pg_addr_is_v4(src)) {
@@ -97,7 +107,8 @@ static uint32_t build_ip(uint8_t *out, const struct pg_addr *src, const struct p
     return 40;
 }
 
-static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *flags, uint32_t seq, uint32_t ack, const char *text)
+static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *flags, uint32_t seq,
+                          uint32_t ack, const char *text)
 {
     uint32_t len = 20 + (uint32_t)strlen(text);
     uint32_t ip = build_ip(out, &t->src, &t->dst, PG_PROTO_TCP, len, 64);
@@ -108,10 +119,26 @@ static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *fl
         const char *at = strchr(names, *flags);
         bits = (uint8_t)(bits | (at != NULL ? 1u << (at - names) : 0u));
     }
-    const uint8_t head[20] = {(uint8_t)(t->src_port >> 8), (uint8_t)t->src_port, (uint8_t)(t->dst_port >> 8), (uint8_t)t->dst_port,
-                              (uint8_t)(seq >> 24), (uint8_t)(seq >> 16), (uint8_t)(seq >> 8), (uint8_t)seq,
-                              (uint8_t)(ack >> 24), (uint8_t)(ack >> 16), (uint8_t)(ack >> 8), (uint8_t)ack,
-                              0x50, bits, 0xff, 0xff, 0, 0, 0, 0};
+    const uint8_t head[20] = {(uint8_t)(t->src_port >> 8),
+                              (uint8_t)t->src_port,
+                              (uint8_t)(t->dst_port >> 8),
+                              (uint8_t)t->dst_port,
+                              (uint8_t)(seq >> 24),
+                              (uint8_t)(seq >> 16),
+                              (uint8_t)(seq >> 8),
+                              (uint8_t)seq,
+                              (uint8_t)(ack >> 24),
+                              (uint8_t)(ack >> 16),
+                              (uint8_t)(ack >> 8),
+                              (uint8_t)ack,
+                              0x50,
+                              bits,
+                              0xff,
+                              0xff,
+                              0,
+                              0,
+                              0,
+                              0};
     memcpy(tcp, head, sizeof head);
     memcpy(tcp + 20, text, strlen(text));
     uint64_t sum = pg_sum_add(pg_sum_pseudo(&t->src, &t->dst, PG_PROTO_TCP, len), tcp, len);
@@ -120,12 +147,15 @@ static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *fl
     return ip + len;
 }
 
-static uint32_t build_ping(uint8_t *out, const struct pg_addr *src, const struct pg_addr *dst, uint8_t type, uint16_t id, uint8_t ttl)
+static uint32_t build_ping(uint8_t *out, const struct pg_addr *src, const struct pg_addr *dst,
+                           uint8_t type, uint16_t id, uint8_t ttl)
 {
     bool v4 = pg_addr_is_v4(src);
     uint32_t ip = build_ip(out, src, dst, v4 ? PG_PROTO_ICMP : PG_PROTO_ICMP6, 16, ttl);
     uint8_t *icmp = out + ip;
-    const uint8_t message[16] = {type, 0, 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0, 1, 'p', 'o', 'd', 'g', 'l', 'a', 's', 's'};
+    const uint8_t message[16] = {
+        type, 0,   0,   0,  (uint8_t)(id >> 8), (uint8_t)id, 0, 1, 'p', 'o', 'd', 'g',
+        'l',  'a', 's', 's'};
     memcpy(icmp, message, sizeof message);
     uint64_t sum = pg_sum_add(v4 ? 0 : pg_sum_pseudo(src, dst, PG_PROTO_ICMP6, 16), icmp, 16);
     uint16_t field = (uint16_t)~pg_sum_fold(sum);
@@ -166,7 +196,8 @@ static void wire_sends(struct walk *w, const struct walk_line *l)
 {
     uint8_t out[2048];
     struct pg_tuple t = {0};
-    if (l->count < 7 || !walk_address(w, l->tokens[4], &t.src, &t.src_port) || !walk_address(w, l->tokens[6], &t.dst, &t.dst_port)) {
+    if (l->count < 7 || !walk_address(w, l->tokens[4], &t.src, &t.src_port) ||
+        !walk_address(w, l->tokens[6], &t.dst, &t.dst_port)) {
         walk_fail(w, "wire sends PROTO A > B: bad addresses");
         return;
     }
@@ -177,10 +208,14 @@ static void wire_sends(struct walk *w, const struct walk_line *l)
         inject(w, out, pg_dgram_build(&t, text, (uint32_t)strlen(text), out, sizeof out));
     } else if (strcmp(proto, "tcp") == 0 && l->count >= 8) {
         t.proto = PG_PROTO_TCP;
-        inject(w, out, build_tcp(out, &t, l->tokens[7], number_after(l, "seq", 1000), number_after(l, "ack", 0), text_in(l)));
+        inject(w, out,
+               build_tcp(out, &t, l->tokens[7], number_after(l, "seq", 1000),
+                         number_after(l, "ack", 0), text_in(l)));
     } else if (strcmp(proto, "ping") == 0) {
         uint8_t type = pg_addr_is_v4(&t.src) ? 8 : 128;
-        inject(w, out, build_ping(out, &t.src, &t.dst, type, (uint16_t)number_after(l, "id", 7), (uint8_t)number_after(l, "ttl", 64)));
+        inject(w, out,
+               build_ping(out, &t.src, &t.dst, type, (uint16_t)number_after(l, "id", 7),
+                          (uint8_t)number_after(l, "ttl", 64)));
     } else {
         walk_fail(w, "wire sends %s?", proto);
     }
@@ -191,21 +226,27 @@ static void wire_answers(struct walk *w, const struct walk_line *l, bool refuses
     uint8_t copy[2048];
     uint8_t out[2048];
     struct pg_packet p;
-    if (w->wire_count == 0 || !parse_copy(w->wire[(w->wire_count - 1) % WALK_WIRE_LOG].bytes, w->wire[(w->wire_count - 1) % WALK_WIRE_LOG].len, copy, &p)) {
+    if (w->wire_count == 0 ||
+        !parse_copy(w->wire[(w->wire_count - 1) % WALK_WIRE_LOG].bytes,
+                    w->wire[(w->wire_count - 1) % WALK_WIRE_LOG].len, copy, &p)) {
         walk_fail(w, "there is no packet on the wire to answer");
         return;
     }
     struct pg_tuple back = pg_tuple_invert(&p.tuple);
     const char *what = l->count > 3 ? l->tokens[3] : "port";
     if (refuses) {
-        enum pg_icmp_error kind = strcmp(what, "host") == 0 ? PG_ICMP_HOST_UNREACHABLE : PG_ICMP_PORT_UNREACHABLE;
+        enum pg_icmp_error kind =
+            strcmp(what, "host") == 0 ? PG_ICMP_HOST_UNREACHABLE : PG_ICMP_PORT_UNREACHABLE;
         inject(w, out, pg_icmp_error(&p, kind, &p.tuple.dst, out, sizeof out));
     } else if (strcmp(what, "udp") == 0) {
         const char *text = text_in(l);
         inject(w, out, pg_dgram_build(&back, text, (uint32_t)strlen(text), out, sizeof out));
     } else if (strcmp(what, "tcp") == 0 && l->count > 4) {
-        uint32_t ack = pg_packet_tcp_seq(&p) + pg_packet_payload_len(&p) + ((p.tcp_flags & (PG_TCP_SYN | PG_TCP_FIN)) != 0 ? 1u : 0u);
-        inject(w, out, build_tcp(out, &back, l->tokens[4], number_after(l, "seq", 5000), number_after(l, "ack", ack), text_in(l)));
+        uint32_t ack = pg_packet_tcp_seq(&p) + pg_packet_payload_len(&p) +
+                       ((p.tcp_flags & (PG_TCP_SYN | PG_TCP_FIN)) != 0 ? 1u : 0u);
+        inject(w, out,
+               build_tcp(out, &back, l->tokens[4], number_after(l, "seq", 5000),
+                         number_after(l, "ack", ack), text_in(l)));
     } else if (strcmp(what, "pong") == 0) {
         uint8_t type = pg_addr_is_v4(&back.src) ? 0 : 129;
         inject(w, out, build_ping(out, &back.src, &back.dst, type, p.tuple.src_port, 64));
