@@ -1,0 +1,115 @@
+/* Who is the client of a request, and whom do we believe? Decided, never changed here.
+ *
+ * Called by `request.c` for every request and by the tools' dry run. The hop is who spoke HTTP to us: the TCP peer as the
+ * packet reached us, after whatever NAT did before. (When PROXY protocol comes, a listener that demands it hands in the address of the
+ * preface instead; nothing else changes.) Only if the hop is in the trust list does what it wrote count; then X-Forwarded-For is walked
+ * from the right for as long as the address reached is trusted itself. An entry that is no address ends the walk at
+ * the last address known to be true.
+ *
+ * Pure. Owns nothing. The chain is never copied: it is read backwards in the head. */
+#include "podglass/ingress_decide.h"
+
+#include "http_grammar.h"
+
+#include <string.h>
+
+static bool is_trusted(const struct pg_trust *trust, const struct pg_addr *a)
+{
+    for (uint32_t i = 0; i < trust->trusted_count; i++) {
+        if (pg_prefix_contains(&trust->trusted[i], a))
+            return true;
+    }
+    return false;
+}
+
+static bool port_text(const char *at, size_t len)
+{
+    if (len == 0 || len > 5)
+        return false;
+    unsigned n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (at[i] < '0' || at[i] > '9')
+            return false;
+        n = n * 10 + (unsigned)(at[i] - '0');
+    }
+    return n <= 65535;
+}
+
+/* An IPv6 address may carry a zone, which means nothing to anybody else and is cut. */
+static int parse_v6(const char *at, size_t len, struct pg_addr *ret)
+{
+    const char *zone = memchr(at, '%', len);
+    size_t plain = zone ? (size_t)(zone - at) : len;
+    if (!memchr(at, ':', plain))
+        return -1;
+    return pg_addr_parse(at, plain, ret);
+}
+
+/* a.b.c.d, a.b.c.d:port, IPv6, [IPv6], [IPv6]:port; anything else is no address. */
+static bool parse_entry(struct pg_slice entry, struct pg_addr *ret)
+{
+    if (entry.at[0] == '[') {
+        const char *close = memchr(entry.at, ']', entry.len);
+        if (!close || parse_v6(entry.at + 1, (size_t)(close - entry.at) - 1, ret) != 0)
+            return false;
+        size_t rest = entry.len - (size_t)(close + 1 - entry.at);
+        return rest == 0 || (close[1] == ':' && port_text(close + 2, rest - 1));
+    }
+    const char *colon = memchr(entry.at, ':', entry.len);
+    if (!colon)
+        return pg_addr_parse(entry.at, entry.len, ret) == 0;
+    size_t behind = entry.len - (size_t)(colon - entry.at) - 1;
+    if (memchr(colon + 1, ':', behind))
+        return parse_v6(entry.at, entry.len, ret) == 0;
+    return port_text(colon + 1, behind) &&
+           pg_addr_parse(entry.at, (size_t)(colon - entry.at), ret) == 0;
+}
+
+/* All X-Forwarded-For lines as one list, from its end. */
+struct chain {
+    const struct pg_http_head *head;
+    const char *bytes;
+    uint32_t line; /* lines from here on are done */
+    struct pg_slice rest;
+};
+
+static bool chain_last(struct chain *c, struct pg_slice *ret)
+{
+    while (!pg_http_last_element(&c->rest, ret)) {
+        while (c->line > 0 && c->head->fields[c->line - 1].id != PG_HTTP_NAME_X_FORWARDED_FOR)
+            c->line--;
+        if (c->line == 0)
+            return false;
+        c->rest = pg_span_slice(c->bytes, c->head->fields[--c->line].value);
+    }
+    return true;
+}
+
+static pg_reason_id reason_of(pg_reason_id given, enum pg_code code)
+{
+    return given ? given : pg_reason_intern(&(struct pg_reason){.code = code});
+}
+
+void pg_client_addr_decide(const struct pg_trust *trust, const struct pg_addr *hop,
+                           const struct pg_http_head *head, const char *head_bytes,
+                           struct pg_client_addr *ret)
+{
+    struct chain chain = {.head = head, .bytes = head_bytes, .line = head->field_count};
+    struct pg_slice entry;
+    struct pg_addr next;
+    *ret =
+        (struct pg_client_addr){.hop = *hop, .client = *hop, .hop_trusted = is_trusted(trust, hop)};
+    bool trusted = ret->hop_trusted;
+    while (trusted && chain_last(&chain, &entry)) {
+        if (!parse_entry(entry, &next)) {
+            ret->malformed = true;
+            break;
+        }
+        ret->client = next;
+        ret->walked++;
+        trusted = is_trusted(trust, &next);
+    }
+    ret->reason = ret->walked > 0 || ret->malformed
+                      ? reason_of(trust->trusted_reason, PG_CODE_XFF_TRUSTED)
+                      : reason_of(trust->peer_reason, PG_CODE_XFF_PEER);
+}

@@ -1,0 +1,197 @@
+/* The ingress as a whole: what it owns, where client connections come in, how time passes.
+ *
+ * Called by app/path.c: new, load, listener, advance, drain, free. A load compiles the routes aside and swaps one pointer;
+ * sessions go on with the load they took their last request by.
+ *
+ * Owns the pools, the wheel and the loads. Always true: limits are fixed at start; nothing is allocated for a connection or a
+ * request. */
+#include "proxy_internal.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define UPSTREAM_SPARE 1024 /* beyond one per session: idle ones */
+#define TARGET_LIMIT   65536
+#define HEAD_BUFFERS   2048 /* heads that arrive in pieces at the same time */
+
+static void use_defaults(struct pg_proxy_options *o)
+{
+    const struct pg_proxy_options defaults = {
+        .session_limit = 100000,
+        .head_timeout_ms = 10000,
+        .idle_timeout_ms = 75000,
+        .connect_timeout_ms = 5000,
+        .response_timeout_ms = 60000,
+        .upstream_idle_ms = 60000,
+        .pool_limit = UPSTREAM_SPARE,
+        .keepalive_requests = 1000000,
+    };
+    uint32_t *const values[] = {
+        &o->session_limit,       &o->head_timeout_ms,  &o->idle_timeout_ms, &o->connect_timeout_ms,
+        &o->response_timeout_ms, &o->upstream_idle_ms, &o->pool_limit,      &o->keepalive_requests};
+    const uint32_t fallback[] = {defaults.session_limit,       defaults.head_timeout_ms,
+                                 defaults.idle_timeout_ms,     defaults.connect_timeout_ms,
+                                 defaults.response_timeout_ms, defaults.upstream_idle_ms,
+                                 defaults.pool_limit,          defaults.keepalive_requests};
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        if (*values[i] == 0)
+            *values[i] = fallback[i];
+    }
+}
+
+static void on_accept(void *arg, struct pg_conn *conn)
+{
+    pg_session_begin(arg, conn);
+}
+
+struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_stack *stack,
+                              struct pg_counters *counters, struct pg_trace *trace,
+                              struct pg_random *random, uint64_t now_us)
+{
+    struct pg_proxy *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->options = *options;
+    use_defaults(&p->options);
+    p->stack = stack;
+    p->counters = counters;
+    p->trace = trace;
+    p->random = random;
+    p->key = pg_random_key(random);
+    p->now_us = now_us;
+    p->listener = (struct pg_listener){.on_accept = on_accept, .arg = p};
+    p->wheel = pg_wheel_new(now_us / 1000);
+    p->sessions = pg_pool_new("sessions", sizeof(struct pg_session), p->options.session_limit);
+    p->upstreams = pg_pool_new("upstreams", sizeof(struct pg_upstream),
+                               p->options.session_limit + p->options.pool_limit);
+    p->targets = pg_pool_new("targets", sizeof(struct pg_target), TARGET_LIMIT);
+    p->target_table = pg_table_new(TARGET_LIMIT, pg_target_equal, p);
+    p->heads = pg_buf_pool_new(HEAD_BUFFERS);
+    if (p->wheel && p->sessions && p->upstreams && p->targets && p->target_table && p->heads)
+        return p;
+    pg_proxy_free(p);
+    return NULL;
+}
+
+/* The stack frees its connections itself; sessions still hold head buffers and loads. */
+static void free_sessions(struct pg_proxy *p)
+{
+    uint32_t limit = p->sessions ? pg_pool_high_water(p->sessions) : 0;
+    for (uint32_t i = 0; i < limit; i++) {
+        if (!pg_pool_in_use(p->sessions, i))
+            continue;
+        struct pg_session *s = pg_pool_at(p->sessions, i);
+        if (s->up)
+            pg_upstream_abort(s->up);
+        if (s->client)
+            pg_conn_abort(s->client);
+        pg_buf_put(s->head_buf);
+        pg_routes_put(s->routes);
+    }
+}
+
+void pg_proxy_free(struct pg_proxy *p)
+{
+    if (!p)
+        return;
+    free_sessions(p);
+    if (p->upstreams)
+        pg_upstream_close_idle(p);
+    pg_routes_put(p->routes);
+    pg_buf_pool_free(p->heads);
+    pg_table_free(p->target_table);
+    pg_pool_free(p->targets);
+    pg_pool_free(p->upstreams);
+    pg_pool_free(p->sessions);
+    pg_wheel_free(p->wheel);
+    free(p);
+}
+
+/* ---- loads ---- */
+
+void pg_routes_put(struct pg_routes *r)
+{
+    if (!r || --r->refs > 0)
+        return;
+    pg_router_free(r->router);
+    pg_snapshot_put(r->snapshot);
+    free(r);
+}
+
+static struct pg_trust trust_of(const struct pg_snapshot *s)
+{
+    const struct pg_lab *lab = &s->lab;
+    struct pg_reason reason = {.code = PG_CODE_XFF_TRUSTED,
+                               .object = "Lab",
+                               .field = "trustedProxies",
+                               .file = lab->trusted_source.file,
+                               .line = lab->trusted_source.line};
+    return (struct pg_trust){
+        .trusted = lab->trusted_proxies,
+        .trusted_count = lab->trusted_proxy_count,
+        .peer_reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_XFF_PEER}),
+        .trusted_reason = pg_reason_intern(&reason),
+    };
+}
+
+void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zone *zone)
+{
+    struct pg_routes *r = calloc(1, sizeof(*r));
+    struct pg_router *router = r ? pg_router_new(s, &p->key) : NULL;
+    p->zone = zone;
+    if (!router) {
+        free(r); /* out of memory: the routes stay as they were */
+        return;
+    }
+    *r = (struct pg_routes){
+        .refs = 1, .snapshot = pg_snapshot_ref(s), .router = router, .trust = trust_of(s)};
+    pg_routes_put(p->routes);
+    p->routes = r;
+}
+
+const struct pg_listener *pg_proxy_listener(struct pg_proxy *p)
+{
+    return &p->listener;
+}
+
+/* ---- time ---- */
+
+static void on_timer(void *arg, struct pg_timer *timer)
+{
+    struct pg_owned_timer *owned = (struct pg_owned_timer *)(void *)timer;
+    (void)arg;
+    if (owned->owner == PG_TIMER_OF_SESSION)
+        pg_session_event((struct pg_session *)(void *)owned, PG_EVENT_TIMEOUT, 0);
+    else
+        pg_upstream_timeout((struct pg_upstream *)(void *)owned);
+}
+
+_Static_assert(offsetof(struct pg_owned_timer, timer) == 0 &&
+                   offsetof(struct pg_session, timer) == 0 &&
+                   offsetof(struct pg_upstream, timer) == 0,
+               "a timer is the first thing of its owner");
+_Static_assert(sizeof(struct pg_session) <= 1024, "an idle connection costs at most 1 KiB of ours");
+
+void pg_proxy_advance(struct pg_proxy *p, uint64_t now_us)
+{
+    p->now_us = now_us;
+    pg_wheel_advance(p->wheel, now_us / 1000, on_timer, p);
+}
+
+uint64_t pg_proxy_next_due_us(const struct pg_proxy *p)
+{
+    uint64_t due_ms = pg_wheel_next(p->wheel);
+    return due_ms > UINT64_MAX / 1000 ? UINT64_MAX : due_ms * 1000;
+}
+
+void pg_proxy_drain(struct pg_proxy *p)
+{
+    uint32_t limit = pg_pool_high_water(p->sessions);
+    p->draining = true;
+    pg_upstream_close_idle(p);
+    for (uint32_t i = 0; i < limit; i++) {
+        if (pg_pool_in_use(p->sessions, i))
+            pg_session_event(pg_pool_at(p->sessions, i), PG_EVENT_DRAIN, 0);
+    }
+}

@@ -1,0 +1,225 @@
+/* What the files of proxy/ share: one proxy, its sessions, its upstream connections.
+ *
+ * A session owns its client connection and, while a request is on its way, one upstream. An upstream belongs to a session
+ * or lies idle under its target. Everything comes from pools; whoever ends a session or upstream does so through the
+ * functions here, and nobody touches it afterwards. */
+#ifndef PODGLASS_PROXY_INTERNAL_H
+#define PODGLASS_PROXY_INTERNAL_H
+
+#include "podglass/buf.h"
+#include "podglass/ingress_decide.h"
+#include "podglass/pool.h"
+#include "podglass/proxy.h"
+#include "podglass/table.h"
+#include "podglass/wheel.h"
+
+struct pg_session;
+
+/* One load: what requests are decided by. Sessions keep the one they last used, so its strings stay. */
+struct pg_routes {
+    uint32_t refs;
+    struct pg_snapshot *snapshot;
+    struct pg_router *router;
+    struct pg_trust trust;
+};
+
+enum pg_timer_owner { PG_TIMER_OF_SESSION, PG_TIMER_OF_UPSTREAM };
+
+/* A timer that says whose it is. */
+struct pg_owned_timer {
+    struct pg_timer timer;
+    enum pg_timer_owner owner;
+};
+
+/* A body on its way from one connection to another. Zeroed: there is none, and it is done once begun. */
+struct pg_body {
+    struct pg_http_chunks chunks; /* read side, if chunked */
+    uint64_t left;                /* read side, if of known length */
+    uint64_t passed;              /* data bytes moved */
+    uint64_t chunk_left; /* written side: data still owed to the chunk that was announced */
+    uint8_t kind;        /* enum pg_http_body, as it comes in */
+    bool chunked_out;    /* we write chunks */
+    bool owes_line_end;  /* CRLF behind a chunk's data is not yet written */
+    bool done;
+};
+
+/* Idle upstream connections with the same ends: a last-in-first-out list, so the warmest is used and the rest can expire. */
+struct pg_target {
+    struct pg_addr local;
+    struct pg_addr addr;
+    uint16_t port;
+    uint32_t hash;
+    uint32_t refs; /* upstreams that point here */
+    struct pg_upstream *idle;
+};
+
+/* A connection to a service address. session is NULL while it lies idle. conn is NULL once it is gone. */
+struct pg_upstream {
+    struct pg_owned_timer timer; /* idle timeout */
+    struct pg_proxy *proxy;
+    struct pg_conn *conn;
+    struct pg_session *session;
+    struct pg_target *target;
+    struct pg_upstream *newer, *older; /* in the target's list */
+    uint64_t idle_since_ms;
+    bool open;
+    bool reused;
+};
+
+enum pg_session_state {
+    /* Between requests: nothing of the next one is here. CLIENT_READABLE moves on to HEAD; timeout closes silently. */
+    PG_SESSION_IDLE,
+    /* Part of a head is here, in the connection or in head_buf. A complete head moves on to CONNECT or REQUEST, or is refused. */
+    PG_SESSION_HEAD,
+    /* Decided; `up` is connecting. The head is still unread in the client connection. UPSTREAM_OPEN moves on. */
+    PG_SESSION_CONNECT,
+    /* The head has gone up, its body may follow. Nothing of the answer has gone to the client, so errors can still be answered. */
+    PG_SESSION_REQUEST,
+    /* The response's head has gone to the client; bodies are on their way. Errors can only abort. */
+    PG_SESSION_RESPONSE,
+    /* We have said Connection: close and FIN; what still arrives is read away, boundedly. */
+    PG_SESSION_LINGER,
+    /* Over: freed at the end of the event. */
+    PG_SESSION_DEAD,
+    PG_SESSION_STATE_COUNT,
+};
+
+enum pg_session_event {
+    PG_EVENT_CLIENT_READABLE,
+    PG_EVENT_CLIENT_WRITABLE,
+    PG_EVENT_CLIENT_CLOSED,
+    PG_EVENT_UPSTREAM_OPEN,
+    PG_EVENT_UPSTREAM_READABLE,
+    PG_EVENT_UPSTREAM_WRITABLE,
+    PG_EVENT_UPSTREAM_CLOSED,
+    PG_EVENT_TIMEOUT,
+    PG_EVENT_DRAIN,
+};
+
+struct pg_session {
+    struct pg_owned_timer timer;
+    struct pg_proxy *proxy;
+    struct pg_conn *client;       /* NULL once it is gone */
+    struct pg_upstream *up;       /* CONNECT, REQUEST, RESPONSE */
+    struct pg_routes *routes;     /* of the last request; NULL before the first */
+    const struct pg_route *route; /* in routes */
+    struct pg_buf *head_buf;      /* a head that came in pieces */
+    struct pg_http_scan scan;     /* of the head that is being read, either leg */
+    struct pg_body request, response;
+    uint64_t deadline_ms;
+    uint64_t opened_us;
+    uint64_t requests;
+    uint64_t request_id[2];
+    struct pg_addr service_addr; /* where the request goes */
+    uint16_t service_port;
+    uint16_t last_status;
+    uint32_t
+        held_head; /* bytes of the request head that are still unread, so that it can be sent again */
+    uint32_t linger_left;
+    pg_reason_id reason; /* of the last refusal */
+    uint8_t state;
+    uint8_t body;   /* of the request, enum pg_http_body */
+    bool counted;   /* the request in hand is in the counters */
+    bool delimited; /* we know where the request in hand ends */
+    bool is_head;
+    bool http10;
+    bool client_keeps; /* the client wants to go on after this request */
+    bool keep;         /* and so do we: told in the response */
+    bool upstream_keeps;
+    bool idempotent;
+    bool retried;
+    bool response_begun; /* some byte of the pod's answer was used */
+};
+
+struct pg_proxy {
+    struct pg_proxy_options options;
+    struct pg_stack *stack;
+    struct pg_counters *counters;
+    struct pg_trace *trace;
+    struct pg_random *random;
+    struct pg_hash_key key;
+    struct pg_routes *routes; /* NULL before the first load */
+    const struct pg_zone *zone;
+    struct pg_listener listener;
+    struct pg_wheel *wheel;
+    uint64_t now_us;
+    struct pg_pool *sessions;
+    struct pg_pool *upstreams;
+    struct pg_pool *targets;
+    struct pg_table *target_table;
+    struct pg_buf_pool *heads;
+    uint32_t idle_upstreams;
+    bool draining;
+    /* Scratch of one event: the head that was parsed last, and a head being written. */
+    struct pg_http_head head;
+    char out[2 * PG_HTTP_MAX_HEAD];
+};
+
+static inline uint64_t pg_proxy_now_ms(const struct pg_proxy *p)
+{
+    return p->now_us / 1000;
+}
+
+/* ---- listener.c ---- */
+void pg_routes_put(struct pg_routes *r); /* NULL is fine */
+
+/* ---- session.c ---- */
+void pg_session_begin(struct pg_proxy *p, struct pg_conn *client);
+void pg_session_event(struct pg_session *s, enum pg_session_event event, int error);
+void pg_session_set(struct pg_session *s, enum pg_session_state state);
+/* At most until then without an event that moves something. */
+void pg_session_wait(struct pg_session *s, uint32_t ms);
+const char *pg_session_state_name(enum pg_session_state state);
+
+/* ---- session_io.c ---- */
+/* Makes the head at the front of conn contiguous and parses it into proxy->head; *ret_bytes is what its spans point into, until
+ * something is consumed from conn or pg_session_drop_head. 0, -EAGAIN, -EBADMSG with *ret_error, -ENOBUFS: no buffer. */
+int pg_session_read_head(struct pg_session *s, struct pg_conn *conn, enum pg_http_kind kind,
+                         const char **ret_bytes, enum pg_http_error *ret_error);
+void pg_session_drop_head(struct pg_session *s);
+/* Answers the request in hand with an error of ours and sets the state that follows; aborts if the answer has begun. */
+void pg_session_refuse(struct pg_session *s, enum pg_http_error error);
+/* Ends: the client by FIN or reset, the upstream by reset. */
+void pg_session_close(struct pg_session *s);
+void pg_session_abort(struct pg_session *s);
+void pg_session_linger(struct pg_session *s);
+/* Reads away. Returns whether the state changed. */
+bool pg_session_linger_step(struct pg_session *s);
+/* An event for the trace; call only when it is on. */
+void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char *name,
+                     struct pg_value before, struct pg_value after, pg_reason_id reason);
+
+/* ---- request.c ---- */
+/* The head in proxy->head is complete: decide, then open or reuse an upstream. Error, or NONE with the state moved on. */
+enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes);
+/* Sends the request in proxy->head on s->up. Error, or NONE with state REQUEST. */
+enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes);
+
+/* ---- response.c ---- */
+/* Moves what can be moved of request body, response head and response body. Returns whether the state changed. */
+bool pg_exchange_step(struct pg_session *s);
+/* Takes the request up again, from the client's connection where its head has stayed, for a fresh upstream. */
+void pg_exchange_again(struct pg_session *s);
+/* The upstream ended or failed before its response was complete. */
+void pg_exchange_upstream_gone(struct pg_session *s, int error);
+
+/* ---- relay.c ---- */
+void pg_body_begin(struct pg_body *b, enum pg_http_body kind, uint64_t content_length,
+                   bool chunked_out);
+/* Moves by reference what there is and what there is room for. 0; -EBADMSG with *ret_error; -EPIPE: ended too early. */
+int pg_body_relay(struct pg_body *b, struct pg_conn *from, struct pg_conn *to,
+                  enum pg_http_error *ret_error);
+
+/* ---- upstream.c ---- */
+/* A pooled connection that was idle for less than idle_below_ms, else a new one. NULL: no connection, port or room left. */
+struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr *local,
+                                     const struct pg_addr *addr, uint16_t port,
+                                     uint64_t idle_below_ms);
+/* Gives it back: to the pool when it is clean and may live, else it is closed. */
+void pg_upstream_release(struct pg_upstream *u, bool reusable);
+void pg_upstream_abort(struct pg_upstream *u);
+void pg_upstream_timeout(struct pg_upstream *u);
+void pg_upstream_close_idle(struct pg_proxy *p);
+bool pg_target_equal(const void *owner, uint32_t value, const void *key);
+
+#endif

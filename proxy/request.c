@@ -1,0 +1,351 @@
+/* From a complete request head to a request on an upstream connection: client, route, name, connection, rewrite.
+ *
+ * Called by `session.c`. Every decision is a call of a pure function (`client_addr.c`, `route.c`, dns/) and is told to the trace in
+ * the order of the path. A service that nobody stands behind is answered here, with the object and the line that say so: the
+ * TCP stack could not tell its reset from a pod's.
+ *
+ * A request that may be sent a second time (no body, idempotent) takes any idle upstream connection, and its head stays unread
+ * in the client's connection until an answer comes. Any other takes one only if it was used just now: the pod might have
+ * closed it, and then there would be nothing left to do but 502. */
+#include "proxy_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SAFE_IDLE_MS 1000 /* shorter than any server's keep-alive timeout we know of */
+#define NAME_ROOM    256
+#define ADDRS_MAX    16 /* pods of a headless service that we choose among */
+
+/* ---- telling ---- */
+
+static void tell_request(struct pg_session *s, const char *bytes)
+{
+    const struct pg_http_head *h = &s->proxy->head;
+    struct pg_span host = h->authority.len ? h->authority : h->host;
+    char text[256];
+    int len = snprintf(text, sizeof(text), "%.*s %.*s host %.*s", (int)h->method.len,
+                       bytes + h->method.at, (int)h->target.len, bytes + h->target.at,
+                       (int)host.len, bytes + host.at);
+    size_t used = len < (int)sizeof(text) ? (size_t)len : sizeof(text) - 1;
+    pg_session_tell(s, PG_STAGE_HTTP_PARSE, "request", pg_value_none(), pg_value_text(text, used),
+                    0);
+}
+
+static void tell_client(struct pg_session *s, const struct pg_client_addr *who)
+{
+    uint16_t port;
+    (void)pg_conn_peer(s->client, &port);
+    pg_session_tell(s, PG_STAGE_CLIENT_ADDR, "client", pg_value_endpoint(&who->hop, port),
+                    pg_value_endpoint(&who->client, 0), who->reason);
+}
+
+static void tell_upstream(struct pg_session *s)
+{
+    uint16_t port;
+    struct pg_addr local = pg_conn_local(s->up->conn, &port);
+    pg_session_tell(s, PG_STAGE_UPSTREAM, s->up->reused ? "reuse" : "connect",
+                    pg_value_endpoint(&local, port),
+                    pg_value_endpoint(&s->service_addr, s->service_port), 0);
+}
+
+/* ---- deciding ---- */
+
+static void decide_client(struct pg_session *s, const char *bytes, struct pg_client_addr *ret)
+{
+    uint16_t port;
+    /* The hop: with PROXY protocol in front this will be the address of the preface. */
+    struct pg_addr hop = pg_conn_peer(s->client, &port);
+    pg_client_addr_decide(&s->routes->trust, &hop, &s->proxy->head, bytes, ret);
+}
+
+static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
+{
+    const struct pg_http_head *h = &s->proxy->head;
+    struct pg_slice host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host);
+    struct pg_slice path = h->path.len ? pg_span_slice(bytes, h->path) : PG_SLICE_LITERAL("/");
+    struct pg_route_match match;
+    pg_route_match(s->routes->router, host, path, &match);
+    s->route = match.route;
+    if (pg_trace_on(s->proxy->trace) && match.route)
+        pg_session_tell(s, PG_STAGE_ROUTE, "route", pg_value_none(),
+                        pg_value_text(match.route->backend_text, strlen(match.route->backend_text)),
+                        match.reason);
+    s->reason = match.route ? 0 : match.reason;
+    return match.route ? PG_HTTP_ERROR_NONE : PG_HTTP_ERROR_NO_ROUTE;
+}
+
+static const struct pg_service_port *find_port(const struct pg_snapshot *snapshot,
+                                               const struct pg_service *service, uint16_t port)
+{
+    for (uint32_t i = 0; i < service->port_count; i++) {
+        const struct pg_service_port *sp = &snapshot->service_ports[service->port_first + i];
+        if (sp->port == port && sp->proto == PG_PROTO_TCP)
+            return sp;
+    }
+    return NULL;
+}
+
+static bool usable(const struct pg_endpoint *e)
+{
+    return e->ready || (e->serving && e->terminating);
+}
+
+/* Why the service can not be used, for the trace: the service as the rule or the snapshot names it, and the line. */
+static void note_service(struct pg_session *s, const char *namespace, const char *name,
+                         const struct pg_source *source)
+{
+    char object[600];
+    if (!pg_trace_on(s->proxy->trace))
+        return;
+    (void)snprintf(object, sizeof(object), "Service/%s%s%s", namespace, namespace[0] ? "/" : "",
+                   name);
+    s->reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_NO_ENDPOINT_HTTP,
+                                                     .object = object,
+                                                     .file = source->file,
+                                                     .line = source->line});
+}
+
+/* Sets the port to connect to; the service's own, or for a headless service that of the pod found at addr (none: any). */
+static enum pg_http_error check_service(struct pg_session *s)
+{
+    const struct pg_snapshot *snapshot = s->routes->snapshot;
+    const struct pg_route *route = s->route;
+    if (route->service == PG_INDEX_NONE) {
+        note_service(s, "", route->backend_text, &route->source);
+        return PG_HTTP_ERROR_NO_SERVICE;
+    }
+    const struct pg_service *service = &snapshot->services[route->service];
+    const struct pg_service_port *port = find_port(snapshot, service, route->service_port);
+    s->service_port = route->service_port;
+    if (!port && service->type != PG_SERVICE_EXTERNAL_NAME) {
+        note_service(s, service->namespace, service->name, &route->source);
+        return PG_HTTP_ERROR_NO_SERVICE;
+    }
+    if (service->type == PG_SERVICE_EXTERNAL_NAME)
+        return PG_HTTP_ERROR_NONE;
+    for (uint32_t i = 0; i < port->endpoint_count; i++) {
+        if (usable(&snapshot->endpoints[port->endpoint_first + i]))
+            return PG_HTTP_ERROR_NONE;
+    }
+    note_service(s, service->namespace, service->name, &port->source);
+    return PG_HTTP_ERROR_NO_ENDPOINT;
+}
+
+/* A headless name answers with pods, whose port is not the service's. */
+static void use_pod_port(struct pg_session *s)
+{
+    const struct pg_snapshot *snapshot = s->routes->snapshot;
+    const struct pg_service *service = &snapshot->services[s->route->service];
+    if (service->type != PG_SERVICE_HEADLESS)
+        return;
+    const struct pg_service_port *port = find_port(snapshot, service, s->route->service_port);
+    for (uint32_t i = 0; i < port->endpoint_count; i++) {
+        const struct pg_endpoint *e = &snapshot->endpoints[port->endpoint_first + i];
+        if (pg_addr_equal(&e->addr, &s->service_addr)) {
+            s->service_port = e->port;
+            return;
+        }
+    }
+}
+
+/* Appends text; false: no room. */
+static bool add(char *out, size_t room, size_t *len, const char *text)
+{
+    size_t n = strlen(text);
+    if (n > room - *len)
+        return false;
+    memcpy(out + *len, text, n);
+    *len += n;
+    return true;
+}
+
+/* "web.shop.svc.cluster.local." Returns its length, 0: too long for a name. */
+static size_t service_name(const struct pg_snapshot *snapshot, const struct pg_service *service,
+                           char out[NAME_ROOM])
+{
+    const char *const parts[] = {
+        service->name, ".", service->namespace, ".svc.", snapshot->lab.cluster_domain, "."};
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (!add(out, NAME_ROOM, &len, parts[i]))
+            return 0;
+    }
+    return len;
+}
+
+static void tell_name(struct pg_session *s, struct pg_slice name, enum pg_dns_status status,
+                      pg_reason_id reason)
+{
+    const char *text = pg_dns_status_name(status);
+    pg_session_tell(s, PG_STAGE_DNS, "resolve", pg_value_text(name.at, name.len),
+                    status == PG_DNS_OK ? pg_value_endpoint(&s->service_addr, 0)
+                                        : pg_value_text(text, strlen(text)),
+                    reason);
+}
+
+static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *local)
+{
+    struct pg_proxy *p = s->proxy;
+    const struct pg_snapshot *snapshot = s->routes->snapshot;
+    char name[NAME_ROOM];
+    struct pg_addr found[ADDRS_MAX];
+    uint32_t count = 0;
+    pg_reason_id reason = 0;
+    size_t len = service_name(snapshot, &snapshot->services[s->route->service], name);
+    if (len == 0 || !p->zone)
+        return PG_HTTP_ERROR_NO_NAME;
+    enum pg_dns_status status = pg_dns_resolve(p->zone, name, len, !pg_addr_is_v4(local), found,
+                                               ADDRS_MAX, &count, &reason);
+    if (status == PG_DNS_OK && count == 0)
+        status = PG_DNS_NODATA;
+    if (status == PG_DNS_OK) {
+        uint32_t known = count < ADDRS_MAX ? count : ADDRS_MAX;
+        s->service_addr = found[known > 1 ? pg_random_below(p->random, known) : 0];
+    }
+    if (pg_trace_on(p->trace))
+        tell_name(s, (struct pg_slice){name, len}, status, reason);
+    if (status != PG_DNS_OK) {
+        s->reason = reason;
+        return PG_HTTP_ERROR_NO_NAME;
+    }
+    use_pod_port(s);
+    return PG_HTTP_ERROR_NONE;
+}
+
+/* ---- acting ---- */
+
+/* What must be remembered once the head's bytes are gone. */
+static void note_request(struct pg_session *s)
+{
+    struct pg_proxy *p = s->proxy;
+    const struct pg_http_head *h = &p->head;
+    s->delimited = true;
+    s->held_head = h->head_len;
+    s->body = (uint8_t)h->body;
+    s->is_head = h->is_head;
+    s->http10 = h->minor == 0;
+    s->client_keeps = h->keep_alive;
+    s->idempotent = h->idempotent;
+    s->reason = 0;
+    pg_body_begin(&s->request, h->body, h->content_length, h->body == PG_HTTP_BODY_CHUNKED);
+    if (s->counted)
+        return;
+    s->counted = true;
+    s->requests++;
+    p->counters->value[PG_COUNT_HTTP_REQUESTS]++;
+    s->request_id[0] = pg_random_u64(p->random);
+    s->request_id[1] = pg_random_u64(p->random);
+}
+
+static bool may_send_twice(const struct pg_session *s)
+{
+    return s->idempotent && s->body == PG_HTTP_BODY_NONE && !s->retried;
+}
+
+static void use_routes(struct pg_session *s)
+{
+    if (s->routes == s->proxy->routes)
+        return;
+    pg_routes_put(s->routes);
+    s->routes = s->proxy->routes;
+    s->routes->refs++;
+}
+
+static enum pg_http_error connect_upstream(struct pg_session *s, const char *bytes,
+                                           const struct pg_addr *local, uint64_t idle_below_ms)
+{
+    struct pg_proxy *p = s->proxy;
+    s->up = pg_upstream_open(s, local, &s->service_addr, s->service_port, idle_below_ms);
+    if (!s->up)
+        return PG_HTTP_ERROR_NO_ROOM;
+    if (pg_trace_on(p->trace))
+        tell_upstream(s);
+    if (s->up->open)
+        return pg_request_send(s, bytes);
+    pg_session_set(s, PG_SESSION_CONNECT);
+    pg_session_wait(s, p->options.connect_timeout_ms);
+    return PG_HTTP_ERROR_NONE;
+}
+
+enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
+{
+    struct pg_proxy *p = s->proxy;
+    uint16_t port;
+    struct pg_addr local = pg_conn_local(s->client, &port);
+    note_request(s);
+    if (!p->routes)
+        return PG_HTTP_ERROR_NO_ROUTE;
+    use_routes(s);
+    if (pg_trace_on(p->trace)) {
+        struct pg_client_addr who;
+        decide_client(s, bytes, &who);
+        tell_request(s, bytes);
+        tell_client(s, &who);
+    }
+    enum pg_http_error error = decide_route(s, bytes);
+    if (!error)
+        error = check_service(s);
+    if (!error)
+        error = resolve(s, &local);
+    if (error)
+        return error;
+    if (p->options.body_limit > 0 && p->head.content_length > p->options.body_limit)
+        return PG_HTTP_ERROR_BODY_TOO_LARGE;
+    uint64_t idle_below = may_send_twice(s) ? UINT64_MAX : SAFE_IDLE_MS;
+    return connect_upstream(s, bytes, &local, s->retried ? 0 : idle_below);
+}
+
+static void print_request_id(const struct pg_session *s, char out[33])
+{
+    for (unsigned i = 0; i < 32; i++)
+        out[i] = "0123456789abcdef"[s->request_id[i / 16] >> (60 - i % 16 * 4) & 15];
+    out[32] = 0;
+}
+
+static void say_continue(struct pg_session *s)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (s->proxy->head.expect_continue && s->body != PG_HTTP_BODY_NONE &&
+        pg_conn_unread(s->client) == s->held_head)
+        (void)pg_conn_write(s->client, text, sizeof(text) - 1);
+}
+
+enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
+{
+    struct pg_proxy *p = s->proxy;
+    const struct pg_http_head *h = &p->head;
+    struct pg_client_addr who;
+    struct pg_http_rewrite_in in = {.head = h,
+                                    .bytes = bytes,
+                                    .who = &who,
+                                    .scheme = "http",
+                                    .body = h->body,
+                                    .content_length = h->content_length,
+                                    .trace = p->trace,
+                                    .label = pg_conn_label(s->client)};
+    in.local = pg_conn_local(s->client, &in.local_port);
+    decide_client(s, bytes, &who);
+    print_request_id(s, in.request_id);
+    int64_t len = pg_http_rewrite(&in, p->out, sizeof(p->out));
+    if (len < 0)
+        return PG_HTTP_ERROR_HEAD_TOO_LARGE;
+    int err = pg_conn_write(s->up->conn, p->out, (uint32_t)len);
+    if (err == -ENOBUFS)
+        return PG_HTTP_ERROR_NO_ROOM;
+    if (err != 0 && s->up->reused) {
+        pg_exchange_again(s); /* gone already, and nothing was sent */
+        return PG_HTTP_ERROR_NONE;
+    }
+    if (err != 0)
+        return PG_HTTP_ERROR_UPSTREAM_REFUSED;
+    say_continue(s);
+    pg_session_drop_head(s);
+    if (!s->up->reused || !may_send_twice(s)) {
+        pg_conn_consume(s->client, s->held_head);
+        s->held_head = 0;
+    }
+    pg_session_set(s, PG_SESSION_REQUEST);
+    pg_session_wait(s, p->options.response_timeout_ms);
+    return PG_HTTP_ERROR_NONE;
+}

@@ -1,0 +1,239 @@
+/* Bytes in and out of a session that are not bodies: heads read in one piece, errors of ours, the polite end.
+ *
+ * Called by `session.c`, `request.c` and `response.c`. A head that lies in the first piece of its connection is parsed there, without
+ * a copy; one that came in pieces is gathered in a buffer of a bounded pool, held only until the head is used. Nothing is consumed
+ * from the connection by reading a head: whoever acts on it does that.
+ *
+ * After Connection: close we send FIN and read on for a while, because a reset could overtake the answer. */
+#include "proxy_internal.h"
+
+#include "podglass/packet.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LINGER_BYTES (256 * 1024)
+#define LINGER_MS    2000
+
+int pg_session_read_head(struct pg_session *s, struct pg_conn *conn, enum pg_http_kind kind,
+                         const char **ret_bytes, enum pg_http_error *ret_error)
+{
+    struct pg_proxy *p = s->proxy;
+    struct pg_slice front;
+    int err;
+    if (!pg_conn_front(conn, &front))
+        return -EAGAIN;
+    if (!s->head_buf) {
+        uint32_t len = front.len < PG_HTTP_MAX_HEAD ? (uint32_t)front.len : PG_HTTP_MAX_HEAD;
+        err = pg_http_parse(kind, &s->scan, front.at, len, &p->head, ret_error);
+        *ret_bytes = front.at;
+        if (err != -EAGAIN)
+            s->scan = (struct pg_http_scan){0};
+        if (err != -EAGAIN || front.len == pg_conn_unread(conn))
+            return err;
+        s->head_buf = pg_buf_get(p->heads);
+        if (!s->head_buf)
+            return -ENOBUFS;
+        s->head_buf->start = 0;
+    }
+    struct pg_buf *b = s->head_buf;
+    b->len += pg_conn_peek(conn, b->len, b->bytes + b->len, PG_HTTP_MAX_HEAD - b->len);
+    err = pg_http_parse(kind, &s->scan, (const char *)b->bytes, b->len, &p->head, ret_error);
+    *ret_bytes = (const char *)b->bytes;
+    if (err != -EAGAIN)
+        s->scan = (struct pg_http_scan){0};
+    return err;
+}
+
+void pg_session_drop_head(struct pg_session *s)
+{
+    pg_buf_put(s->head_buf);
+    s->head_buf = NULL;
+    s->scan = (struct pg_http_scan){0};
+}
+
+/* ---- the trace ---- */
+
+void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char *name,
+                     struct pg_value before, struct pg_value after, pg_reason_id reason)
+{
+    struct pg_record r = {
+        .label = pg_conn_label(s->client),
+        .reason = reason,
+        .node = PG_NODE_NONE,
+        .kind = PG_RECORD_EVENT,
+        .stage = (uint8_t)stage,
+        .before = before,
+        .after = after,
+    };
+    (void)snprintf(r.name, sizeof(r.name), "%s", name);
+    pg_trace_write(s->proxy->trace, &r);
+}
+
+static enum pg_code code_of(enum pg_http_error error)
+{
+    switch (error) {
+    case PG_HTTP_ERROR_TARGET_TOO_LONG:
+    case PG_HTTP_ERROR_HEAD_TOO_LARGE:
+    case PG_HTTP_ERROR_TOO_MANY_FIELDS:
+    case PG_HTTP_ERROR_BODY_TOO_LARGE: return PG_CODE_HTTP_TOO_LARGE;
+    case PG_HTTP_ERROR_HEAD_TIMEOUT:
+    case PG_HTTP_ERROR_BODY_TIMEOUT:
+    case PG_HTTP_ERROR_UPSTREAM_CONNECT_TIMEOUT:
+    case PG_HTTP_ERROR_UPSTREAM_TIMEOUT: return PG_CODE_HTTP_TIMEOUT;
+    case PG_HTTP_ERROR_NO_ROUTE: return PG_CODE_ROUTE_NONE;
+    case PG_HTTP_ERROR_NO_SERVICE:
+    case PG_HTTP_ERROR_NO_ENDPOINT: return PG_CODE_NO_ENDPOINT_HTTP;
+    case PG_HTTP_ERROR_NO_NAME: return PG_CODE_DNS_NXDOMAIN;
+    case PG_HTTP_ERROR_UPSTREAM_REFUSED:
+    case PG_HTTP_ERROR_UPSTREAM_UNREACHABLE:
+    case PG_HTTP_ERROR_NO_ROOM: return PG_CODE_UPSTREAM_REFUSED;
+    case PG_HTTP_ERROR_BAD_RESPONSE:
+    case PG_HTTP_ERROR_RESPONSE_CUT: return PG_CODE_UPSTREAM_BROKEN;
+    default: return PG_CODE_HTTP_BAD_REQUEST;
+    }
+}
+
+static enum pg_stage stage_of(enum pg_code code)
+{
+    switch (code) {
+    case PG_CODE_ROUTE_NONE: return PG_STAGE_ROUTE;
+    case PG_CODE_NO_ENDPOINT_HTTP:
+    case PG_CODE_UPSTREAM_REFUSED: return PG_STAGE_UPSTREAM;
+    case PG_CODE_DNS_NXDOMAIN: return PG_STAGE_DNS;
+    default: return PG_STAGE_HTTP_PARSE;
+    }
+}
+
+static void tell_refusal(struct pg_session *s, enum pg_http_error error)
+{
+    char text[16];
+    enum pg_code code = code_of(error);
+    pg_reason_id reason =
+        s->reason ? s->reason : pg_reason_intern(&(struct pg_reason){.code = code});
+    int len = snprintf(text, sizeof(text), "%u", pg_http_error_status(error));
+    pg_session_tell(s, stage_of(code), pg_http_error_name(error), pg_value_none(),
+                    pg_value_text(text, (size_t)len), reason);
+}
+
+/* ---- answers of ours ---- */
+
+static const char *phrase_of(uint16_t status)
+{
+    switch (status) {
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 417: return "Expectation Failed";
+    case 431: return "Request Header Fields Too Large";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Error";
+    }
+}
+
+static int answer(struct pg_session *s, enum pg_http_error error, bool keep)
+{
+    char body[256];
+    struct pg_proxy *p = s->proxy;
+    uint16_t status = pg_http_error_status(error);
+    int body_len =
+        snprintf(body, sizeof(body), "%u %s: %s\nflow %x\n", status, pg_http_error_name(error),
+                 pg_http_error_text(error), pg_conn_label(s->client));
+    const char *connection =
+        keep ? (s->http10 ? "Connection: keep-alive\r\n" : "") : "Connection: close\r\n";
+    int len =
+        snprintf(p->out, sizeof(p->out),
+                 "HTTP/1.1 %u %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%s%s\r\n%s",
+                 status, phrase_of(status), body_len,
+                 status == 405 ? "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" : "",
+                 connection, s->is_head ? "" : body);
+    return pg_conn_write(s->client, p->out, (uint32_t)len);
+}
+
+void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
+{
+    struct pg_proxy *p = s->proxy;
+    if (pg_trace_on(p->trace))
+        tell_refusal(s, error);
+    if (s->state == PG_SESSION_RESPONSE) {
+        pg_session_abort(s);
+        return;
+    }
+    p->counters->value[PG_COUNT_HTTP_ERRORS]++;
+    s->last_status = pg_http_error_status(error);
+    if (s->up)
+        pg_upstream_abort(s->up);
+    s->up = NULL;
+    pg_session_drop_head(s);
+    /* Where a body began and did not pass as a whole, nobody knows where the next request begins. */
+    bool keep = s->delimited && s->client_keeps && !p->draining &&
+                (s->body == PG_HTTP_BODY_NONE || (s->held_head == 0 && s->request.done)) &&
+                s->requests < p->options.keepalive_requests;
+    if (answer(s, error, keep) != 0) {
+        pg_session_abort(s);
+        return;
+    }
+    if (!keep) {
+        pg_session_linger(s);
+        return;
+    }
+    pg_conn_consume(s->client, s->held_head);
+    s->held_head = 0;
+    pg_session_set(s, PG_SESSION_IDLE);
+}
+
+/* ---- the end ---- */
+
+static void end(struct pg_session *s)
+{
+    if (s->up)
+        pg_upstream_abort(s->up);
+    s->up = NULL;
+    s->client = NULL;
+    pg_session_set(s, PG_SESSION_DEAD);
+}
+
+void pg_session_close(struct pg_session *s)
+{
+    if (s->client)
+        pg_conn_close(s->client);
+    end(s);
+}
+
+void pg_session_abort(struct pg_session *s)
+{
+    if (s->client)
+        pg_conn_abort(s->client);
+    end(s);
+}
+
+void pg_session_linger(struct pg_session *s)
+{
+    pg_conn_shutdown(s->client);
+    s->linger_left = LINGER_BYTES;
+    pg_session_set(s, PG_SESSION_LINGER);
+    pg_session_wait(s, LINGER_MS);
+}
+
+bool pg_session_linger_step(struct pg_session *s)
+{
+    uint64_t unread = pg_conn_unread(s->client);
+    pg_conn_consume(s->client, unread);
+    if (unread > s->linger_left) {
+        pg_session_abort(s);
+        return true;
+    }
+    s->linger_left -= (uint32_t)unread;
+    if (!pg_conn_at_end(s->client))
+        return false;
+    pg_session_close(s);
+    return true;
+}
