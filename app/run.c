@@ -197,7 +197,7 @@ static int open_sandbox(struct run *run, const struct pg_snapshot *s, struct pg_
     struct pg_sandbox_options o = {
         .nameserver = s->lab.dns[0], .mtu = SANDBOX_MTU, .argv = run->options.command_argv};
     struct pg_text search = {0};
-    struct pg_addr client;
+    struct pg_addr client = {0};
     uint64_t mtu = SANDBOX_MTU;
     int error = find_client(run, s, &client);
     if (error == 0) {

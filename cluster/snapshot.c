@@ -352,8 +352,7 @@ static struct pg_snapshot *snapshot_build(struct pg_load *load, const struct pg_
     static uint32_t generation;
     struct memory *m = calloc(1, sizeof(*m));
     PG_ASSERT(m != NULL);
-    m->services.arena = m->pods.arena = m->nodes.arena = m->ends.arena =
-        m->vips.arena = &m->arena;
+    m->services.arena = m->pods.arena = m->nodes.arena = m->ends.arena = m->vips.arena = &m->arena;
     struct build b = {.load = load,
                       .memory = m,
                       .texts = {.arena = &load->scratch},
@@ -444,7 +443,8 @@ uint32_t pg_snapshot_pod_by_addr(const struct pg_snapshot *s, const struct pg_ad
     return pg_index_find(&m->pods, a, sizeof(*a));
 }
 
-uint32_t pg_snapshot_endpoint_at(const struct pg_snapshot *s, const struct pg_addr *a, uint16_t port)
+uint32_t pg_snapshot_endpoint_at(const struct pg_snapshot *s, const struct pg_addr *a,
+                                 uint16_t port)
 {
     const struct memory *m = s->memory;
     struct end key = {.addr = *a, .port = port};

@@ -6,6 +6,18 @@
 
 #include <stdio.h>
 
+/* The upstream of the request in hand; between requests the one that the last was sent on, while it lies idle and nobody
+ * else has used it since. */
+static const struct pg_upstream *upstream_of(const struct pg_proxy *p, const struct pg_session *s)
+{
+    if (s->up || s->last_up_generation == 0)
+        return s->up;
+    if (pg_pool_generation(p->upstreams, s->last_up) != s->last_up_generation)
+        return NULL;
+    const struct pg_upstream *u = pg_pool_at(p->upstreams, s->last_up);
+    return !u->session && u->last_user == s ? u : NULL;
+}
+
 static void view_session(const struct pg_proxy *p, const struct pg_session *s,
                          struct pg_session_view *ret, char service[600])
 {
@@ -17,16 +29,16 @@ static void view_session(const struct pg_proxy *p, const struct pg_session *s,
         .last_status = s->last_status,
     };
     pg_conn_look(s->client, &ret->client);
-    if (s->up && s->up->conn) {
+    const struct pg_upstream *up = upstream_of(p, s);
+    if (up && up->conn) {
         ret->has_upstream = true;
-        pg_conn_look(s->up->conn, &ret->upstream);
+        pg_conn_look(up->conn, &ret->upstream);
     }
     service[0] = 0;
     if (s->route && s->route->service != PG_INDEX_NONE) {
         const struct pg_service *found = &s->routes->snapshot->services[s->route->service];
         (void)snprintf(service, 600, "%s/%s", found->namespace, found->name);
     }
-    (void)p;
 }
 
 bool pg_proxy_walk(const struct pg_proxy *p, uint64_t *cursor, uint32_t budget, uint64_t now_us,

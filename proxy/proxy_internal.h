@@ -59,6 +59,7 @@ struct pg_upstream {
     struct pg_proxy *proxy;
     struct pg_conn *conn;
     struct pg_session *session;
+    const struct pg_session *last_user; /* while idle, for tables: compared, never followed */
     struct pg_target *target;
     struct pg_upstream *newer, *older; /* in the target's list */
     uint64_t idle_since_ms;
@@ -109,6 +110,8 @@ struct pg_session {
     uint64_t deadline_ms;
     uint64_t opened_us;
     uint64_t requests;
+    uint32_t last_up; /* the upstream of the last request, for tables */
+    uint32_t last_up_generation;
     uint64_t request_id[2];
     struct pg_addr service_addr; /* where the request goes */
     uint16_t service_port;

@@ -259,6 +259,8 @@ static enum pg_http_error connect_upstream(struct pg_session *s, const char *byt
     s->up = pg_upstream_open(s, local, &s->service_addr, s->service_port, idle_below_ms);
     if (!s->up)
         return PG_HTTP_ERROR_NO_ROOM;
+    s->last_up = pg_pool_index(p->upstreams, s->up);
+    s->last_up_generation = pg_pool_generation(p->upstreams, s->last_up);
     if (pg_trace_on(p->trace))
         tell_upstream(s);
     if (s->up->open)

@@ -196,6 +196,7 @@ void pg_upstream_release(struct pg_upstream *u, bool reusable)
 {
     struct pg_proxy *p = u->proxy;
     bool clean = u->conn && u->open && pg_conn_unread(u->conn) == 0 && !pg_conn_end_seen(u->conn);
+    u->last_user = u->session;
     u->session = NULL;
     if (reusable && clean && !p->draining && p->idle_upstreams < p->options.pool_limit) {
         idle_add(u);

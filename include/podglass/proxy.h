@@ -47,7 +47,7 @@ void pg_proxy_drain(struct pg_proxy *p);
 struct pg_session_view {
     uint32_t label;
     struct pg_conn_view client;
-    bool has_upstream;
+    bool has_upstream; /* of the request in hand, or of the last one while it still lies idle */
     struct pg_conn_view upstream; /* as the proxy knows it: to the service address, before NAT */
     const char *service;          /* "shop/web"; "" before a route was found */
     const char *state;            /* "head", "connect", "relay", "idle", ... */

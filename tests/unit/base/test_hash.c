@@ -50,8 +50,8 @@ static uint64_t model(const struct pg_hash_key *key, const uint8_t *bytes, size_
 static void the_model_gives_the_vectors_of_the_paper(void **state)
 {
     uint8_t bytes[15];
-    for (uint8_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = i;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
     assert_true(model(&paper_key, bytes, 15, 2, 4) == 0xa129ca6149be45e5u);
     assert_true(model(&paper_key, bytes, 0, 2, 4) == 0x726fdb47dd0e0e31u);
 }
@@ -59,8 +59,8 @@ static void the_model_gives_the_vectors_of_the_paper(void **state)
 static void siphash_1_3_agrees_with_the_model_for_all_lengths(void **state)
 {
     uint8_t bytes[100];
-    for (uint8_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = i;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
     /* First vector of Rust's SipHasher13 (library/core tests): the empty input. */
     assert_true(pg_hash(&paper_key, bytes, 0) == 0xabac0158050fc4dcu);
     for (size_t len = 0; len <= sizeof(bytes); len++)

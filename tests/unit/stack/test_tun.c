@@ -111,7 +111,7 @@ static int udp_socket(void)
 
 static void a_datagram_comes_out_and_its_answer_goes_in(void **state)
 {
-    struct pg_packet p;
+    struct pg_packet p = {0};
     uint8_t answer[200];
     char got[16];
     int s = -1;
