@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Ends of connections that no packaged tool is: see the functions below. Used by the scripts of tests/netns.
+
+peer.py sink PORT                       HTTP server for uploads, answers sha256 and length
+peer.py udp-echo NAME PORT              answers "NAME PEER PORT TEXT"
+peer.py udp-ask FROM TO PORT TEXT       one question on a connected socket: the answer, "refused", "unreachable" or "timeout"
+peer.py hold COUNT URL [HOST [FROM]]    connections that stay open until standard input ends, a request per line of it
+peer.py head URL HOST FROM              one request of which only the head is read until standard input has a line
+peer.py tcp-ask FROM TO PORT            one connect: "open", "refused", "unreachable" or "timeout", and after how many ms
+peer.py resets COUNT TO PORT HOST       connections that end in a reset, half of them in the middle of a head
+"""
+import errno
+import hashlib
+import http.server
+import json
+import select
+import socket
+import struct
+import sys
+import time
+import urllib.parse
+
+
+def sink(port):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def pieces(self):
+            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+                while True:
+                    left = int(self.rfile.readline().split(b";")[0], 16)
+                    if left == 0:
+                        while self.rfile.readline().strip():
+                            pass
+                        return
+                    while left:
+                        piece = self.rfile.read(min(left, 1 << 18))
+                        left -= len(piece)
+                        yield piece
+                    self.rfile.readline()
+            left = int(self.headers.get("Content-Length", 0))
+            while left:
+                piece = self.rfile.read(min(left, 1 << 18))
+                if not piece:
+                    raise ConnectionError("body ended early")
+                left -= len(piece)
+                yield piece
+
+        def do_PUT(self):
+            total, digest = 0, hashlib.sha256()
+            for piece in self.pieces():
+                total += len(piece)
+                digest.update(piece)
+            self.answer({"sha256": digest.hexdigest(), "bytes": total, "peer": self.client_address[0],
+                         "xff": self.headers.get("X-Forwarded-For", "")})
+
+        do_POST = do_PUT
+
+        def do_GET(self):
+            self.answer({"ok": True})
+
+        def answer(self, value):
+            body = json.dumps(value).encode() + b"\n"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 128
+        daemon_threads = True
+
+    Server(("0.0.0.0", port), Handler).serve_forever()
+
+
+def udp_echo(name, port):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("0.0.0.0", port))
+    print("ready", flush=True)
+    while True:
+        text, peer = s.recvfrom(65536)
+        s.sendto(f"{name} {peer[0]} {peer[1]} ".encode() + text, peer)
+
+
+def word_of(error):
+    words = {errno.ECONNREFUSED: "refused", errno.EHOSTUNREACH: "unreachable", errno.ENETUNREACH: "unreachable",
+             errno.ETIMEDOUT: "timeout", errno.ECONNRESET: "reset"}
+    return words.get(error.errno, str(error))
+
+
+def udp_ask(source, to, port, text):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((source, 0))
+    s.connect((to, port))
+    s.settimeout(2)
+    s.send(text.encode())
+    try:
+        answer = s.recv(65536).decode()
+    except socket.timeout:
+        answer = "timeout"
+    except OSError as error:
+        answer = word_of(error)
+    print(s.getsockname()[1], answer)
+
+
+def tcp_ask(source, to, port):
+    s = socket.socket()
+    s.bind((source, 0))
+    s.settimeout(3)
+    begin = time.monotonic()
+    try:
+        s.connect((to, port))
+        answer = "open"
+    except socket.timeout:
+        answer = "timeout"
+    except OSError as error:
+        answer = word_of(error)
+    print(answer, int((time.monotonic() - begin) * 1000))
+
+
+def read_head(s):
+    """Status, bytes that are still to come, and those of the body that came along."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        piece = s.recv(4096)
+        if not piece:
+            raise ConnectionError("closed in the head")
+        got += piece
+    head, body = got.split(b"\r\n\r\n", 1)
+    lines = head.decode("latin-1").split("\r\n")
+    fields = {k.strip().lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:])}
+    return int(lines[0].split()[1]), int(fields["content-length"]) - len(body), body
+
+
+def read_response(s):
+    """Status and body of a response with Content-Length."""
+    status, left, body = read_head(s)
+    while left > 0:
+        piece = s.recv(min(left, 65536))
+        if not piece:
+            raise ConnectionError("closed in the body")
+        body += piece
+        left -= len(piece)
+    return status, body.decode("latin-1")
+
+
+def connect_for(url, source=None):
+    parts = urllib.parse.urlsplit(url)
+    s = socket.socket()
+    if source:
+        s.bind((source, 0))
+    s.settimeout(15)
+    s.connect((parts.hostname, parts.port or 80))
+    return s
+
+
+def request_for(url, host=None):
+    """Every client lies a little."""
+    parts = urllib.parse.urlsplit(url)
+    return (f"GET {parts.path or '/'}?{parts.query} HTTP/1.1\r\nHost: {host or parts.hostname}\r\n"
+            "X-Forwarded-For: 192.0.2.99\r\n\r\n").encode()
+
+
+def head(url, host, source):
+    s = connect_for(url, source)
+    s.sendall(request_for(url, host))
+    status, left, _ = read_head(s)
+    address, port = s.getsockname()
+    print(json.dumps({"address": address, "port": port, "status": status}))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    while left > 0:
+        piece = s.recv(min(left, 65536))
+        if not piece:
+            raise ConnectionError("closed in the body")
+        left -= len(piece)
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+
+def hold(count, url, host=None, source=None):
+    connections = [connect_for(url, source) for _ in range(count)]
+    while True:
+        for s in connections:
+            s.sendall(request_for(url, host))
+        for s in connections:
+            status, body = read_response(s)
+            address, port = s.getsockname()
+            print(json.dumps({"address": address, "port": port, "status": status, "body": body.strip()}))
+        print("ready", flush=True)
+        if not sys.stdin.readline():
+            return
+
+
+def resets(count, to, port, host):
+    for n in range(count):
+        s = socket.socket()
+        s.settimeout(5)
+        s.connect((to, port))
+        if n % 2:
+            s.sendall(f"GET /quiet HTTP/1.1\r\nHost: {host}\r\nX-Half: ".encode())
+        else:
+            s.sendall(f"GET /files/bulk HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            select.select([s], [], [], 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+
+
+def main(argv):
+    verb, rest = argv[1], argv[2:]
+    if verb == "sink":
+        sink(int(rest[0]))
+    elif verb == "udp-echo":
+        udp_echo(rest[0], int(rest[1]))
+    elif verb == "udp-ask":
+        udp_ask(rest[0], rest[1], int(rest[2]), rest[3])
+    elif verb == "tcp-ask":
+        tcp_ask(rest[0], rest[1], int(rest[2]))
+    elif verb == "hold":
+        hold(int(rest[0]), *rest[1:])
+    elif verb == "head":
+        head(*rest)
+    elif verb == "resets":
+        resets(int(rest[0]), rest[1], int(rest[2]), rest[3])
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv)
