@@ -20,7 +20,7 @@ struct pg_loop {
     struct pg_loop_options options;
     struct pg_path *path;
     struct event_base *base;
-    struct event *link;
+    struct event *links[PG_PATH_LINKS];
     struct event *timer;
     struct event *drain_end;
     struct event *signals[4];
@@ -55,6 +55,23 @@ static void arm_timer(struct pg_loop *l, uint64_t now_us, bool at_once)
     evtimer_add(l->timer, &tv);
 }
 
+/* An interface has vanished. false: it was the last, and we stop. */
+static bool lose_link(struct pg_loop *l)
+{
+    uint32_t index = pg_path_lost_link(l->path);
+    const char *name = pg_link_name(pg_path_link(l->path, index));
+    pg_log(PG_LOG_ERROR, "interface %s has vanished; what is behind it can not be reached any more",
+           name);
+    event_free(l->links[index]);
+    l->links[index] = NULL;
+    if (pg_path_close_link(l->path, index) == 0) {
+        pg_log(PG_LOG_ERROR, "no interface is left; stopping");
+        stop(l, 1);
+        return false;
+    }
+    return true;
+}
+
 static void turn(struct pg_loop *l)
 {
     uint64_t now_us = pg_loop_now_us();
@@ -62,17 +79,14 @@ static void turn(struct pg_loop *l)
     if (l->options.after_turn != NULL) {
         l->options.after_turn(l->options.arg);
     }
-    if (more < 0) {
-        pg_log(PG_LOG_ERROR, "interface %s has vanished; stopping",
-               pg_link_name(pg_path_link(l->path)));
-        stop(l, 1);
+    if (more < 0 && !lose_link(l)) {
         return;
     }
     if (l->draining && pg_proxy_session_count(pg_path_proxy(l->path)) == 0) {
         stop(l, 0);
         return;
     }
-    arm_timer(l, now_us, more > 0);
+    arm_timer(l, now_us, more != 0);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -164,15 +178,20 @@ static bool add_signals(struct pg_loop *l)
 
 static bool add_events(struct pg_loop *l)
 {
-    int fd = pg_link_fd(pg_path_link(l->path));
     l->timer = evtimer_new(l->base, on_turn, l);
     l->drain_end = evtimer_new(l->base, on_drain_end, l);
     if (l->timer == NULL || l->drain_end == NULL || !add_signals(l)) {
         return false;
     }
-    if (fd >= 0) {
-        l->link = event_new(l->base, fd, EV_READ | EV_PERSIST, on_turn, l);
-        return l->link != NULL && event_add(l->link, NULL) == 0;
+    for (uint32_t i = 0; i < pg_path_link_count(l->path); i++) {
+        int fd = pg_link_fd(pg_path_link(l->path, i));
+        if (fd < 0) {
+            continue;
+        }
+        l->links[i] = event_new(l->base, fd, EV_READ | EV_PERSIST, on_turn, l);
+        if (l->links[i] == NULL || event_add(l->links[i], NULL) != 0) {
+            return false;
+        }
     }
     return true;
 }
@@ -229,11 +248,16 @@ void pg_loop_free(struct pg_loop *l)
             event_free(l->signals[i]);
         }
     }
-    struct event *events[] = {l->link, l->timer, l->drain_end};
-    for (size_t i = 0; i < 3; i++) {
-        if (events[i] != NULL) {
-            event_free(events[i]);
+    for (uint32_t i = 0; i < PG_PATH_LINKS; i++) {
+        if (l->links[i] != NULL) {
+            event_free(l->links[i]);
         }
+    }
+    if (l->timer != NULL) {
+        event_free(l->timer);
+    }
+    if (l->drain_end != NULL) {
+        event_free(l->drain_end);
     }
     if (l->base != NULL) {
         event_base_free(l->base);

@@ -24,6 +24,7 @@
     64 /* packets read before deferred work runs: tun-limits.md, batches pay up to here */
 #define QUEUE_BATCH           1024 /* queued packets handled before the link is read again */
 #define QUEUE_LIMIT           16384
+#define DEFAULT_MTU           1500
 #define DEFAULT_BUFFERS       8192
 #define DEFAULT_TRACE_RECORDS 4096
 
@@ -48,7 +49,10 @@ void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop 
 
 static void link_tx(struct pg_path *path, const struct pg_packet *p)
 {
-    enum pg_drop reason = pg_link_tx(path->link, p);
+    const struct pg_path_link *to = pg_links_towards(path, &p->tuple.dst);
+    enum pg_drop reason = to == NULL         ? PG_DROP_NO_ROUTE
+                          : to->link == NULL ? PG_DROP_LINK_GONE
+                                             : pg_link_tx(to->link, p);
     if (reason != PG_DROP_NONE) {
         pg_path_drop(path, p, reason);
         return;
@@ -210,7 +214,7 @@ static uint32_t on_stack_label(void *arg, const struct pg_tuple *tuple)
     return pg_nat_label_of(path->nat, &reply);
 }
 
-static void receive(struct pg_path *path, struct pg_packet *p)
+static void receive(struct pg_path *path, const struct pg_path_link *from, struct pg_packet *p)
 {
     enum pg_drop drop = PG_DROP_NONE;
     path->counters.value[PG_COUNT_RX_PACKETS]++;
@@ -219,6 +223,9 @@ static void receive(struct pg_path *path, struct pg_packet *p)
     p->entry_node = PG_NODE_NONE;
     if (pg_packet_parse(p, &drop)) {
         drop = pg_path_check_addresses(path, &p->tuple);
+        if (drop == PG_DROP_NONE && !pg_links_behind(from, &p->tuple.src)) {
+            drop = PG_DROP_SPOOFED;
+        }
     }
     if (drop != PG_DROP_NONE) {
         pg_path_drop(path, p, drop);
@@ -228,13 +235,14 @@ static void receive(struct pg_path *path, struct pg_packet *p)
 }
 
 /* 1: the batch was full, more may wait. 0: drained. -ENODEV: the link is gone. */
-static int read_link(struct pg_path *path)
+static int read_link(struct pg_path *path, const struct pg_path_link *from)
 {
     for (int n = 0; n < RX_BATCH; n++) {
         struct pg_packet p;
         enum pg_drop drop = PG_DROP_NONE;
-        int got = pg_link_rx(path->link, path->buffers, &p, &drop);
+        int got = pg_link_rx(from->link, path->buffers, &p, &drop);
         if (got == -ENODEV) {
+            path->lost_link = (uint32_t)(from - path->links);
             return -ENODEV;
         }
         if (got == -EBADMSG) {
@@ -245,10 +253,32 @@ static int read_link(struct pg_path *path)
         if (got <= 0) {
             return 0; /* nothing now, interface down, or no buffer until some are returned */
         }
-        receive(path, &p);
+        receive(path, from, &p);
         pg_buf_put(p.buf);
     }
     return 1;
+}
+
+static int read_links(struct pg_path *path)
+{
+    int more = 0;
+    for (uint32_t i = 0; i < path->link_count; i++) {
+        int got = path->links[i].link != NULL ? read_link(path, &path->links[i]) : 0;
+        if (got < 0) {
+            return got;
+        }
+        more |= got;
+    }
+    return more;
+}
+
+static void flush_links(struct pg_path *path)
+{
+    for (uint32_t i = 0; i < path->link_count; i++) {
+        if (path->links[i].link != NULL) {
+            pg_link_flush(path->links[i].link);
+        }
+    }
 }
 
 static void run_timers(struct pg_path *path)
@@ -264,7 +294,7 @@ int pg_path_turn(struct pg_path *path, uint64_t now_us)
 {
     path->now_us = now_us;
     pg_trace_set_time(path->trace, now_us);
-    int more = read_link(path);
+    int more = read_links(path);
     bool queued = drain_queue(path);
     run_timers(path);
     while (pg_stack_sweep(path->stack, now_us)) {
@@ -274,7 +304,7 @@ int pg_path_turn(struct pg_path *path, uint64_t now_us)
         }
     }
     queued = drain_queue(path);
-    pg_link_flush(path->link);
+    flush_links(path);
     path->counters.value[PG_COUNT_RECORDS] = pg_trace_next_seq(path->trace) - 1;
     return more < 0 ? more : (more > 0 || queued || path->queue_first != NULL);
 }
@@ -300,7 +330,7 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
                                      .listener = pg_path_listener,
                                      .label_of = on_stack_label,
                                      .arg = path,
-                                     .mtu = o->mtu != 0 ? o->mtu : pg_link_mtu(path->link),
+                                     .mtu = o->mtu != 0 ? o->mtu : DEFAULT_MTU,
                                      .conn_limit = o->conn_limit};
     path->buffers = pg_buf_pool_new(o->buffer_limit != 0 ? o->buffer_limit : DEFAULT_BUFFERS);
     path->queue_pool = pg_pool_new("path queue", sizeof(struct pg_queued), QUEUE_LIMIT);
@@ -324,15 +354,13 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
            path->dns_tcp != NULL;
 }
 
-struct pg_path *pg_path_new(const struct pg_path_options *options, struct pg_link *link,
-                            const struct pg_random *random, uint64_t now_us)
+struct pg_path *pg_path_new(const struct pg_path_options *options, const struct pg_random *random,
+                            uint64_t now_us)
 {
     struct pg_path *path = calloc(1, sizeof *path);
     if (path == NULL) {
-        pg_link_close(link);
         return NULL;
     }
-    path->link = link;
     path->random = *random;
     path->now_us = now_us;
     path->queue_last = &path->queue_first;
@@ -393,7 +421,7 @@ void pg_path_free(struct pg_path *path)
     pg_snapshot_put(path->snapshot);
     pg_trace_free(path->trace);
     pg_pool_free(path->queue_pool);
-    pg_link_close(path->link);
+    pg_links_close(path);
     pg_buf_pool_free(path->buffers);
     free(path);
 }
@@ -443,11 +471,6 @@ const struct pg_snapshot *pg_path_snapshot(const struct pg_path *p)
 const struct pg_zone *pg_path_zone(const struct pg_path *p)
 {
     return p->zone;
-}
-
-struct pg_link *pg_path_link(struct pg_path *p)
-{
-    return p->link;
 }
 
 uint32_t pg_path_held_packets(const struct pg_path *p)

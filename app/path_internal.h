@@ -34,8 +34,17 @@ struct pg_queued {
 #define PG_INGRESS_PORTS 16
 #define PG_SCRATCH_BYTES 4096
 
+/* A link and what is behind it. */
+struct pg_path_link {
+    struct pg_link *link; /* NULL: it has vanished */
+    struct pg_prefix prefixes[PG_LINK_PREFIXES];
+    uint32_t prefix_count; /* 0: everything */
+};
+
 struct pg_path {
-    struct pg_link *link;
+    struct pg_path_link links[PG_PATH_LINKS];
+    uint32_t link_count;
+    uint32_t lost_link;
     struct pg_buf_pool *buffers;
     struct pg_nat *nat;
     struct pg_stack *stack;
@@ -81,6 +90,12 @@ bool pg_path_is_lab_end(
 enum pg_drop pg_path_check_addresses(const struct pg_path *path, const struct pg_tuple *tuple);
 const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tuple);
 void pg_path_find_ingress_ports(struct pg_path *path);
+
+/* links.c */
+const struct pg_path_link *pg_links_towards(
+    const struct pg_path *path, const struct pg_addr *dst); /* NULL: no link leads there */
+bool pg_links_behind(const struct pg_path_link *l, const struct pg_addr *src);
+void pg_links_close(struct pg_path *path);
 
 /* local.c: packets that end here, and the answers they get. */
 void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packet *p);

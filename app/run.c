@@ -7,7 +7,7 @@
 #include "podglass/control.h"
 #include "podglass/log.h"
 #include "podglass/loop.h"
-#include "podglass/tun_config.h"
+#include "podglass/tuns.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -27,6 +27,7 @@ struct run {
     uint32_t input_count;
     struct pg_load_options load;
     struct pg_path *path;
+    struct pg_tuns tuns;  /* until the path has them */
     uint64_t next_record; /* of --trace */
     uint16_t mtu; /* of the command's TUN, which only its own namespace can ask; 0: ask the link */
 };
@@ -100,69 +101,6 @@ static int read_options(struct run *run, int argc, char **argv)
     run->load.recursive = pg_options_has(o, PG_FLAG_RUN_RECURSIVE);
     run->load.namespace = o->value[PG_FLAG_RUN_NAMESPACE];
     return pg_options_args(o, 0, 0);
-}
-
-/* ---- the device ---- */
-
-/* --configure: the device up, an address for programs of this namespace, and routes for everything the cluster
- * answers for. */
-static int configure_tun(const struct pg_snapshot *s, const char *name, uint16_t mtu)
-{
-    struct pg_text why = {0};
-    int error = mtu != 0 ? pg_tun_set_mtu(name, mtu, &why) : 0;
-    if (error == 0 && s->client_count != 0) {
-        const struct pg_addr *first = &s->clients[0].addr;
-        error = pg_tun_add_address(name, first, pg_addr_is_v4(first) ? 32 : 128, &why);
-    }
-    error = error == 0 ? pg_tun_set_up(name, &why) : error;
-    for (uint32_t i = 0; i < s->lab.cluster_cidr_count && error == 0; i++) {
-        error = pg_tun_add_route(name, &s->lab.cluster_cidr[i], &why);
-    }
-    for (uint32_t i = 0; i < s->lab.service_cidr_count && error == 0; i++) {
-        error = pg_tun_add_route(name, &s->lab.service_cidr[i], &why);
-    }
-    for (uint32_t i = 0; i < s->lb_ip_count && error == 0; i++) {
-        struct pg_prefix host = {.addr = s->lb_ips[i].addr, .bits = 128};
-        error = pg_tun_add_route(name, &host, &why);
-    }
-    for (uint32_t i = 0; i < s->node_count * 2 && error == 0; i++) {
-        struct pg_prefix host = {.addr = s->nodes[i / 2].addr[i % 2], .bits = 128};
-        error = pg_addr_is_none(&host.addr) ? 0 : pg_tun_add_route(name, &host, &why);
-    }
-    if (error != 0) {
-        fprintf(stderr, "podglass run: can not configure %s: %s\n", name, why.at);
-    }
-    pg_text_free(&why);
-    return error != 0 ? PG_EXIT_PRIVILEGE : 0;
-}
-
-static int open_tun(const struct run *run, const struct pg_snapshot *s, struct pg_link **ret)
-{
-    const struct pg_options *o = &run->options;
-    struct pg_tun_options tun = {.name = o->value[PG_FLAG_RUN_TUN],
-                                 .offload = !pg_options_has(o, PG_FLAG_RUN_NO_OFFLOAD),
-                                 .fd = -1};
-    const char *what = "";
-    uint64_t mtu = 0;
-    int error = pg_options_number(o, PG_FLAG_RUN_MTU, 1280, 65520, &mtu);
-    if (error != 0) {
-        return error;
-    }
-    error = pg_tun_open(&tun, ret, &what);
-    if (error != 0) {
-        fprintf(stderr, "podglass run: can not attach to TUN %s: %s: %s\n", tun.name, what,
-                strerror(-error));
-        return PG_EXIT_PRIVILEGE;
-    }
-    if (pg_options_has(o, PG_FLAG_RUN_CONFIGURE)) {
-        error = configure_tun(s, pg_link_name(*ret), (uint16_t)mtu);
-    } else if (mtu != 0) {
-        error = pg_options_complain(PG_VERB_RUN, "--mtu needs --configure");
-    }
-    if (error != 0) {
-        pg_link_close(*ret);
-    }
-    return error;
 }
 
 /* ---- the command ---- */
@@ -255,35 +193,37 @@ static int seed_random(const struct run *run, struct pg_random *ret)
     return error;
 }
 
-/* Takes over the link. */
-static int make_path(struct run *run, struct pg_snapshot *s, struct pg_link *link)
+/* Takes over the links. */
+static int make_path(struct run *run, struct pg_snapshot *s)
 {
     struct pg_random random;
-    struct pg_path_options options = {.mtu = run->mtu};
+    struct pg_path_options options = {.mtu = pg_tuns_mtu(&run->tuns)};
     if (pg_options_has(&run->options, PG_FLAG_RUN_TRACE)) {
         options.trace_level = PG_TRACE_FLOWS;
         run->next_record = 1;
     }
     int error = seed_random(run, &random);
-    if (error != 0) {
-        pg_link_close(link);
-        return error;
+    if (error == 0) {
+        run->path = pg_path_new(&options, &random, pg_loop_now_us());
+        error = run->path != NULL ? pg_tuns_give(&run->tuns, run->path) : PG_EXIT_PRIVILEGE;
     }
-    run->path = pg_path_new(&options, link, &random, pg_loop_now_us());
-    if (run->path == NULL || pg_path_load(run->path, s, pg_loop_now_us()) != 0) {
+    pg_tuns_close(&run->tuns);
+    if (error == 0 && pg_path_load(run->path, s, pg_loop_now_us()) != 0) {
         fprintf(stderr, "podglass run: out of memory\n");
-        return PG_EXIT_PRIVILEGE;
+        error = PG_EXIT_PRIVILEGE;
     }
-    return 0;
+    return error;
 }
 
 static void say_started(const struct run *run, const struct pg_snapshot *s, const char *socket)
 {
-    struct pg_link *link = pg_path_link(run->path);
-    pg_log(PG_LOG_NOTICE,
-           "%s: %u services, %u endpoints, %u routes; offloads: %s; control socket %s",
-           pg_link_name(link), s->service_count, s->endpoint_count, s->route_count,
-           pg_tun_offloads(link), socket != NULL ? socket : "none");
+    struct pg_link *link;
+    for (uint32_t i = 0; (link = pg_path_link(run->path, i)) != NULL; i++) {
+        pg_log(PG_LOG_NOTICE, "%s: mtu %u, offloads: %s", pg_link_name(link), pg_link_mtu(link),
+               pg_tun_offloads(link));
+    }
+    pg_log(PG_LOG_NOTICE, "%u services, %u endpoints, %u routes; control socket %s",
+           s->service_count, s->endpoint_count, s->route_count, socket != NULL ? socket : "none");
 }
 
 static int serve(struct run *run, const struct pg_snapshot *s, struct pg_sandbox *sandbox)
@@ -323,34 +263,41 @@ static int serve(struct run *run, const struct pg_snapshot *s, struct pg_sandbox
     return status;
 }
 
-/* With manifests loaded: the device, the path, the loop. */
+/* The command's own TUN, as the only one. */
+static int adopt_sandbox(struct run *run, const struct pg_sandbox *sandbox)
+{
+    const char *what = "";
+    struct pg_tun_options tun = {.name = "",
+                                 .offload = !pg_options_has(&run->options, PG_FLAG_RUN_NO_OFFLOAD),
+                                 .fd = sandbox->tun_fd,
+                                 .mtu = run->mtu};
+    int error = pg_tun_open(&tun, &run->tuns.at[0].link, &what);
+    if (error != 0) {
+        fprintf(stderr, "podglass run: %s: %s\n", what, strerror(-error));
+        return PG_EXIT_PRIVILEGE;
+    }
+    run->tuns.count = 1;
+    return 0;
+}
+
+/* With manifests loaded: the devices, the path, the loop. */
 static int run_loaded(struct run *run, struct pg_snapshot *s)
 {
-    struct pg_sandbox sandbox = {0};
-    struct pg_link *link = NULL;
+    struct pg_sandbox sandbox = {.go_fd = -1};
     bool command = run->options.has_command;
-    int status = command ? open_sandbox(run, s, &sandbox) : open_tun(run, s, &link);
+    int status =
+        command ? open_sandbox(run, s, &sandbox) : pg_tuns_open(&run->options, s, &run->tuns);
     if (status != 0) {
         return status;
     }
-    if (command) {
-        const char *what = "";
-        struct pg_tun_options tun = {.name = "",
-                                     .offload =
-                                         !pg_options_has(&run->options, PG_FLAG_RUN_NO_OFFLOAD),
-                                     .fd = sandbox.tun_fd};
-        int error = pg_tun_open(&tun, &link, &what);
-        if (error != 0) {
-            fprintf(stderr, "podglass run: %s: %s\n", what, strerror(-error));
-            pg_sandbox_abandon(&sandbox);
-            return PG_EXIT_PRIVILEGE;
-        }
+    status = command ? adopt_sandbox(run, &sandbox) : 0;
+    if (status == 0) {
+        status = make_path(run, s);
     }
-    status = make_path(run, s, link);
     if (status == 0) {
         status = serve(run, s, command ? &sandbox : NULL);
     }
-    if (command && sandbox.go_fd >= 0) {
+    if (sandbox.go_fd >= 0) {
         pg_sandbox_abandon(&sandbox);
     }
     pg_path_free(run->path);

@@ -29,8 +29,14 @@ int pg_sim_open(const struct pg_path_options *options, struct pg_snapshot *s, ui
         pg_buf_pool_free(sim.wire_buffers);
         return -ENOMEM;
     }
-    sim.path = pg_path_new(options != NULL ? options : &defaults, sim.wire, &random, sim.now_us);
-    int error = sim.path != NULL ? pg_path_load(sim.path, s, sim.now_us) : -ENOMEM;
+    sim.path = pg_path_new(options != NULL ? options : &defaults, &random, sim.now_us);
+    if (sim.path == NULL) {
+        pg_link_close(sim.wire);
+        pg_sim_close(&sim);
+        return -ENOMEM;
+    }
+    int error = pg_path_add_link(sim.path, sim.wire, NULL, 0);
+    error = error == 0 ? pg_path_load(sim.path, s, sim.now_us) : error;
     if (error != 0) {
         pg_sim_close(&sim);
         return error;

@@ -1,5 +1,5 @@
 /* folder: app */
-/* The spine: one path instance, from a link to a link, with everything between in order.
+/* The spine: one path instance, from links to links, with everything between in order.
  *
  * Device, clock and randomness are handed in, so the same path runs on a TUN, on the in-process wire and in a walk with a virtual
  * clock, and does the same thing each time. One thread, no locks: every call is made from the loop that owns the path. */
@@ -19,6 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define PG_PATH_LINKS    64
+#define PG_LINK_PREFIXES 16
+
 struct pg_path;
 
 struct pg_path_options {
@@ -28,20 +31,28 @@ struct pg_path_options {
     uint32_t buffer_limit;  /* packet buffers; 0: 8192 */
     uint32_t trace_records; /* ring; 0: 4096 */
     enum pg_trace_level trace_level;
-    uint16_t mtu; /* 0: the link's */
+    uint16_t mtu; /* the smallest of its links; 0: 1500 */
 };
 
-/* Takes over the link. random is copied. NULL: out of memory. */
-struct pg_path *pg_path_new(const struct pg_path_options *options, struct pg_link *link,
-                            const struct pg_random *random, uint64_t now_us);
+/* random is copied. NULL: out of memory. */
+struct pg_path *pg_path_new(const struct pg_path_options *options, const struct pg_random *random,
+                            uint64_t now_us);
 void pg_path_free(struct pg_path *p);
+/* Gives the path a link, which it takes over, with the prefixes behind it. A packet goes to the link with the longest prefix of its
+ * destination, and what comes from a link must have a source behind it. No prefixes: everything is behind it. 0, -ENOSPC (too many links or
+ * prefixes), -EEXIST (the same prefix behind another link); the link is closed then. */
+int pg_path_add_link(struct pg_path *p, struct pg_link *link, const struct pg_prefix *prefixes,
+                     uint32_t count);
 /* Puts a snapshot in force for what begins from now on; open connections and flows go on. 0 or -errno (the old one stays). Takes a reference. */
 int pg_path_load(struct pg_path *p, struct pg_snapshot *s, uint64_t now_us);
 /* One turn: reads a batch, moves it to the end, runs due timers, sweeps. 1: there is more to do right now. 0: nothing until the link has input
- * or pg_path_next_due_us. -ENODEV: the link is gone. */
+ * or pg_path_next_due_us. -ENODEV: a link is gone: pg_path_lost_link says which, pg_path_close_link lets it go. */
 int pg_path_turn(struct pg_path *p, uint64_t now_us);
 uint64_t pg_path_next_due_us(const struct pg_path *p); /* UINT64_MAX: only input can wake it */
-void pg_path_drain(struct pg_path *p);                 /* no new requests; open ones finish */
+uint32_t pg_path_lost_link(const struct pg_path *p);   /* index, for pg_path_link */
+/* What is behind it can not be reached from now on (drop link-gone). Returns how many links are left. */
+uint32_t pg_path_close_link(struct pg_path *p, uint32_t index);
+void pg_path_drain(struct pg_path *p); /* no new requests; open ones finish */
 
 /* What looks at the path may borrow its parts. */
 struct pg_nat *pg_path_nat(struct pg_path *p);
@@ -53,8 +64,9 @@ struct pg_lab_clients *pg_path_clients(struct pg_path *p);
 const struct pg_counters *pg_path_counters(const struct pg_path *p);
 const struct pg_snapshot *pg_path_snapshot(const struct pg_path *p);
 const struct pg_zone *pg_path_zone(const struct pg_path *p);
-struct pg_link *pg_path_link(struct pg_path *p);
-uint32_t pg_path_held_packets(const struct pg_path *p); /* in the queue between stages */
+uint32_t pg_path_link_count(const struct pg_path *p);
+struct pg_link *pg_path_link(struct pg_path *p, uint32_t index); /* NULL: closed, or no such */
+uint32_t pg_path_held_packets(const struct pg_path *p);          /* in the queue between stages */
 uint32_t pg_path_buffers_used(const struct pg_path *p);
 
 #endif

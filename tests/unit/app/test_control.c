@@ -53,7 +53,9 @@ static int set_up(void **state)
     pg_random_seed(&random, 1);
     base = event_base_new();
     buffers = pg_buf_pool_new(16);
-    path = pg_path_new(&options, pg_wire_new(1500, buffers), &random, now_us());
+    path = pg_path_new(&options, &random, now_us());
+    assert_non_null(path);
+    assert_int_equal(pg_path_add_link(path, pg_wire_new(1500, buffers), NULL, 0), 0);
     assert_non_null(path);
     assert_int_equal(open_control(), 0);
     return 0;
