@@ -1,7 +1,7 @@
 /* The verb `demo`: a few scenes on the in-process wire, without privilege or device.
  *
  * Real TCP/IP: a client, the ingress and echo pods are lwIP endpoints, and every packet passes parse, NAT and the rest as on a TUN. All that is printed about
- * the way comes from the records (hops.c), and what the pod saw is what the pod answered. */
+ * the way comes from the records (trace/hops.c), and what the pod saw is what the pod answered. */
 #include "podglass/run.h"
 
 #include "demo_scenes.h"

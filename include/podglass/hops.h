@@ -1,4 +1,4 @@
-/* folder: app */
+/* folder: trace */
 /* Records as hops: what became of one request, numbered, in the order of the path, with before, after and why. */
 #ifndef PODGLASS_HOPS_H
 #define PODGLASS_HOPS_H
