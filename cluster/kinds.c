@@ -250,7 +250,7 @@ static bool metadata_read(struct pg_load *load, struct pg_object *o, const struc
     else if (!pg_field_is(&name))
         pg_field_error(&name, "every object needs a name");
     else
-        o->name = pg_field_dns_name(&name, k->form, "");
+        (void)pg_field_dns_name(&name, k->form, ""); /* a bad one stays, so that the rest is read */
     if (k->namespaced)
         o->namespace = pg_field_dns_name(&namespace, PG_NAME_LABEL, load->namespace);
     title_set(load, o);
