@@ -25,6 +25,7 @@ struct pg_loop {
     struct event *drain_end;
     struct event *signals[4];
     struct pg_control *control;
+    uint64_t armed_us; /* when the timer fires; in the past: it is not set */
     bool draining;
     int status;
 };
@@ -42,17 +43,23 @@ static void stop(struct pg_loop *l, int status)
     event_base_loopbreak(l->base);
 }
 
+/* Wakes us for what is due next. A timer that is set for earlier stays: waking for nothing now and then costs less than setting
+ * it anew each turn, which is a system call. */
 static void arm_timer(struct pg_loop *l, uint64_t now_us, bool at_once)
 {
-    uint64_t due = at_once ? now_us : pg_path_next_due_us(l->path);
-    if (due == UINT64_MAX) {
-        evtimer_del(l->timer);
+    if (at_once) {
+        event_active(l->timer, EV_TIMEOUT, 0);
+        return;
+    }
+    uint64_t due = pg_path_next_due_us(l->path);
+    if (due == UINT64_MAX || (l->armed_us > now_us && l->armed_us <= due)) {
         return;
     }
     uint64_t wait = due > now_us ? due - now_us : 0;
     struct timeval tv = {.tv_sec = (time_t)(wait / 1000000u),
                          .tv_usec = (suseconds_t)(wait % 1000000u)};
     evtimer_add(l->timer, &tv);
+    l->armed_us = due;
 }
 
 /* An interface has vanished. false: it was the last, and we stop. */
