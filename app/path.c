@@ -47,12 +47,41 @@ void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop 
     pg_trace_write(path->trace, &r);
 }
 
-static void link_tx(struct pg_path *path, const struct pg_packet *p)
+static enum pg_drop link_tx_pieces(struct pg_path *path, struct pg_link *link,
+                                   const struct pg_packet *p)
+{
+    struct pg_packet piece = *p;
+    uint32_t cursor = 0;
+    enum pg_drop reason = PG_DROP_NONE;
+    piece.head = path->scratch;
+    piece.csum = PG_CSUM_FULL;
+    while ((piece.len = pg_fragments_split(p, &cursor, path->scratch, sizeof path->scratch)) != 0 &&
+           reason == PG_DROP_NONE) {
+        piece.head_len = piece.len;
+        reason = pg_link_tx(link, &piece);
+        path->counters.value[PG_COUNT_FRAGMENTS_MADE]++;
+        path->counters.value[PG_COUNT_TX_PACKETS]++;
+    }
+    path->counters.value[PG_COUNT_FRAGMENTS_MADE]--; /* one of them is the packet itself */
+    path->counters.value[PG_COUNT_TX_PACKETS]--;
+    return reason;
+}
+
+static enum pg_drop send_on(struct pg_path *path, const struct pg_packet *p)
 {
     const struct pg_path_link *to = pg_links_towards(path, &p->tuple.dst);
-    enum pg_drop reason = to == NULL         ? PG_DROP_NO_ROUTE
-                          : to->link == NULL ? PG_DROP_LINK_GONE
-                                             : pg_link_tx(to->link, p);
+    if (to == NULL) {
+        return PG_DROP_NO_ROUTE;
+    }
+    if (to->link == NULL) {
+        return PG_DROP_LINK_GONE;
+    }
+    return p->fragment_size != 0 ? link_tx_pieces(path, to->link, p) : pg_link_tx(to->link, p);
+}
+
+static void link_tx(struct pg_path *path, const struct pg_packet *p)
+{
+    enum pg_drop reason = send_on(path, p);
     if (reason != PG_DROP_NONE) {
         pg_path_drop(path, p, reason);
         return;
@@ -221,7 +250,16 @@ static void receive(struct pg_path *path, const struct pg_path_link *from, struc
     path->counters.value[PG_COUNT_RX_BYTES] += p->len;
     p->id = ++path->packet_id;
     p->entry_node = PG_NODE_NONE;
-    if (pg_packet_parse(p, &drop)) {
+    bool good = pg_packet_parse(p, &drop);
+    if (drop == PG_DROP_FRAGMENT) {
+        if (pg_fragments_take(path->fragments, p, path->buffers, path->now_us) !=
+            PG_FRAGMENT_WHOLE) {
+            return; /* held, or counted */
+        }
+        drop = PG_DROP_NONE;
+        good = pg_packet_parse(p, &drop);
+    }
+    if (good) {
         drop = pg_path_check_addresses(path, &p->tuple);
         if (drop == PG_DROP_NONE && !pg_links_behind(from, &p->tuple.src)) {
             drop = PG_DROP_SPOOFED;
@@ -283,6 +321,7 @@ static void flush_links(struct pg_path *path)
 
 static void run_timers(struct pg_path *path)
 {
+    pg_fragments_advance(path->fragments, path->now_us);
     pg_nat_advance(path->nat, path->now_us);
     pg_stack_advance(path->stack, path->now_us);
     pg_proxy_advance(path->proxy, path->now_us);
@@ -317,6 +356,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 uint64_t pg_path_next_due_us(const struct pg_path *path)
 {
     uint64_t due = earlier(pg_nat_next_due_us(path->nat), pg_stack_next_due_us(path->stack));
+    due = earlier(due, pg_fragments_next_due_us(path->fragments));
     due = earlier(due, pg_proxy_next_due_us(path->proxy));
     due = earlier(due, pg_echo_next_due_us(path->echo));
     return earlier(due, pg_lab_clients_next_due_us(path->clients));
@@ -340,9 +380,10 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
     }
     pg_trace_set_level(path->trace, o->trace_level);
     pg_trace_set_time(path->trace, now_us);
+    path->fragments = pg_fragments_new(&path->counters);
     path->nat = pg_nat_new(&o->nat, &path->counters, path->trace, &path->random, now_us);
     path->stack = pg_stack_new(&stack, &path->counters, path->trace, &path->random, now_us);
-    if (path->nat == NULL || path->stack == NULL) {
+    if (path->fragments == NULL || path->nat == NULL || path->stack == NULL) {
         return false;
     }
     path->proxy =
@@ -416,6 +457,7 @@ void pg_path_free(struct pg_path *path)
         path->queue_first = q->next;
         pg_buf_put(q->packet.buf);
     }
+    pg_fragments_free(path->fragments);
     pg_nat_free(path->nat);
     pg_zone_free(path->zone);
     pg_snapshot_put(path->snapshot);
@@ -475,7 +517,7 @@ const struct pg_zone *pg_path_zone(const struct pg_path *p)
 
 uint32_t pg_path_held_packets(const struct pg_path *p)
 {
-    return pg_pool_used(p->queue_pool);
+    return pg_pool_used(p->queue_pool) + pg_fragments_held(p->fragments);
 }
 
 uint32_t pg_path_buffers_used(const struct pg_path *p)

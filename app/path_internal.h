@@ -3,6 +3,7 @@
 #ifndef PODGLASS_APP_PATH_INTERNAL_H
 #define PODGLASS_APP_PATH_INTERNAL_H
 
+#include "podglass/fragments.h"
 #include "podglass/path.h"
 #include "podglass/pool.h"
 
@@ -46,6 +47,7 @@ struct pg_path {
     uint32_t link_count;
     uint32_t lost_link;
     struct pg_buf_pool *buffers;
+    struct pg_fragments *fragments;
     struct pg_nat *nat;
     struct pg_stack *stack;
     struct pg_proxy *proxy;

@@ -8,7 +8,7 @@
  *
  * Owns nothing and writes no packet byte; it only shortens len and head_len to what the IP header
  * says. Always true: no byte at or behind head + head_len is read.
- * Not handled: reassembly, jumbograms, AH and ESP, UDP lengths shorter than the IP payload (RFC
+ * Not handled: reassembly (nat/fragments.c, for what is refused here), jumbograms, AH and ESP, UDP lengths shorter than the IP payload (RFC
  * 9868). */
 #include "podglass/packet.h"
 

@@ -39,11 +39,12 @@ struct pg_packet {
     const struct iovec *tail;
     uint32_t len; /* the whole packet: head_len + sum of tail */
     enum pg_csum csum;
-    uint16_t gso_size;   /* payload bytes per wire segment; 0: not a super-segment */
-    uint16_t entry_node; /* node it entered at, PG_NODE_NONE when not yet known */
-    uint32_t label;      /* flow label for the records (see trace.h); 0: none yet */
-    uint64_t id;         /* number of this packet, the same before and after each rewrite */
-    struct pg_buf *buf;  /* the buffer behind head, when it may be taken over; else NULL */
+    uint16_t gso_size;      /* payload bytes per wire segment; 0: not a super-segment */
+    uint16_t fragment_size; /* it came in pieces, the largest an IP packet of this size; 0: whole */
+    uint16_t entry_node;    /* node it entered at, PG_NODE_NONE when not yet known */
+    uint32_t label;         /* flow label for the records (see trace.h); 0: none yet */
+    uint64_t id;            /* number of this packet, the same before and after each rewrite */
+    struct pg_buf *buf;     /* the buffer behind head, when it may be taken over; else NULL */
     /* filled by pg_packet_parse */
     uint8_t ip_version;
     uint8_t proto;     /* the transport after IPv6 extension headers */

@@ -338,9 +338,10 @@ static void then_wire(struct walk *w, const struct walk_line *l)
 static void then_balance(struct walk *w)
 {
     const struct pg_counters *c = pg_path_counters(w->sim.path);
-    uint64_t begun = c->value[PG_COUNT_RX_PACKETS] + c->value[PG_COUNT_LOCAL_OUT];
+    uint64_t begun = c->value[PG_COUNT_RX_PACKETS] + c->value[PG_COUNT_LOCAL_OUT] +
+                     c->value[PG_COUNT_FRAGMENTS_MADE];
     uint64_t ended = c->value[PG_COUNT_TX_PACKETS] + c->value[PG_COUNT_LOCAL_IN] +
-                     pg_path_held_packets(w->sim.path);
+                     c->value[PG_COUNT_FRAGMENTS_JOINED] + pg_path_held_packets(w->sim.path);
     for (int i = 0; i < PG_DROP_COUNT; i++) {
         ended += c->drop[i];
     }

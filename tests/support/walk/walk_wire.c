@@ -1,6 +1,7 @@
 /* The far side of the wire in a walk: packets that peers send, and what the path sends to them.
  *
  *   when wire sends udp A:p > B:p ["text"]
+ *   when wire sends udp A:p > B:p big N [pieces SIZE] [reverse 1] [without K] [again K]
  *   when wire sends tcp A:p > B:p FLAGS [seq N] [ack N] ["text"]     FLAGS of S A F R P
  *   when wire sends ping A > B [id N] [ttl N]
  *   when wire replies udp ["text"] | tcp FLAGS [seq N] ["text"] | pong
@@ -8,12 +9,15 @@
  * `replies` and `refuses` answer the last packet that the path sent, whatever ports it carries. */
 #include "podglass/checksum.h"
 #include "podglass/dgram.h"
+#include "podglass/fragments.h"
 #include "podglass/icmp.h"
 #include "walk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PG_PIECES 64
 
 static bool parse_copy(const uint8_t *bytes, uint32_t len, uint8_t *copy, struct pg_packet *ret)
 {
@@ -53,6 +57,13 @@ void walk_wire_describe(const uint8_t *bytes, uint32_t len, char *out, size_t ro
     char src[PG_ENDPOINT_TEXT], dst[PG_ENDPOINT_TEXT];
     struct pg_packet p;
     if (!parse_copy(bytes, len, copy, &p)) {
+        if (bytes[0] >> 4 == 4 && len > 20 && ((bytes[6] & 0x3f) | bytes[7]) != 0) {
+            snprintf(out, room, "fragment %u.%u.%u.%u > %u.%u.%u.%u at %u len %u%s", bytes[12],
+                     bytes[13], bytes[14], bytes[15], bytes[16], bytes[17], bytes[18], bytes[19],
+                     ((bytes[6] & 0x1fu) << 8 | bytes[7]) * 8, len - 20,
+                     (bytes[6] & 0x20) != 0 ? " more" : "");
+            return;
+        }
         snprintf(out, room, "malformed packet of %u bytes", len);
         return;
     }
@@ -192,6 +203,46 @@ static const char *text_in(const struct walk_line *l)
     return "";
 }
 
+/* A datagram of `len` bytes in pieces: IP packets of `size` bytes; in reverse order, or without one of them, if it is said. */
+static void send_pieces(struct walk *w, const struct walk_line *l, const struct pg_tuple *t,
+                        uint32_t len, uint32_t size)
+{
+    static uint8_t whole[65536];
+    static uint8_t copy[65536];
+    static uint8_t pieces[PG_PIECES][2048];
+    uint32_t lens[PG_PIECES];
+    uint32_t count = 0;
+    uint32_t cursor = 0;
+    uint8_t payload[60000];
+    struct pg_packet p;
+    for (uint32_t i = 0; i < len && i < sizeof payload; i++) {
+        payload[i] = (uint8_t)('a' + i % 26);
+    }
+    uint32_t total = pg_dgram_build(t, payload, len, whole, sizeof whole);
+    if (total == 0 || !parse_copy(whole, total, copy, &p)) {
+        walk_fail(w, "no such datagram");
+        return;
+    }
+    p.fragment_size = (uint16_t)size;
+    p.id = 77;
+    while (count < PG_PIECES && (lens[count] = pg_fragments_split(&p, &cursor, pieces[count],
+                                                                  sizeof pieces[count])) != 0) {
+        count++;
+    }
+    uint32_t without = number_after(l, "without", 0);
+    bool reverse = number_after(l, "reverse", 0) != 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t k = reverse ? count - 1 - i : i;
+        if (k + 1 != without) {
+            inject(w, pieces[k], lens[k]);
+        }
+    }
+    uint32_t again = number_after(l, "again", 0);
+    if (again != 0 && again <= count) {
+        inject(w, pieces[again - 1], lens[again - 1]);
+    }
+}
+
 static void wire_sends(struct walk *w, const struct walk_line *l)
 {
     uint8_t out[2048];
@@ -205,6 +256,11 @@ static void wire_sends(struct walk *w, const struct walk_line *l)
     if (strcmp(proto, "udp") == 0) {
         t.proto = PG_PROTO_UDP;
         const char *text = text_in(l);
+        uint32_t big = number_after(l, "big", 0);
+        if (big != 0) {
+            send_pieces(w, l, &t, big, number_after(l, "pieces", 1500));
+            return;
+        }
         inject(w, out, pg_dgram_build(&t, text, (uint32_t)strlen(text), out, sizeof out));
     } else if (strcmp(proto, "tcp") == 0 && l->count >= 8) {
         t.proto = PG_PROTO_TCP;
