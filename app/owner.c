@@ -137,6 +137,7 @@ const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tup
     struct pg_path *path = arg;
     switch (pg_path_owner(path, tuple)) {
     case PG_OWNER_ECHO: return pg_echo_listener(path->echo);
+    case PG_OWNER_NODE: return pg_health_listener(path->health, tuple->dst_port);
     case PG_OWNER_DNS: return tuple->dst_port == 53 ? pg_dns_tcp_listener(path->dns_tcp) : NULL;
     case PG_OWNER_INGRESS:
         for (uint32_t i = 0; i < path->ingress_port_count; i++) {

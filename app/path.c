@@ -391,8 +391,9 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
     path->echo = pg_echo_new(path->stack, now_us);
     path->clients = pg_lab_clients_new(path->stack, path->trace, now_us);
     path->dns_tcp = pg_dns_tcp_new(path);
+    path->health = pg_health_new(path);
     return path->proxy != NULL && path->echo != NULL && path->clients != NULL &&
-           path->dns_tcp != NULL;
+           path->dns_tcp != NULL && path->health != NULL;
 }
 
 struct pg_path *pg_path_new(const struct pg_path_options *options, const struct pg_random *random,
@@ -449,6 +450,7 @@ void pg_path_free(struct pg_path *path)
     pg_lab_clients_free(path->clients);
     path->clients = NULL; /* the stack's last resets ask owner.c, and go to the wire */
     pg_dns_tcp_free(path->dns_tcp);
+    pg_health_free(path->health);
     pg_echo_free(path->echo);
     pg_proxy_free(path->proxy);
     pg_stack_free(path->stack);

@@ -8,6 +8,7 @@
 #include "podglass/pool.h"
 
 struct pg_dns_tcp;
+struct pg_health;
 
 /* Who is behind a destination, once NAT has spoken. */
 enum pg_owner {
@@ -54,6 +55,7 @@ struct pg_path {
     struct pg_echo *echo;
     struct pg_lab_clients *clients;
     struct pg_dns_tcp *dns_tcp;
+    struct pg_health *health;
     struct pg_zone *zone;
     struct pg_snapshot *snapshot;
     struct pg_trace *trace;
@@ -104,6 +106,12 @@ void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packe
 void pg_local_reject(struct pg_path *path,
                      struct pg_packet *p); /* nat refused it: ICMP to its sender */
 void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p);
+
+/* health.c: what load balancers ask the nodes. */
+struct pg_health *pg_health_new(struct pg_path *path);
+void pg_health_free(struct pg_health *h);
+const struct pg_listener *pg_health_listener(struct pg_health *h,
+                                             uint16_t port); /* NULL: not a port of ours */
 
 /* dns_tcp.c: the DNS server's TCP side. */
 struct pg_dns_tcp *pg_dns_tcp_new(struct pg_path *path);

@@ -1,0 +1,198 @@
+/* What a load balancer asks the nodes: the health-check node port of services with externalTrafficPolicy Local, and kube-proxy's own port.
+ *
+ *   NODE:healthCheckNodePort, any path   200 with local ready endpoints, else 503; JSON and the weight header, as kube-proxy answers
+ *   NODE:10256 /healthz /livez           200: the tables are those of the manifests
+ * One request per connection, like dns_tcp.c beside it: small, bounded, from a pool. Facts: services-nat-dns.md A3. */
+#include "path_internal.h"
+
+#include "podglass/http.h"
+#include "podglass/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEALTH_CONNS      256
+#define HEALTH_HEAD       2048 /* a probe's request is small */
+#define PROXY_HEALTH_PORT 10256
+
+struct health_conn {
+    struct pg_health *health;
+    struct pg_conn *conn;
+};
+
+struct pg_health {
+    struct pg_path *path;
+    struct pg_pool *pool;
+    struct pg_listener listener;
+    struct pg_http_head head;
+};
+
+static void let_go(struct health_conn *c)
+{
+    pg_pool_put(c->health->pool, pg_pool_index(c->health->pool, c));
+}
+
+/* ---- what is answered ---- */
+
+static uint32_t service_of(const struct pg_snapshot *s, uint16_t port)
+{
+    for (uint32_t i = 0; i < s->service_count; i++) {
+        if (s->services[i].health_check_node_port == port) {
+            return i;
+        }
+    }
+    return PG_INDEX_NONE;
+}
+
+/* Ready only: the check fails while terminating endpoints still serve, so that balancers turn away in time. */
+static uint32_t local_ready(const struct pg_snapshot *s, const struct pg_service *service,
+                            uint32_t node)
+{
+    uint32_t count = 0;
+    if (service->port_count == 0) {
+        return 0;
+    }
+    const struct pg_service_port *port = &s->service_ports[service->port_first];
+    for (uint32_t i = 0; i < port->endpoint_count; i++) {
+        const struct pg_endpoint *e = &s->endpoints[port->endpoint_first + i];
+        count += e->ready && e->node == node ? 1 : 0;
+    }
+    return count;
+}
+
+static void write_service(const struct pg_snapshot *s, uint32_t index, uint32_t node,
+                          struct pg_text *head, struct pg_text *body)
+{
+    const struct pg_service *service = &s->services[index];
+    uint32_t count = local_ready(s, service, node);
+    struct pg_json j;
+    pg_json_begin(&j, body);
+    pg_json_object(&j);
+    pg_json_key(&j, "service");
+    pg_json_object(&j);
+    pg_json_key_string(&j, "namespace", service->namespace);
+    pg_json_key_string(&j, "name", service->name);
+    pg_json_object_end(&j);
+    pg_json_key_uint(&j, "localEndpoints", count);
+    pg_json_key_bool(&j, "serviceProxyHealthy", true);
+    pg_json_object_end(&j);
+    pg_text_printf(head,
+                   "HTTP/1.1 %s\r\nContent-Type: application/json\r\nX-Content-Type-Options: "
+                   "nosniff\r\nX-Load-Balancing-Endpoint-Weight: %u\r\n",
+                   count != 0 ? "200 OK" : "503 Service Unavailable", count);
+}
+
+static bool path_is(const struct pg_http_head *h, const char *bytes, const char *path)
+{
+    return pg_slice_is(pg_span_slice(bytes, h->path), path);
+}
+
+static void answer(struct health_conn *c, const char *bytes)
+{
+    const struct pg_http_head *h = &c->health->head;
+    const struct pg_snapshot *s = c->health->path->snapshot;
+    struct pg_text head = {0};
+    struct pg_text body = {0};
+    uint16_t port = 0;
+    struct pg_addr local = pg_conn_local(c->conn, &port);
+    uint32_t service = service_of(s, port);
+    if (service != PG_INDEX_NONE) {
+        write_service(s, service, pg_snapshot_node_by_addr(s, &local), &head, &body);
+    } else if (port == PROXY_HEALTH_PORT &&
+               (path_is(h, bytes, "/healthz") || path_is(h, bytes, "/livez"))) {
+        pg_text_puts(&body, "{\"nodeEligible\":true}");
+        pg_text_puts(&head, "HTTP/1.1 200 OK\r\nContent-Type: "
+                            "application/json\r\nX-Content-Type-Options: nosniff\r\n");
+    } else {
+        pg_text_puts(&body, "404 page not found\n");
+        pg_text_puts(&head, "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n");
+    }
+    pg_text_printf(&head, "Content-Length: %zu\r\nConnection: close\r\n\r\n", body.len);
+    if (!h->is_head) {
+        pg_text_add(&head, body.at, body.len);
+    }
+    if (pg_conn_write(c->conn, head.at, (uint32_t)head.len) == 0) {
+        pg_conn_close(c->conn);
+    } else {
+        pg_conn_abort(c->conn);
+    }
+    pg_text_free(&head);
+    pg_text_free(&body);
+}
+
+/* ---- connections ---- */
+
+static void on_readable(void *owner, struct pg_conn *conn)
+{
+    struct health_conn *c = owner;
+    char bytes[HEALTH_HEAD];
+    struct pg_http_scan scan = {0};
+    enum pg_http_error error;
+    uint32_t len = pg_conn_peek(conn, 0, bytes, sizeof bytes);
+    int parsed = pg_http_parse(PG_HTTP_REQUEST, &scan, bytes, len, &c->health->head, &error);
+    if (parsed == -EAGAIN && len < sizeof bytes && !pg_conn_end_seen(conn)) {
+        return;
+    }
+    if (parsed == 0) {
+        answer(c, bytes);
+    } else {
+        pg_conn_abort(conn);
+    }
+    let_go(c);
+}
+
+static void on_closed(void *owner, struct pg_conn *conn, int error)
+{
+    (void)conn;
+    (void)error;
+    let_go(owner);
+}
+
+static const struct pg_conn_events health_events = {.on_readable = on_readable,
+                                                    .on_closed = on_closed};
+
+static void on_accept(void *arg, struct pg_conn *conn)
+{
+    struct pg_health *h = arg;
+    uint32_t index = pg_pool_get(h->pool);
+    if (index == PG_POOL_NONE) {
+        pg_conn_abort(conn);
+        return;
+    }
+    struct health_conn *c = pg_pool_at(h->pool, index);
+    c->health = h;
+    c->conn = conn;
+    pg_conn_own(conn, &health_events, c);
+}
+
+struct pg_health *pg_health_new(struct pg_path *path)
+{
+    struct pg_health *h = calloc(1, sizeof *h);
+    if (h == NULL) {
+        return NULL;
+    }
+    h->path = path;
+    h->listener = (struct pg_listener){.on_accept = on_accept, .arg = h};
+    h->pool = pg_pool_new("health checks", sizeof(struct health_conn), HEALTH_CONNS);
+    if (h->pool == NULL) {
+        free(h);
+        return NULL;
+    }
+    return h;
+}
+
+void pg_health_free(struct pg_health *h)
+{
+    if (h != NULL) {
+        pg_pool_free(h->pool);
+        free(h);
+    }
+}
+
+const struct pg_listener *pg_health_listener(struct pg_health *h, uint16_t port)
+{
+    return port == PROXY_HEALTH_PORT || service_of(h->path->snapshot, port) != PG_INDEX_NONE
+               ? &h->listener
+               : NULL;
+}
