@@ -27,7 +27,7 @@ static enum pg_owner owner_of_pod(const struct pg_pod *pod)
     return PG_OWNER_WIRE;
 }
 
-enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *to)
+static enum pg_owner owner_of_address(const struct pg_path *path, const struct pg_tuple *to)
 {
     const struct pg_snapshot *s = path->snapshot;
     if (is_client(path, to)) {
@@ -51,6 +51,21 @@ enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *t
         return PG_OWNER_NOBODY; /* a port that no service has: on the wire it would only come back to us, again and again */
     }
     return PG_OWNER_WIRE; /* an endpoint that only a slice names is real, too */
+}
+
+/* An ICMP error is for whoever sent what it quotes. */
+enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_packet *p)
+{
+    struct pg_tuple quoted;
+    uint16_t offset;
+    if (p->proto != PG_PROTO_TCP && p->proto != PG_PROTO_UDP &&
+        pg_packet_quoted(p, &quoted, &offset)) {
+        struct pg_tuple answer = pg_tuple_invert(&quoted);
+        if (is_client(path, &answer)) {
+            return PG_OWNER_CLIENT;
+        }
+    }
+    return owner_of_address(path, &p->tuple);
 }
 
 bool pg_path_is_lab_end(const struct pg_path *path, const struct pg_tuple *from)
@@ -135,7 +150,7 @@ void pg_path_find_ingress_ports(struct pg_path *path)
 const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tuple)
 {
     struct pg_path *path = arg;
-    switch (pg_path_owner(path, tuple)) {
+    switch (owner_of_address(path, tuple)) {
     case PG_OWNER_ECHO: return pg_echo_listener(path->echo);
     case PG_OWNER_NODE: return pg_health_listener(path->health, tuple->dst_port);
     case PG_OWNER_DNS: return tuple->dst_port == 53 ? pg_dns_tcp_listener(path->dns_tcp) : NULL;

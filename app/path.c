@@ -132,7 +132,7 @@ static void run_queued(struct pg_path *path, struct pg_queued *q)
     if (q->kind == PG_QUEUED_RX) {
         pg_path_rx(path, &q->packet);
     } else {
-        pg_local_deliver(path, pg_path_owner(path, &q->packet.tuple), &q->packet);
+        pg_local_deliver(path, pg_path_owner(path, &q->packet), &q->packet);
     }
     pg_buf_put(q->packet.buf); /* NULL when TCP took it over */
 }
@@ -189,7 +189,7 @@ void pg_path_rx(struct pg_path *path, struct pg_packet *p)
     if (!pass(path, p, pg_nat_prerouting)) {
         return;
     }
-    enum pg_owner owner = pg_path_owner(path, &p->tuple);
+    enum pg_owner owner = pg_path_owner(path, p);
     if (owner == PG_OWNER_WIRE) {
         pg_path_forward(path, p);
     } else if (pass(path, p, pg_nat_postrouting)) {
@@ -202,7 +202,7 @@ void pg_path_tx(struct pg_path *path, struct pg_packet *p)
     if (!pass(path, p, pg_nat_output) || !pass(path, p, pg_nat_postrouting)) {
         return;
     }
-    if (pg_path_owner(path, &p->tuple) == PG_OWNER_WIRE) {
+    if (pg_path_owner(path, p) == PG_OWNER_WIRE) {
         link_tx(path, p);
     } else {
         pg_path_enqueue(path, p, PG_QUEUED_DELIVER);
@@ -211,7 +211,7 @@ void pg_path_tx(struct pg_path *path, struct pg_packet *p)
 
 void pg_path_send_plain(struct pg_path *path, struct pg_packet *p)
 {
-    if (pg_path_owner(path, &p->tuple) == PG_OWNER_WIRE) {
+    if (pg_path_owner(path, p) == PG_OWNER_WIRE) {
         link_tx(path, p);
     } else {
         pg_path_enqueue(path, p, PG_QUEUED_DELIVER);

@@ -86,7 +86,8 @@ void pg_path_send_plain(struct pg_path *path, struct pg_packet *p);
 void pg_path_enqueue(struct pg_path *path, const struct pg_packet *p, enum pg_queued_kind kind);
 
 /* owner.c */
-enum pg_owner pg_path_owner(const struct pg_path *path, const struct pg_tuple *to);
+enum pg_owner pg_path_owner(const struct pg_path *path,
+                            const struct pg_packet *p); /* by its destination */
 bool pg_path_is_lab_end(
     const struct pg_path *path,
     const struct pg_tuple *from); /* sender is an echo pod or a request client */
