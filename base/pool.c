@@ -13,10 +13,10 @@
 #include "podglass/pool.h"
 
 #include "podglass/log.h"
+#include "podglass/reserve.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define ENTRY_ALIGN 16 /* what malloc would give */
 
@@ -32,13 +32,6 @@ struct pg_pool {
     const char *name;
 };
 
-static void *reserve(size_t bytes)
-{
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return at == MAP_FAILED ? NULL : at;
-}
-
 struct pg_pool *pg_pool_new(const char *name, size_t entry_size, uint32_t limit)
 {
     PG_ASSERT(entry_size > 0 && limit > 0 && limit < PG_POOL_NONE);
@@ -51,8 +44,8 @@ struct pg_pool *pg_pool_new(const char *name, size_t entry_size, uint32_t limit)
     p->stride = (entry_size + ENTRY_ALIGN - 1) / ENTRY_ALIGN * ENTRY_ALIGN;
     if (p->stride > SIZE_MAX / limit)
         goto fail;
-    p->entries = reserve(p->stride * limit);
-    p->life = reserve(sizeof(*p->life) * limit);
+    p->entries = pg_reserve(p->stride * limit);
+    p->life = pg_reserve(sizeof(*p->life) * limit);
     if (!p->entries || !p->life)
         goto fail;
     return p;
@@ -65,10 +58,8 @@ void pg_pool_free(struct pg_pool *p)
 {
     if (!p)
         return;
-    if (p->entries)
-        munmap(p->entries, p->stride * p->limit);
-    if (p->life)
-        munmap(p->life, sizeof(*p->life) * p->limit);
+    pg_unreserve(p->entries, p->stride * p->limit);
+    pg_unreserve(p->life, sizeof(*p->life) * p->limit);
     free(p);
 }
 

@@ -23,10 +23,10 @@
 #include "podglass/table.h"
 
 #include "podglass/log.h"
+#include "podglass/reserve.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define FIRST_SLOTS   1024 /* 8 KiB: most tables of a small cluster never grow */
 #define SPILL         128
@@ -68,8 +68,8 @@ static inline size_t slots_of(const struct array *a)
 static bool array_open(struct array *a, uint32_t mask, uint32_t serial)
 {
     size_t bytes = ((size_t)mask + 1 + SPILL) * sizeof(struct slot);
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED)
+    void *at = pg_reserve(bytes);
+    if (!at)
         return false;
     *a = (struct array){.slots = at, .mask = mask, .serial = serial};
     return true;
@@ -78,7 +78,7 @@ static bool array_open(struct array *a, uint32_t mask, uint32_t serial)
 static void array_close(struct array *a, uint32_t released)
 {
     if (a->slots)
-        munmap(a->slots + released, (slots_of(a) - released) * sizeof(struct slot));
+        pg_unreserve(a->slots + released, (slots_of(a) - released) * sizeof(struct slot));
     a->slots = NULL;
 }
 
@@ -182,7 +182,7 @@ static void move_some(struct pg_table *t)
         return;
     }
     while (t->moved - t->released >= RELEASE_SLOTS) {
-        munmap(t->old.slots + t->released, RELEASE_SLOTS * sizeof(struct slot));
+        pg_unreserve(t->old.slots + t->released, RELEASE_SLOTS * sizeof(struct slot));
         t->released += RELEASE_SLOTS;
     }
 }

@@ -189,6 +189,7 @@ static void fire(struct pg_wheel *w, void (*fn)(void *arg, struct pg_timer *t), 
 {
     while (w->firing.first) {
         struct pg_timer *t = w->firing.first;
+        __builtin_prefetch(t->next);
         list_del(&w->firing, t);
         w->count--;
         fn(arg, t);
