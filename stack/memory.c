@@ -1,12 +1,14 @@
 /* Memory behind lwIP: segments, pbufs and pcbs, and our own short-lived queue entries.
  *
- * Called by lwIP through stack/lwip/arch/cc.h, and by send.c, conn.c, recovery.c. Small blocks come
- * from lists of their size class, cut from slabs that are kept, so steady traffic never reaches
- * malloc. Large ones, of which a connection has few, go to malloc.
+ * Called by lwIP through stack/lwip/arch/cc.h, and by send.c, conn.c, recovery.c. Blocks come from
+ * lists of their size class, cut from slabs that are kept, so steady traffic never reaches malloc
+ * (tests/unit/app/test_steady.c counts). Larger ones, for long writes, go to malloc.
  *
  * With address sanitizer each block is a heap block of its exact size, because a pool would hide an
  * overflow. */
 #include "stack_internal.h"
+
+#include "podglass/reserve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,32 +48,48 @@ void pg_lwip_free(void *block)
 
 #else
 
-/* What lwIP asks for: pbufs of a header or a segment of the common MTU, segments, pcbs. */
-static const uint16_t class_bytes[] = {64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048};
+/* What is asked for: pbufs of a header or a segment of the common MTU, segments, pcbs, heads of
+ * requests, and the largest segment that is copied in (netif.c). Each open connection has a pcb, so
+ * that class fits exactly. */
+static const uint16_t class_bytes[] = {
+    64, 96, 128, 192, 256, sizeof(struct tcp_pcb), 384, 512, 768, 1024, 1536, 2048, 4096, 8320};
+_Static_assert(sizeof(struct tcp_pcb) > 256 && sizeof(struct tcp_pcb) < 384, "classes ascend");
 #define CLASS_COUNT (sizeof class_bytes / sizeof class_bytes[0])
 #define SLAB_BYTES  65536
+#define RANGE_BYTES (SLAB_BYTES * 1024)
 
-/* In front of each block: which list it returns to, CLASS_COUNT for malloc's. Keeps the block
- * 16-byte aligned. */
-struct head {
-    union {
-        struct head *next;
-        uint64_t class_index;
-    };
-    uint64_t unused;
+/* In front of each block: which list it returns to, CLASS_COUNT for malloc's. Blocks are 8-byte
+ * aligned, which is all that lwIP and we have in them (MEM_ALIGNMENT). */
+union head {
+    union head *next;
+    uint64_t class_index;
 };
 
-static struct head *free_blocks[CLASS_COUNT];
+static union head *free_blocks[CLASS_COUNT];
+static uint8_t *range; /* slabs are cut from its front */
+static size_t range_left;
+
+static uint8_t *new_slab(void)
+{
+    if (range_left == 0) {
+        range = pg_reserve(RANGE_BYTES);
+        if (range == NULL)
+            return NULL;
+        range_left = RANGE_BYTES;
+    }
+    range_left -= SLAB_BYTES;
+    return range + (RANGE_BYTES - SLAB_BYTES - range_left);
+}
 
 static bool cut_slab(size_t class_index)
 {
-    size_t step = sizeof(struct head) + class_bytes[class_index];
-    uint8_t *slab = malloc(SLAB_BYTES);
+    size_t step = sizeof(union head) + class_bytes[class_index];
+    uint8_t *slab = new_slab();
 
     if (slab == NULL)
         return false;
     for (size_t at = 0; at + step <= SLAB_BYTES; at += step) {
-        struct head *h = (struct head *)(void *)(slab + at);
+        union head *h = (union head *)(void *)(slab + at);
         h->next = free_blocks[class_index];
         free_blocks[class_index] = h;
     }
@@ -81,7 +99,7 @@ static bool cut_slab(size_t class_index)
 void *pg_lwip_malloc(size_t size)
 {
     size_t class_index = 0;
-    struct head *h;
+    union head *h;
 
     while (class_index < CLASS_COUNT && class_bytes[class_index] < size)
         class_index++;
@@ -102,7 +120,7 @@ void *pg_lwip_malloc(size_t size)
 
 void pg_lwip_free(void *block)
 {
-    struct head *h = block;
+    union head *h = block;
     size_t class_index;
 
     if (block == NULL)
