@@ -210,18 +210,31 @@ static void on_probe(struct pg_conn *c)
     tcp_keepalive(c->pcb); /* a number the peer has already: it must answer with its window */
 }
 
+static bool is_due(uint64_t due, uint64_t now)
+{
+    return due != 0 && due <= now;
+}
+
 static void fire(struct pg_conn *c)
 {
     uint64_t now = pg_stack_now_ms(c->stack);
-    uint32_t before = pg_bucket_enter(c->bucket);
+    uint32_t before;
 
-    if (c->state_due != 0 && c->state_due <= now)
+    /* Mostly what the timer was armed for has happened in time. Then only the deadlines are looked
+     * at: the pcb of a connection that has been quiet since is out of the cache. */
+    if (!is_due(c->state_due, now) && !is_due(c->ack_due, now) && !is_due(c->rto_due, now) &&
+        !is_due(c->probe_due, now)) {
+        arm(c);
+        return;
+    }
+    before = pg_bucket_enter(c->bucket);
+    if (is_due(c->state_due, now))
         give_up(c, -ETIMEDOUT, true);
-    if (c->pcb != NULL && c->ack_due != 0 && c->ack_due <= now)
+    if (c->pcb != NULL && is_due(c->ack_due, now))
         on_ack(c);
-    if (c->pcb != NULL && c->rto_due != 0 && c->rto_due <= now)
+    if (c->pcb != NULL && is_due(c->rto_due, now))
         on_rto(c);
-    if (c->pcb != NULL && c->probe_due != 0 && c->probe_due <= now)
+    if (c->pcb != NULL && is_due(c->probe_due, now))
         on_probe(c);
     pg_bucket_leave(before);
     pg_timer_update(c);
