@@ -25,10 +25,10 @@ struct packet_clients {
     struct pg_sim sim;
     uint32_t count; /* open connections */
     uint32_t limit;
-    uint64_t packets;  /* to the path */
-    uint64_t received; /* from it */
-    uint64_t answered; /* requests whose answer came with status 200 */
-    uint64_t busy_ns;  /* CPU time inside the path */
+    uint64_t packets;    /* to the path */
+    uint64_t received;   /* from it */
+    uint64_t answered;   /* requests whose answer came with status 200 */
+    uint64_t busy_ns;    /* CPU time inside the path */
     uint32_t body_bytes; /* of the pod's answers, each one segment; at most 60,000 */
     struct packet_client *at;
 };
