@@ -107,6 +107,7 @@ struct pg_conn {
     uint8_t probes;  /* unanswered probes in a row */
     uint8_t dupacks; /* of a peer that sends no SACK */
     uint16_t ip_id;
+    uint32_t told_ms; /* when the peer was last told where we are, low bits; 0: never */
     /* round trip time, RFC 6298 */
     uint32_t srtt_us; /* 0: not measured */
     uint32_t rttvar_us;

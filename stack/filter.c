@@ -9,6 +9,8 @@
  *     flags at all, an address that talks to itself
  *   - blind data, blind SYN and blind RST (RFC 5961): an ACK or sequence number out of range is
  *     answered, not believed
+ *   - a bare ACK out of the window that says nothing new, which lwIP would answer each time: of two
+ *     such ends neither would stop
  *   - a connection refused because its predecessor is still in TIME_WAIT (RFC 1122 4.2.2.13 allows
  *     it)
  * Not here: limits on how many connections there are (conn.c), checksums and lengths
@@ -113,6 +115,15 @@ static enum pg_filter decide_window(const struct tcp_pcb *pcb, const struct pg_s
     return PG_FILTER_CHALLENGE; /* early and beyond: nothing an honest sender does */
 }
 
+static bool repeats(const struct tcp_pcb *pcb, const struct pg_segment *seg)
+{
+    bool outside =
+        TCP_SEQ_LT(seg->seq, pcb->rcv_nxt) || TCP_SEQ_GT(seg->seq, pcb->rcv_nxt + pcb->rcv_wnd);
+
+    return outside && seg->len == 0 && !(seg->flags & PG_TCP_FIN) &&
+           TCP_SEQ_LEQ(seg->ack, pcb->lastack);
+}
+
 enum pg_filter pg_filter_decide(const struct tcp_pcb *pcb, const struct pg_segment *seg)
 {
     if (pcb->state == SYN_SENT)
@@ -130,5 +141,7 @@ enum pg_filter pg_filter_decide(const struct tcp_pcb *pcb, const struct pg_segme
                TCP_SEQ_LT(seg->ack, pcb->lastack - pg_max_u32(pcb->snd_wnd_max, 65535))) {
         return PG_FILTER_CHALLENGE; /* RFC 5961 5.2 */
     }
+    if (pcb->state != SYN_RCVD && repeats(pcb, seg))
+        return PG_FILTER_REPEAT;
     return decide_window(pcb, seg);
 }

@@ -19,6 +19,8 @@
 #define HALF_OPEN_PARTS \
     4 /* of the connection limit: a flood of SYNs leaves room for what is open */
 #define CHALLENGES_A_SECOND 1000 /* RFC 5961 7 */
+#define CHALLENGE_MS        500  /* of one connection; as Linux' tcp_invalid_ratelimit */
+#define EVICT_LOOKS         64   /* when a quarter is half open, all fail once in 10^8 */
 #define COPY_BREAK          8192
 #define OWNER_BYTES         256 /* of an owner's struct, that it looks at first */
 
@@ -66,11 +68,24 @@ static struct pbuf *to_pbuf(struct pg_packet *p)
 
 /* ---- answers of our own ---- */
 
+static bool was_told_lately(struct pg_stack *s, struct pg_conn *c)
+{
+    uint32_t now = (uint32_t)pg_stack_now_ms(s) | 1;
+
+    if (c->told_ms != 0 && now - c->told_ms < CHALLENGE_MS)
+        return true;
+    c->told_ms = now;
+    return false;
+}
+
 static void challenge(struct pg_stack *s, struct tcp_pcb *pcb, uint32_t bucket)
 {
+    struct pg_conn *c = pg_conn_of_pcb(pcb);
     uint64_t second = s->now_us / 1000000;
     uint32_t before;
 
+    if (c != NULL && was_told_lately(s, c))
+        return;
     if (second != s->challenge_second) {
         s->challenge_second = second;
         s->challenges = 0;
@@ -105,6 +120,10 @@ static enum pg_drop obey(struct pg_stack *s, const struct pg_packet *p, struct t
     case PG_FILTER_DROP: return PG_DROP_TCP_FILTER;
     case PG_FILTER_CHALLENGE: challenge(s, *pcb, bucket); return PG_DROP_TCP_FILTER;
     case PG_FILTER_RESET: pg_output_reset(s, p); return PG_DROP_TCP_FILTER;
+    case PG_FILTER_REPEAT:
+        challenge(s, *pcb, bucket);
+        *ret_done = true;
+        return PG_DROP_NONE;
     case PG_FILTER_AGAIN:
         answer_syn_again(pg_conn_of_pcb(*pcb));
         *ret_done = true;
@@ -118,6 +137,27 @@ static enum pg_drop obey(struct pg_stack *s, const struct pg_packet *p, struct t
     return PG_DROP_TCP_FILTER;
 }
 
+/* Many connections are half open: one of them, drawn by lot, makes room. Under a flood of SYNs that
+ * nobody completes it is most likely one of those, and a handshake that is completed within a
+ * round trip or two is rarely hit. false: none was found. */
+static bool evict_half_open(struct pg_stack *s)
+{
+    for (uint32_t i = 0; i < EVICT_LOOKS; i++) {
+        uint32_t index = pg_random_below(s->random, pg_pool_high_water(s->conns));
+        struct pg_conn *c;
+
+        if (!pg_pool_in_use(s->conns, index))
+            continue;
+        c = pg_pool_at(s->conns, index);
+        if (c->pcb == NULL || c->pcb->state != SYN_RCVD)
+            continue;
+        pg_conn_drop_pcb(c, false);
+        s->counters->value[PG_COUNT_TCP_HALF_OPEN_EVICTED]++;
+        return true;
+    }
+    return false;
+}
+
 /* A packet that belongs to no connection: may it begin one? Then the listener is made ready for
  * it. */
 static enum pg_drop admit(struct pg_stack *s, const struct pg_packet *p)
@@ -129,8 +169,9 @@ static enum pg_drop admit(struct pg_stack *s, const struct pg_packet *p)
         pg_output_reset(s, p);
         return PG_DROP_NO_LISTENER;
     }
-    if (pg_pool_used(s->conns) >= o->conn_limit ||
-        s->half_open >= pg_max_u32(o->conn_limit / HALF_OPEN_PARTS, 1))
+    if (pg_pool_used(s->conns) >= o->conn_limit)
+        return PG_DROP_CONN_LIMIT;
+    if (s->half_open >= pg_max_u32(o->conn_limit / HALF_OPEN_PARTS, 1) && !evict_half_open(s))
         return PG_DROP_CONN_LIMIT;
     s->syn = &p->tuple;
     s->syn_label = o->label_of != NULL ? o->label_of(o->arg, &p->tuple) : 0;

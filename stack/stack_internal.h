@@ -133,6 +133,7 @@ enum pg_filter {
     PG_FILTER_DROP,      /* silently */
     PG_FILTER_CHALLENGE, /* drop, and say where we are (RFC 5961) */
     PG_FILTER_RESET,     /* drop, and reset the sender */
+    PG_FILTER_REPEAT,    /* bare and out of the window (a probe): answered, now and then */
     PG_FILTER_AGAIN,     /* a SYN came again: so does our SYN|ACK */
     PG_FILTER_REUSE,     /* a new SYN in TIME_WAIT: that ends, the SYN is looked at afresh */
 };

@@ -81,7 +81,7 @@ median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
 compare() { # compare ROUNDS: medians in KERNEL and OURS
     local n
-    : >"$WORK/goodput.kernel" >"$WORK/goodput.ours"
+    rm -f "$WORK"/goodput.*
     for ((n = 0; n < $1; n++)); do
         goodput http://198.51.100.1:8080/files/part >>"$WORK/goodput.kernel"
         goodput "http://$ECHO/bytes/$((KIB * 1024))" >>"$WORK/goodput.ours"

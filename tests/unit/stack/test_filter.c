@@ -249,13 +249,58 @@ static void a_syn_inside_an_open_connection_is_challenged(void **state)
     assert_false(server.closed);
 }
 
-static void challenges_are_limited(void **state)
+static void a_connection_is_challenged_twice_a_second_at_most(void **state)
 {
     open_conn();
     peer.heard = 0;
-    for (int i = 0; i < 5000; i++)
+    for (int i = 0; i < 5000; i++) {
         send(PG_TCP_RST, peer.seq + 500, 0, 0);
+        w.now_us += 1000;
+    }
+    assert_int_equal(peer.heard, 10);
+}
+
+static void challenges_of_all_connections_are_limited(void **state)
+{
+    for (uint16_t i = 0; i < 1200; i++) {
+        peer.port = (uint16_t)(30000 + i);
+        memset(&server, 0, sizeof server);
+        open_conn();
+    }
+    w.now_us += SECOND_US;
+    peer.heard = 0;
+    for (uint16_t i = 0; i < 1200; i++) {
+        peer.port = (uint16_t)(30000 + i);
+        send(PG_TCP_RST, peer.seq + 500, 0, 0);
+    }
     assert_int_equal(peer.heard, 1000);
+}
+
+static void a_probe_is_answered_and_an_echo_of_probes_dies_out(void **state)
+{
+    open_conn();
+    peer.heard = 0;
+    assert_int_equal(send(PG_TCP_ACK, peer.seq - 1, peer.ack, 0), PG_DROP_NONE); /* keepalive */
+    assert_int_equal(peer.heard, 1);
+    assert_int_equal(peer.flags, PG_TCP_ACK);
+    assert_int_equal(peer.got_ack, peer.seq);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(send(PG_TCP_ACK, peer.seq - 1, peer.ack, 0), PG_DROP_NONE);
+    assert_int_equal(peer.heard, 1);
+    w.now_us += SECOND_US;
+    assert_int_equal(send(PG_TCP_ACK, peer.seq - 1, peer.ack, 0), PG_DROP_NONE);
+    assert_int_equal(peer.heard, 2);
+}
+
+static void a_late_bare_ack_with_news_is_believed(void **state)
+{
+    uint8_t bytes[100] = {0};
+
+    open_conn();
+    assert_int_equal(pg_conn_write(server.conn, bytes, sizeof bytes), 0);
+    turn();
+    assert_int_equal(send(PG_TCP_ACK, peer.seq - 1, peer.ack + sizeof bytes, 0), PG_DROP_NONE);
+    assert_int_equal(pg_conn_unacked(server.conn), 0);
 }
 
 static void a_new_syn_ends_time_wait_and_begins_above_the_old_numbers(void **state)
@@ -334,7 +379,7 @@ static void windows_that_open_from_nothing_do_not_break_the_sender(void **state)
     assert_true(peer.got_len > 0);
 }
 
-static void half_open_connections_are_limited_and_forgotten(void **state)
+static void a_flood_of_syns_is_limited_and_locks_nobody_out(void **state)
 {
     struct pg_stack_options few = {.conn_limit = 100};
 
@@ -344,13 +389,22 @@ static void half_open_connections_are_limited_and_forgotten(void **state)
     w.look = hear;
     for (int i = 0; i < 100; i++) {
         peer.port = (uint16_t)(5000 + i);
-        send_with(PG_TCP_SYN, 1000, 0, 0, usual, sizeof usual);
+        assert_int_equal(send_with(PG_TCP_SYN, 1000, 0, 0, usual, sizeof usual), PG_DROP_NONE);
+        turn();
     }
     assert_int_equal(pg_stack_conn_count(w.stack), 25);
-    assert_int_equal(w.counters.drop[PG_DROP_CONN_LIMIT], 75);
+    assert_int_equal(w.stack->half_open, 25);
+    assert_int_equal(w.counters.value[PG_COUNT_TCP_HALF_OPEN_EVICTED], 75);
+    peer.port = 9000;
+    open_conn();
+    assert_int_equal(w.stack->half_open, 24);
     world_run(&w, 30 * SECOND_US);
-    assert_int_equal(pg_stack_conn_count(w.stack), 0);
+    assert_int_equal(pg_stack_conn_count(w.stack), 1);
     assert_int_equal(w.stack->half_open, 0);
+    pg_conn_abort(server.conn);
+    server.conn = NULL;
+    turn();
+    assert_int_equal(pg_stack_conn_count(w.stack), 0);
 }
 
 static void a_stray_segment_is_reset_and_a_stray_reset_is_not(void **state)
@@ -375,12 +429,15 @@ int main(void)
         CASE(data_with_an_impossible_ack_is_challenged),
         CASE(only_an_exact_reset_resets),
         CASE(a_syn_inside_an_open_connection_is_challenged),
-        CASE(challenges_are_limited),
+        CASE(a_connection_is_challenged_twice_a_second_at_most),
+        CASE(challenges_of_all_connections_are_limited),
+        CASE(a_probe_is_answered_and_an_echo_of_probes_dies_out),
+        CASE(a_late_bare_ack_with_news_is_believed),
         CASE(a_new_syn_ends_time_wait_and_begins_above_the_old_numbers),
         CASE(a_fin_that_comes_again_restarts_the_wait),
         CASE(an_mss_of_one_is_raised),
         CASE(windows_that_open_from_nothing_do_not_break_the_sender),
-        CASE(half_open_connections_are_limited_and_forgotten),
+        CASE(a_flood_of_syns_is_limited_and_locks_nobody_out),
         CASE(a_stray_segment_is_reset_and_a_stray_reset_is_not),
     };
 
