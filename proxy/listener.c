@@ -63,12 +63,14 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->listener = (struct pg_listener){.on_accept = on_accept, .arg = p};
     p->wheel = pg_wheel_new(now_us / 1000);
     p->sessions = pg_pool_new("sessions", sizeof(struct pg_session), p->options.session_limit);
+    p->exchanges = pg_pool_new("exchanges", sizeof(struct pg_exchange), p->options.session_limit);
     p->upstreams = pg_pool_new("upstreams", sizeof(struct pg_upstream),
                                p->options.session_limit + p->options.pool_limit);
     p->targets = pg_pool_new("targets", sizeof(struct pg_target), TARGET_LIMIT);
     p->target_table = pg_table_new(TARGET_LIMIT, pg_target_equal, p);
     p->heads = pg_buf_pool_new(HEAD_BUFFERS);
-    if (p->wheel && p->sessions && p->upstreams && p->targets && p->target_table && p->heads)
+    if (p->wheel && p->sessions && p->exchanges && p->upstreams && p->targets && p->target_table &&
+        p->heads)
         return p;
     pg_proxy_free(p);
     return NULL;
@@ -103,6 +105,7 @@ void pg_proxy_free(struct pg_proxy *p)
     pg_table_free(p->target_table);
     pg_pool_free(p->targets);
     pg_pool_free(p->upstreams);
+    pg_pool_free(p->exchanges);
     pg_pool_free(p->sessions);
     pg_wheel_free(p->wheel);
     free(p);
@@ -171,7 +174,7 @@ _Static_assert(offsetof(struct pg_owned_timer, timer) == 0 &&
                    offsetof(struct pg_session, timer) == 0 &&
                    offsetof(struct pg_upstream, timer) == 0,
                "a timer is the first thing of its owner");
-_Static_assert(sizeof(struct pg_session) <= 1024, "an idle connection costs at most 1 KiB of ours");
+_Static_assert(sizeof(struct pg_session) <= 160, "what only a request needs is in its exchange");
 
 void pg_proxy_advance(struct pg_proxy *p, uint64_t now_us)
 {

@@ -97,6 +97,15 @@ enum pg_session_event {
     PG_EVENT_DRAIN,
 };
 
+/* What only a request on its way needs: from the first byte of its head until the session is idle again. */
+struct pg_exchange {
+    struct pg_http_scan scan; /* of the head that is being read, either leg */
+    struct pg_body request, response;
+    uint64_t request_id[2];
+    struct pg_addr service_addr; /* where the request goes */
+    uint16_t service_port;
+};
+
 struct pg_session {
     struct pg_owned_timer timer;
     struct pg_proxy *proxy;
@@ -105,20 +114,16 @@ struct pg_session {
     struct pg_routes *routes;     /* of the last request; NULL before the first */
     const struct pg_route *route; /* in routes */
     struct pg_buf *head_buf;      /* a head that came in pieces */
-    struct pg_http_scan scan;     /* of the head that is being read, either leg */
-    struct pg_body request, response;
+    struct pg_exchange *exchange; /* NULL in IDLE */
     uint64_t deadline_ms;
     uint64_t opened_us;
     uint64_t requests;
     uint32_t last_up; /* the upstream of the last request, for tables */
     uint32_t last_up_generation;
-    uint64_t request_id[2];
-    struct pg_addr service_addr; /* where the request goes */
-    uint16_t service_port;
-    uint16_t last_status;
     uint32_t
         held_head; /* bytes of the request head that are still unread, so that it can be sent again */
     uint32_t linger_left;
+    uint16_t last_status;
     pg_reason_id reason; /* of the last refusal */
     uint8_t state;
     uint8_t body;   /* of the request, enum pg_http_body */
@@ -147,6 +152,7 @@ struct pg_proxy {
     struct pg_wheel *wheel;
     uint64_t now_us;
     struct pg_pool *sessions;
+    struct pg_pool *exchanges; /* one per session at most */
     struct pg_pool *upstreams;
     struct pg_pool *targets;
     struct pg_table *target_table;
@@ -180,6 +186,8 @@ const char *pg_session_state_name(enum pg_session_state state);
 int pg_session_read_head(struct pg_session *s, struct pg_conn *conn, enum pg_http_kind kind,
                          const char **ret_bytes, enum pg_http_error *ret_error);
 void pg_session_drop_head(struct pg_session *s);
+/* The request is over, or there was none. */
+void pg_session_drop_exchange(struct pg_session *s);
 /* Answers the request in hand with an error of ours and sets the state that follows; aborts if the answer has begun. */
 void pg_session_refuse(struct pg_session *s, enum pg_http_error error);
 /* Ends: the client by FIN or reset, the upstream by reset. */

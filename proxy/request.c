@@ -46,7 +46,7 @@ static void tell_upstream(struct pg_session *s)
     struct pg_addr local = pg_conn_local(s->up->conn, &port);
     pg_session_tell(s, PG_STAGE_UPSTREAM, s->up->reused ? "reuse" : "connect",
                     pg_value_endpoint(&local, port),
-                    pg_value_endpoint(&s->service_addr, s->service_port), 0);
+                    pg_value_endpoint(&s->exchange->service_addr, s->exchange->service_port), 0);
 }
 
 /* ---- deciding ---- */
@@ -117,7 +117,7 @@ static enum pg_http_error check_service(struct pg_session *s)
     }
     const struct pg_service *service = &snapshot->services[route->service];
     const struct pg_service_port *port = find_port(snapshot, service, route->service_port);
-    s->service_port = route->service_port;
+    s->exchange->service_port = route->service_port;
     if (!port && service->type != PG_SERVICE_EXTERNAL_NAME) {
         note_service(s, service->namespace, service->name, &route->source);
         return PG_HTTP_ERROR_NO_SERVICE;
@@ -142,8 +142,8 @@ static void use_pod_port(struct pg_session *s)
     const struct pg_service_port *port = find_port(snapshot, service, s->route->service_port);
     for (uint32_t i = 0; i < port->endpoint_count; i++) {
         const struct pg_endpoint *e = &snapshot->endpoints[port->endpoint_first + i];
-        if (pg_addr_equal(&e->addr, &s->service_addr)) {
-            s->service_port = e->port;
+        if (pg_addr_equal(&e->addr, &s->exchange->service_addr)) {
+            s->exchange->service_port = e->port;
             return;
         }
     }
@@ -179,7 +179,7 @@ static void tell_name(struct pg_session *s, struct pg_slice name, enum pg_dns_st
 {
     const char *text = pg_dns_status_name(status);
     pg_session_tell(s, PG_STAGE_DNS, "resolve", pg_value_text(name.at, name.len),
-                    status == PG_DNS_OK ? pg_value_endpoint(&s->service_addr, 0)
+                    status == PG_DNS_OK ? pg_value_endpoint(&s->exchange->service_addr, 0)
                                         : pg_value_text(text, strlen(text)),
                     reason);
 }
@@ -201,7 +201,7 @@ static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *lo
         status = PG_DNS_NODATA;
     if (status == PG_DNS_OK) {
         uint32_t known = count < ADDRS_MAX ? count : ADDRS_MAX;
-        s->service_addr = found[known > 1 ? pg_random_below(p->random, known) : 0];
+        s->exchange->service_addr = found[known > 1 ? pg_random_below(p->random, known) : 0];
     }
     if (pg_trace_on(p->trace))
         tell_name(s, (struct pg_slice){name, len}, status, reason);
@@ -228,14 +228,15 @@ static void note_request(struct pg_session *s)
     s->client_keeps = h->keep_alive;
     s->idempotent = h->idempotent;
     s->reason = 0;
-    pg_body_begin(&s->request, h->body, h->content_length, h->body == PG_HTTP_BODY_CHUNKED);
+    pg_body_begin(&s->exchange->request, h->body, h->content_length,
+                  h->body == PG_HTTP_BODY_CHUNKED);
     if (s->counted)
         return;
     s->counted = true;
     s->requests++;
     p->counters->value[PG_COUNT_HTTP_REQUESTS]++;
-    s->request_id[0] = pg_random_u64(p->random);
-    s->request_id[1] = pg_random_u64(p->random);
+    s->exchange->request_id[0] = pg_random_u64(p->random);
+    s->exchange->request_id[1] = pg_random_u64(p->random);
 }
 
 static bool may_send_twice(const struct pg_session *s)
@@ -256,7 +257,8 @@ static enum pg_http_error connect_upstream(struct pg_session *s, const char *byt
                                            const struct pg_addr *local, uint64_t idle_below_ms)
 {
     struct pg_proxy *p = s->proxy;
-    s->up = pg_upstream_open(s, local, &s->service_addr, s->service_port, idle_below_ms);
+    s->up = pg_upstream_open(s, local, &s->exchange->service_addr, s->exchange->service_port,
+                             idle_below_ms);
     if (!s->up)
         return PG_HTTP_ERROR_NO_ROOM;
     s->last_up = pg_pool_index(p->upstreams, s->up);
@@ -301,7 +303,7 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
 static void print_request_id(const struct pg_session *s, char out[33])
 {
     for (unsigned i = 0; i < 32; i++)
-        out[i] = "0123456789abcdef"[s->request_id[i / 16] >> (60 - i % 16 * 4) & 15];
+        out[i] = "0123456789abcdef"[s->exchange->request_id[i / 16] >> (60 - i % 16 * 4) & 15];
     out[32] = 0;
 }
 

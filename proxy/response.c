@@ -36,13 +36,13 @@ static void finish(struct pg_session *s)
 {
     struct pg_proxy *p = s->proxy;
     p->counters->value[PG_COUNT_HTTP_RESPONSES]++;
-    if (s->request.done) {
+    if (s->exchange->request.done) {
         pg_upstream_release(s->up, s->upstream_keeps);
     } else {
         pg_upstream_abort(s->up); /* answered before the body was complete */
     }
     s->up = NULL;
-    if (!s->request.done)
+    if (!s->exchange->request.done)
         pg_session_linger(s);
     else if (!s->keep || p->draining)
         pg_session_close(s);
@@ -91,10 +91,10 @@ static bool request_body_step(struct pg_session *s)
 {
     enum pg_http_error error = PG_HTTP_ERROR_NONE;
     uint64_t limit = s->proxy->options.body_limit;
-    if (s->request.done)
+    if (s->exchange->request.done)
         return false;
-    int err = pg_body_relay(&s->request, s->client, s->up->conn, &error);
-    if (err == 0 && limit > 0 && s->request.passed > limit) {
+    int err = pg_body_relay(&s->exchange->request, s->client, s->up->conn, &error);
+    if (err == 0 && limit > 0 && s->exchange->request.passed > limit) {
         err = -EBADMSG;
         error = PG_HTTP_ERROR_BODY_TOO_LARGE;
     }
@@ -156,7 +156,8 @@ static bool pass_head(struct pg_session *s, const char *bytes)
     enum pg_http_body out = body_for_client(s, h->body);
     s->upstream_keeps = h->keep_alive;
     s->keep = s->client_keeps && !p->draining && out != PG_HTTP_BODY_UNTIL_CLOSE &&
-              s->requests < p->options.keepalive_requests && (s->request.done || h->status < 400);
+              s->requests < p->options.keepalive_requests &&
+              (s->exchange->request.done || h->status < 400);
     s->last_status = h->status;
     if (pg_trace_on(p->trace))
         tell_response(s, h->status, "response");
@@ -164,7 +165,7 @@ static bool pass_head(struct pg_session *s, const char *bytes)
         pg_session_abort(s);
         return true;
     }
-    pg_body_begin(&s->response, h->body, h->content_length, out == PG_HTTP_BODY_CHUNKED);
+    pg_body_begin(&s->exchange->response, h->body, h->content_length, out == PG_HTTP_BODY_CHUNKED);
     begin_response(s, h->head_len);
     pg_session_set(s, PG_SESSION_RESPONSE);
     return true;
@@ -200,11 +201,11 @@ static bool response_head_step(struct pg_session *s)
 static bool response_body_step(struct pg_session *s)
 {
     enum pg_http_error error = PG_HTTP_ERROR_NONE;
-    int err = pg_body_relay(&s->response, s->up->conn, s->client, &error);
+    int err = pg_body_relay(&s->exchange->response, s->up->conn, s->client, &error);
     if (err != 0)
         pg_session_refuse(s,
                           err == -EPIPE ? PG_HTTP_ERROR_RESPONSE_CUT : PG_HTTP_ERROR_BAD_RESPONSE);
-    else if (s->response.done)
+    else if (s->exchange->response.done)
         finish(s);
     return err != 0 || s->state != PG_SESSION_RESPONSE;
 }

@@ -44,7 +44,7 @@ void pg_session_wait(struct pg_session *s, uint32_t ms)
 void pg_session_set(struct pg_session *s, enum pg_session_state state)
 {
     if (state == PG_SESSION_IDLE) {
-        pg_session_drop_head(s);
+        pg_session_drop_exchange(s);
         s->counted = s->delimited = s->retried = s->response_begun = false;
         s->reason = 0;
         pg_session_wait(s, s->proxy->options.idle_timeout_ms);
@@ -119,7 +119,7 @@ static void on_timeout(struct pg_session *s)
     case PG_SESSION_REQUEST:
     case PG_SESSION_RESPONSE:
         /* Whoever owes us bytes is late: the client if its body is not here, else the pod. */
-        pg_session_refuse(s, !s->request.done && pg_conn_unread(s->client) == 0
+        pg_session_refuse(s, !s->exchange->request.done && pg_conn_unread(s->client) == 0
                                  ? PG_HTTP_ERROR_BODY_TIMEOUT
                                  : PG_HTTP_ERROR_UPSTREAM_TIMEOUT);
         break;
@@ -179,7 +179,7 @@ static bool step(struct pg_session *s)
 static void session_free(struct pg_session *s)
 {
     struct pg_proxy *p = s->proxy;
-    pg_session_drop_head(s);
+    pg_session_drop_exchange(s);
     pg_wheel_cancel(p->wheel, &s->timer.timer);
     pg_routes_put(s->routes);
     pg_pool_put(p->sessions, pg_pool_index(p->sessions, s));

@@ -16,6 +16,16 @@
 #define LINGER_BYTES (256 * 1024)
 #define LINGER_MS    2000
 
+/* false: no room, which cannot be as long as there is room for the session. */
+static bool need_exchange(struct pg_session *s)
+{
+    struct pg_proxy *p = s->proxy;
+    uint32_t index = s->exchange ? PG_POOL_NONE : pg_pool_get(p->exchanges);
+    if (index != PG_POOL_NONE)
+        s->exchange = pg_pool_at(p->exchanges, index);
+    return s->exchange != NULL;
+}
+
 int pg_session_read_head(struct pg_session *s, struct pg_conn *conn, enum pg_http_kind kind,
                          const char **ret_bytes, enum pg_http_error *ret_error)
 {
@@ -24,12 +34,14 @@ int pg_session_read_head(struct pg_session *s, struct pg_conn *conn, enum pg_htt
     int err;
     if (!pg_conn_front(conn, &front))
         return -EAGAIN;
+    if (!need_exchange(s))
+        return -ENOBUFS;
     if (!s->head_buf) {
         uint32_t len = front.len < PG_HTTP_MAX_HEAD ? (uint32_t)front.len : PG_HTTP_MAX_HEAD;
-        err = pg_http_parse(kind, &s->scan, front.at, len, &p->head, ret_error);
+        err = pg_http_parse(kind, &s->exchange->scan, front.at, len, &p->head, ret_error);
         *ret_bytes = front.at;
         if (err != -EAGAIN)
-            s->scan = (struct pg_http_scan){0};
+            s->exchange->scan = (struct pg_http_scan){0};
         if (err != -EAGAIN || front.len == pg_conn_unread(conn))
             return err;
         s->head_buf = pg_buf_get(p->heads);
@@ -39,10 +51,11 @@ int pg_session_read_head(struct pg_session *s, struct pg_conn *conn, enum pg_htt
     }
     struct pg_buf *b = s->head_buf;
     b->len += pg_conn_peek(conn, b->len, b->bytes + b->len, PG_HTTP_MAX_HEAD - b->len);
-    err = pg_http_parse(kind, &s->scan, (const char *)b->bytes, b->len, &p->head, ret_error);
+    err = pg_http_parse(kind, &s->exchange->scan, (const char *)b->bytes, b->len, &p->head,
+                        ret_error);
     *ret_bytes = (const char *)b->bytes;
     if (err != -EAGAIN)
-        s->scan = (struct pg_http_scan){0};
+        s->exchange->scan = (struct pg_http_scan){0};
     return err;
 }
 
@@ -50,7 +63,17 @@ void pg_session_drop_head(struct pg_session *s)
 {
     pg_buf_put(s->head_buf);
     s->head_buf = NULL;
-    s->scan = (struct pg_http_scan){0};
+    if (s->exchange)
+        s->exchange->scan = (struct pg_http_scan){0};
+}
+
+void pg_session_drop_exchange(struct pg_session *s)
+{
+    struct pg_proxy *p = s->proxy;
+    pg_session_drop_head(s);
+    if (s->exchange)
+        pg_pool_put(p->exchanges, pg_pool_index(p->exchanges, s->exchange));
+    s->exchange = NULL;
 }
 
 /* ---- the trace ---- */
@@ -174,9 +197,10 @@ void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
     s->up = NULL;
     pg_session_drop_head(s);
     /* Where a body began and did not pass as a whole, nobody knows where the next request begins. */
-    bool keep = s->delimited && s->client_keeps && !p->draining &&
-                (s->body == PG_HTTP_BODY_NONE || (s->held_head == 0 && s->request.done)) &&
-                s->requests < p->options.keepalive_requests;
+    bool keep =
+        s->delimited && s->client_keeps && !p->draining &&
+        (s->body == PG_HTTP_BODY_NONE || (s->held_head == 0 && s->exchange->request.done)) &&
+        s->requests < p->options.keepalive_requests;
     if (answer(s, error, keep) != 0) {
         pg_session_abort(s);
         return;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "proxy_internal.h"
 #include "proxy_world.h"
 
 #include <errno.h>
@@ -480,6 +481,9 @@ static void idle_connections_expire_on_both_sides(void **state)
     assert_int_equal(pg_conn_write(c.conn, get, sizeof(get) - 1), 0);
     pw_run(&pw, 100);
     assert_int_equal(pg_proxy_session_count(pw.proxy), 1);
+    assert_int_equal(pg_pool_high_water(pw.proxy->exchanges),
+                     1); /* held while there was a request */
+    assert_int_equal(pg_pool_used(pw.proxy->exchanges), 0);
     assert_int_equal(pg_proxy_idle_upstreams(pw.proxy), 1);
     pw_run(&pw, 600);
     assert_true(c.closed);
