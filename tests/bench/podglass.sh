@@ -74,15 +74,12 @@ podglass_start() { # podglass_start LAB FLAG...
 }
 
 routed_up() {
-    local veth
     group_make routed
     spaces_routed routed
     pods_up routed
     podglass_manifest "$GATEWAY" >"$WORK/routed.yaml"
     podglass_start routed --tun pg0
     ip -n "$RUN-routed-middle" link set pg0 txqueuelen 4096
-    ip -n "$RUN-routed-middle" route add default dev pg0 table 100
-    for veth in vc vp0 vp1; do ip -n "$RUN-routed-middle" rule add pref 100 iif "$veth" lookup 100; done
     answers routed "http://$WEB_IP/"
     answers routed "http://$INGRESS_IP/"
 }
