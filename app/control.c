@@ -1,10 +1,13 @@
-/* Questions from outside: HTTP/1.1 and JSON on a Unix socket, GET only.
+/* Questions from outside: HTTP/1.1 and JSON on a Unix socket.
  *
  *   GET /v1/TYPE                        a list as JSON (dump_json.c); conntrack?o=conntrack gives conntrack(8)'s lines, with &name= only
  *                                       those of one flow, by its id or label
  *   GET /v1/trace?since=SEQ&limit=N     records as JSON lines; X-Podglass-Next is the since of the next call, X-Podglass-Missed
  *                                       how many records were overwritten before
- *   GET /healthz /readyz /version
+ *   GET /v1/trace?follow=1              records as they are written (live_trace.c)
+ *   GET /v1/capture                     packets as pcapng (live_capture.c)
+ *   POST /v1/requests                   sends a request through the path (live_request.c)
+ *   GET /healthz /readyz /version /metrics
  *
  * Called by loop.c, between turns of the path; reads tables and changes nothing. Packets can not get here: this is a
  * socket of the file system, not of the path. Who may ask: root and the user podglass runs as, held by the modes of socket
@@ -17,6 +20,7 @@
 #include "podglass/tools.h"
 
 #include "dump_internal.h"
+#include "live.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -38,7 +42,7 @@
 #define TIMEOUT_SECONDS  10
 #define ANSWERS_AT_ONCE  64
 #define HEAD_BYTES       8192
-#define BODY_BYTES       1024 /* no question has a body */
+#define BODY_BYTES       (256 * 1024) /* only a request to be sent has one */
 #define BACKLOG          64
 #define TRACE_LIMIT      1000
 #define TRACE_LIMIT_MOST 100000
@@ -49,7 +53,8 @@ struct pg_control {
     struct evhttp *http;
     struct evconnlistener *listener; /* evhttp's, which frees it */
     struct event *resume;            /* after accept failed */
-    uint32_t answers;                /* connections that were given one and are not closed */
+    struct pg_live *live;
+    uint32_t answers; /* connections that were given one and are not closed */
     struct sockaddr_un address;
     dev_t device; /* of the socket file we made */
     ino_t inode;
@@ -190,6 +195,9 @@ static void answer_list(struct pg_control *c, struct evhttp_request *req, const 
 static void route(struct pg_control *c, struct evhttp_request *req, const char *path,
                   struct evkeyvalq *query)
 {
+    if (pg_live_route(c->live, req, path, query)) {
+        return;
+    }
     if (strcmp(path, "/healthz") == 0) {
         answer_text(req, HTTP_OK, "ok\n");
     } else if (strcmp(path, "/readyz") == 0) {
@@ -218,7 +226,7 @@ static void on_closed(struct evhttp_connection *connection, void *arg)
 {
     struct pg_control *c = arg;
 
-    (void)connection;
+    pg_live_closed(c->live, connection);
     c->answers--;
 }
 
@@ -247,7 +255,10 @@ static void on_request(struct evhttp_request *req, void *arg)
         answer_error(req, 403, "only root and the user podglass runs as may ask");
         return;
     }
-    if (evhttp_request_get_command(req) != EVHTTP_REQ_GET) {
+    bool is_post = evhttp_request_get_command(req) == EVHTTP_REQ_POST && path &&
+                   strcmp(path, "/v1/requests") == 0;
+
+    if (!is_post && evhttp_request_get_command(req) != EVHTTP_REQ_GET) {
         evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", "GET");
         answer_error(req, HTTP_BADMETHOD, "only GET is known here");
         return;
@@ -367,6 +378,7 @@ static int serve(struct pg_control *c, struct event_base *base)
     if (fd < 0) {
         return fd;
     }
+    c->live = pg_live_new(c->path, base, c->now_us);
     c->resume = event_new(base, -1, 0, on_resume, c);
     c->http = evhttp_new(base);
     c->listener =
@@ -375,7 +387,7 @@ static int serve(struct pg_control *c, struct event_base *base)
         close(fd);
         return -ENOMEM;
     }
-    if (!c->resume || !c->http || !evhttp_bind_listener(c->http, c->listener)) {
+    if (!c->live || !c->resume || !c->http || !evhttp_bind_listener(c->http, c->listener)) {
         evconnlistener_free(c->listener);
         return -ENOMEM;
     }
@@ -425,6 +437,12 @@ int pg_control_open(struct event_base *base, const char *socket_path, struct pg_
     return 0;
 }
 
+void pg_control_set_wake(struct pg_control *c, void (*wake)(void *arg), void *arg)
+{
+    c->live->wake = wake;
+    c->live->wake_arg = arg;
+}
+
 void pg_control_close(struct pg_control *c)
 {
     struct stat st;
@@ -432,6 +450,8 @@ void pg_control_close(struct pg_control *c)
     if (!c) {
         return;
     }
+    pg_live_free(c->live);
+    c->live = NULL; /* connections that end now have nobody to tell */
     if (c->http) {
         evhttp_free(c->http);
     }

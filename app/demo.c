@@ -5,18 +5,16 @@
 #include "podglass/run.h"
 
 #include "demo_scenes.h"
+#include "podglass/ask.h"
 #include "podglass/hops.h"
 #include "podglass/json.h"
 #include "podglass/sim.h"
-#include "podglass/verdict.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 struct demo {
     struct pg_options options;
@@ -25,104 +23,12 @@ struct demo {
     uint64_t seed;
 };
 
-/* ---- what the pod said ---- */
-
-/* All values of a field of the pod's answer, as one list. */
-static void field_of(const json_t *said, const char *name, char *out, size_t room)
-{
-    size_t i;
-    json_t *field;
-    out[0] = 0;
-    json_array_foreach(json_object_get(said, "headers"), i, field)
-    {
-        const char *n = json_string_value(json_array_get(field, 0));
-        const char *v = json_string_value(json_array_get(field, 1));
-        if (n != NULL && v != NULL && strcasecmp(n, name) == 0) {
-            size_t len = strlen(out);
-            snprintf(out + len, room - len, "%s%s", len != 0 ? ", " : "", v);
-        }
-    }
-}
-
-static void print_reader(struct pg_text *out, const char *name, bool found,
-                         const struct pg_addr *addr)
-{
-    char text[PG_ADDR_TEXT];
-    pg_text_printf(out, "%s %s", name, found ? pg_addr_print(addr, text) : "nothing");
-}
-
-static void print_verdict(const struct pg_seen *seen, bool color, struct pg_text *out)
-{
-    static const char *const colors[PG_VERDICT_COUNT] = {[PG_VERDICT_KEPT] = "32",
-                                                         [PG_VERDICT_CARRIED] = "32",
-                                                         [PG_VERDICT_LOST] = "31",
-                                                         [PG_VERDICT_FORGED] = "31",
-                                                         [PG_VERDICT_AMBIGUOUS] = "33"};
-    enum pg_verdict v = pg_verdict_decide(seen);
-    struct pg_addr a = {0};
-    char client[PG_ADDR_TEXT];
-    pg_text_printf(out, "\nclient %s  ", pg_addr_print(&seen->client, client));
-    if (color) {
-        pg_text_printf(out, "\033[1;%sm", colors[v]);
-    }
-    for (const char *name = pg_verdict_name(v); *name != 0; name++) {
-        pg_text_putc(out, (char)(*name - 'a' + 'A'));
-    }
-    pg_text_puts(out, color ? "\033[0m\n  readers: " : "\n  readers: ");
-    print_reader(out, "peer", true, &seen->peer);
-    bool found = pg_reader_xff_left(seen, &a);
-    print_reader(out, " | xff-left", found, &a);
-    found = pg_reader_xff_right(seen, 1, &a);
-    print_reader(out, " | xff-right=1", found, &a);
-    found = pg_reader_x_real_ip(seen, &a);
-    print_reader(out, " | x-real-ip", found, &a);
-    pg_text_putc(out, '\n');
-}
-
 /* The client's own X-Forwarded-For, if its request has one. */
-static struct pg_slice sent_xff(const char *request)
+static void sent_xff(const char *request, char *out, size_t room)
 {
     const char *at = strstr(request, "X-Forwarded-For: ");
-    if (at == NULL) {
-        return (struct pg_slice){0};
-    }
-    at += strlen("X-Forwarded-For: ");
-    return (struct pg_slice){.at = at, .len = strcspn(at, "\r")};
-}
-
-static void print_pod(const struct pg_scene *scene, const struct pg_addr *client,
-                      const struct pg_response *response, bool color, struct pg_text *out)
-{
-    json_t *said = response->body.at != NULL ? json_loads(response->body.at, 0, NULL) : NULL;
-    const char *peer = json_string_value(json_object_get(said, "peer"));
-    char xff[1024];
-    char xri[256];
-    size_t i;
-    json_t *field;
-    struct pg_seen seen = {.client = *client};
-    if (peer == NULL || pg_addr_parse(peer, strlen(peer), &seen.peer) != 0) {
-        pg_text_printf(out, "no pod answered: status %u\n", response->status);
-        json_decref(said);
-        return;
-    }
-    pg_text_printf(out, "\n%s says: peer %s:%lld", json_string_value(json_object_get(said, "pod")),
-                   peer, (long long)json_integer_value(json_object_get(said, "peerPort")));
-    pg_text_printf(out, ", %s %s\n", json_string_value(json_object_get(said, "method")),
-                   json_string_value(json_object_get(said, "path")));
-    json_array_foreach(json_object_get(said, "headers"), i, field)
-    {
-        const char *v = json_string_value(json_array_get(field, 1));
-        pg_text_printf(out, "      %s: ", json_string_value(json_array_get(field, 0)));
-        pg_text_add_escaped(out, v, strlen(v));
-        pg_text_putc(out, '\n');
-    }
-    field_of(said, "x-forwarded-for", xff, sizeof xff);
-    field_of(said, "x-real-ip", xri, sizeof xri);
-    seen.xff = pg_slice_of(xff);
-    seen.x_real_ip = pg_slice_of(xri);
-    seen.client_xff = sent_xff(scene->request);
-    print_verdict(&seen, color, out);
-    json_decref(said);
+    at = at != NULL ? at + strlen("X-Forwarded-For: ") : "";
+    snprintf(out, room, "%.*s", (int)strcspn(at, "\r"), at);
 }
 
 /* ---- one scene ---- */
@@ -174,17 +80,25 @@ static void print_scene(const struct demo *demo, uint32_t number, const struct p
                         struct pg_text *out)
 {
     const struct pg_scene *scene = &pg_scenes[number];
-    char from[PG_ADDR_TEXT];
+    char xff[256];
+    struct pg_outcome o = {.client = client->addr,
+                           .client_name = client->name,
+                           .request = scene->request,
+                           .client_xff = xff,
+                           .response = response,
+                           .hops = hops};
+    sent_xff(scene->request, xff, sizeof xff);
     if (demo->jsonl) {
         print_jsonl(hops, out);
         return;
     }
     pg_text_printf(out, "%sScene %u of %u   %s%s\n", demo->color ? "\033[1m" : "", number + 1,
                    pg_scene_count, scene->title, demo->color ? "\033[0m" : "");
-    pg_text_printf(out, "%s %s sends  %.*s\n\n", client->name, pg_addr_print(&client->addr, from),
-                   (int)strcspn(scene->request, "\r"), scene->request);
+    pg_outcome_sent(&o, out);
     pg_hops_print(hops, demo->color, out);
-    print_pod(scene, &client->addr, response, demo->color, out);
+    if (!pg_outcome_pod(&o, demo->color, out)) {
+        pg_text_printf(out, "no pod answered: status %u\n", response->status);
+    }
     pg_text_printf(out, "  %s\n\n", scene->moral);
 }
 
@@ -251,15 +165,6 @@ static int save_scene(const char *dir, uint32_t number)
     return 0;
 }
 
-static bool want_color(const char *given)
-{
-    if (given != NULL && strcmp(given, "auto") != 0) {
-        return strcmp(given, "always") == 0;
-    }
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == 0);
-}
-
 static int play_all(const struct demo *demo)
 {
     const char *save = demo->options.value[PG_FLAG_DEMO_SAVE];
@@ -296,7 +201,7 @@ int pg_run_demo(int argc, char **argv)
     }
     const char *output = demo.options.value[PG_FLAG_DEMO_OUTPUT];
     demo.jsonl = output != NULL && strcmp(output, "jsonl") == 0;
-    demo.color = !demo.jsonl && want_color(demo.options.value[PG_FLAG_DEMO_COLOR]);
+    demo.color = !demo.jsonl && pg_want_color(demo.options.value[PG_FLAG_DEMO_COLOR]);
     status = pg_options_number(&demo.options, PG_FLAG_DEMO_SEED, 0, UINT64_MAX, &demo.seed);
     status = status == 0 ? pg_options_args(&demo.options, 0, 1) : status;
     status = status == 0 ? play_all(&demo) : status;

@@ -103,6 +103,13 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     turn(arg);
 }
 
+/* A turn as soon as the present callback is over. */
+static void wake(void *arg)
+{
+    struct pg_loop *l = arg;
+    arm_timer(l, 0, true);
+}
+
 static void on_drain_end(evutil_socket_t fd, short what, void *arg)
 {
     struct pg_loop *l = arg;
@@ -228,6 +235,9 @@ int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, str
     if (error != 0) {
         pg_loop_free(l);
         return error;
+    }
+    if (l->control != NULL) {
+        pg_control_set_wake(l->control, wake, l);
     }
     *ret = l;
     return 0;

@@ -40,6 +40,7 @@ void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop 
                           .stage = PG_STAGE_FORWARD,
                           .packet = p->id,
                           .label = p->label,
+                          .proto = p->proto,
                           .node = p->entry_node,
                           .before = pg_value_endpoint(&p->tuple.src, p->tuple.src_port),
                           .after = pg_value_endpoint(&p->tuple.dst, p->tuple.dst_port)};
@@ -379,6 +380,7 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
         return false;
     }
     pg_trace_set_level(path->trace, o->trace_level);
+    pg_trace_set_clock(path->trace, o->clock_us);
     pg_trace_set_time(path->trace, now_us);
     path->fragments = pg_fragments_new(&path->counters);
     path->nat = pg_nat_new(&o->nat, &path->counters, path->trace, &path->random, now_us);

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define MAX_INPUTS 256
+#define TRACE_RECORDS \
+    16384 /* what readers of records may be late by: about 800 requests, 5 MiB touched when used */
 #define SANDBOX_MTU \
     65520 /* nothing but this process and the kernel beside it: tun-limits, decision 8 */
 
@@ -197,11 +199,15 @@ static int seed_random(const struct run *run, struct pg_random *ret)
 static int make_path(struct run *run, struct pg_snapshot *s)
 {
     struct pg_random random;
-    struct pg_path_options options = {.mtu = pg_tuns_mtu(&run->tuns)};
+    struct pg_path_options options = {.mtu = pg_tuns_mtu(&run->tuns), .clock_us = pg_loop_now_us};
     if (pg_options_has(&run->options, PG_FLAG_RUN_TRACE)) {
         options.trace_level = PG_TRACE_FLOWS;
         run->next_record = 1;
     }
+    if (pg_options_has(&run->options, PG_FLAG_RUN_RECORD)) {
+        options.trace_level = PG_TRACE_FLOWS;
+    }
+    options.trace_records = TRACE_RECORDS;
     int error = seed_random(run, &random);
     if (error == 0) {
         run->path = pg_path_new(&options, &random, pg_loop_now_us());

@@ -75,6 +75,13 @@ static uint32_t hash_of(const struct pg_lab_clients *c, const struct pg_tuple *t
     return (uint32_t)pg_hash_tuple(&c->key, t);
 }
 
+/* advance comes at the end of a turn, the trace has the time of its beginning: the later one is now. */
+static uint64_t time_of(const struct pg_lab_clients *c)
+{
+    uint64_t now_us = pg_trace_now_us(c->trace);
+    return now_us > c->now_us ? now_us : c->now_us;
+}
+
 /* ---- ending ---- */
 
 static void request_free(struct lab_request *r)
@@ -104,7 +111,7 @@ static void done(struct lab_request *r, int error)
     c->open--;
     pg_wheel_arm(c->wheel, &r->timer, c->now_us / 1000 + AFTERGLOW_MS);
     response.error = error;
-    response.took_us = c->now_us - r->began_us;
+    response.took_us = time_of(c) - r->began_us;
     r->on_done(r->arg, &response);
 }
 
@@ -283,7 +290,7 @@ void pg_lab_clients_free(struct pg_lab_clients *c)
 static int open_conn(struct pg_lab_clients *c, struct lab_request *r,
                      const struct pg_request *request)
 {
-    uint32_t label = pg_trace_new_label(c->trace);
+    uint32_t label = pg_trace_new_label_for(c->trace, &request->from);
     c->opening = (struct pg_tuple){.dst = request->from, .proto = PG_PROTO_TCP};
     r->conn = pg_conn_connect(c->stack, &request->from, request->from_port, &request->to,
                               request->to_port, label, &events, r);
@@ -307,7 +314,7 @@ int pg_lab_request(struct pg_lab_clients *c, const struct pg_request *request,
     r->clients = c;
     r->on_done = on_done;
     r->arg = arg;
-    r->began_us = c->now_us;
+    r->began_us = time_of(c);
     r->is_head = request->is_head;
     r->raw = request->raw;
     r->len = request->len;

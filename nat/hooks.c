@@ -29,6 +29,7 @@ void pg_nat_tell(struct pg_nat *n, const struct pg_packet *p, const struct pg_fl
 {
     r->packet = p->id;
     r->label = p->label;
+    r->proto = p->proto;
     r->node = f ? f->node : p->entry_node;
     r->conntrack = f ? f->id : 0;
     pg_trace_write(n->trace, r);
@@ -79,11 +80,25 @@ static enum pg_verdict_nat refuse(struct pg_nat *n, struct pg_packet *p, enum pg
     return drop == PG_DROP_REJECTED ? PG_NAT_REJECT : PG_NAT_DROP;
 }
 
+/* Which round of telling a flow's FLOW_TOLD bits are of: two bits of a number that counts who began to watch. */
+static uint16_t told_round(const struct pg_nat *n)
+{
+    return (uint16_t)(pg_trace_round(n->trace) << FLOW_ROUND_SHIFT & FLOW_ROUND);
+}
+
 /* At level FLOWS only the first packet of each direction is told. */
 static bool wants_telling(const struct pg_nat *n, const struct pg_flow *f, unsigned direction)
 {
-    return pg_trace_on(n->trace) &&
-           (pg_trace_level(n->trace) == PG_TRACE_PACKETS || !(f->flags & (FLOW_TOLD << direction)));
+    return pg_trace_wants(n->trace, f->label) &&
+           (pg_trace_level(n->trace) == PG_TRACE_PACKETS ||
+            !(f->flags & (FLOW_TOLD << direction)) || (f->flags & FLOW_ROUND) != told_round(n));
+}
+
+static void mark_told(const struct pg_nat *n, struct pg_flow *f, unsigned direction)
+{
+    if ((f->flags & FLOW_ROUND) != told_round(n))
+        f->flags &= (uint16_t) ~(FLOW_ROUND | FLOW_TOLD | FLOW_TOLD << 1);
+    f->flags |= (uint16_t)(FLOW_TOLD << direction | told_round(n));
 }
 
 /* ---- translation ---- */
@@ -132,7 +147,7 @@ static void translate_source(struct pg_nat *n, struct pg_packet *p, struct pg_fl
         pg_reason_id why = now->direction == PG_ORIG ? f->snat_reason : n->reverse;
         if (matters)
             tell_end(n, p, f, now->direction, PG_STAGE_NAT_POSTROUTING, &to, PG_FIELD_SRC, why);
-        f->flags |= (uint16_t)(FLOW_TOLD << now->direction);
+        mark_told(n, f, now->direction);
     }
     pg_rewrite_tuple(p, &to);
 }
@@ -258,7 +273,7 @@ static enum pg_verdict_nat begin(struct pg_nat *n, struct pg_packet *p, enum pg_
     set_use(n, f, &d);
     f->id = ++n->last_id;
     if (p->label == 0)
-        p->label = pg_trace_new_label(n->trace);
+        p->label = pg_trace_new_label_for(n->trace, &p->tuple.src);
     f->label = p->label;
     now->kind = PASSING_NEW;
     now->direction = PG_ORIG;
@@ -297,6 +312,16 @@ static enum pg_track track(struct pg_nat *n, struct pg_flow *f, unsigned directi
     return PG_TRACK_OK;
 }
 
+/* A flow belongs to whoever uses it now: an idle upstream connection that another client's request goes on is told anew, as a part of that request. */
+static void adopt_label(struct pg_packet *p, struct pg_flow *f)
+{
+    if (p->label != 0 && p->label != f->label) {
+        f->label = p->label;
+        f->flags &= (uint16_t) ~(FLOW_TOLD | FLOW_TOLD << 1);
+    }
+    p->label = f->label;
+}
+
 static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage,
                                  uint32_t found, enum pg_drop *ret_drop)
 {
@@ -311,7 +336,7 @@ static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_
         pg_flow_delete(n, found >> 1);
         return begin(n, p, stage, ret_drop);
     }
-    p->label = f->label;
+    adopt_label(p, f);
     if (fits == PG_TRACK_INVALID)
         return refuse(n, p, stage, PG_DROP_INVALID, 0, f, ret_drop);
     n->counters->value[PG_COUNT_CT_FOUND]++;

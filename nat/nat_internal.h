@@ -17,14 +17,16 @@
 
 enum { PG_ORIG, PG_REPLY };
 
-#define FLOW_SEEN_REPLY 0x001u
-#define FLOW_ASSURED    0x002u
-#define FLOW_DNAT       0x008u
-#define FLOW_SNAT       0x010u
-#define FLOW_TOLD       0x020u /* << direction: its first packet is in the trace */
-#define FLOW_HAS_ACK    0x080u /* << direction: max_ack is known */
-#define FLOW_UNACKED    0x200u /* << direction: it sent what nobody acknowledged yet */
-#define FLOW_STREAM     0x800u /* UDP: traffic both ways later than two seconds after the start */
+#define FLOW_SEEN_REPLY  0x001u
+#define FLOW_ASSURED     0x002u
+#define FLOW_DNAT        0x008u
+#define FLOW_SNAT        0x010u
+#define FLOW_TOLD        0x020u  /* << direction: its first packet is in the trace */
+#define FLOW_HAS_ACK     0x080u  /* << direction: max_ack is known */
+#define FLOW_UNACKED     0x200u  /* << direction: it sent what nobody acknowledged yet */
+#define FLOW_ROUND       0x3000u /* round of telling that FLOW_TOLD is of (hooks.c) */
+#define FLOW_ROUND_SHIFT 12
+#define FLOW_STREAM      0x800u /* UDP: traffic both ways later than two seconds after the start */
 
 /* What TCP tracking remembers: per direction the highest sequence number sent and acknowledgement
  * given, and the last segment (to notice that one is sent again and again). */

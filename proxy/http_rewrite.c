@@ -368,15 +368,16 @@ static void put_forwarded_rest(struct writer *w, const struct pg_http_rewrite_in
              is_port(port) ? port : print_number(in->local_port, digits), reason);
 }
 
-static struct pg_trace *watched(struct pg_trace *trace)
+static struct pg_trace *watched(struct pg_trace *trace, uint32_t label)
 {
-    return trace && pg_trace_on(trace) ? trace : NULL;
+    return trace && pg_trace_wants(trace, label) ? trace : NULL;
 }
 
 int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t room)
 {
     const struct pg_http_head *h = in->head;
-    struct writer w = {.out = out, .room = room, .trace = watched(in->trace), .label = in->label};
+    struct writer w = {
+        .out = out, .room = room, .trace = watched(in->trace, in->label), .label = in->label};
     char text[PG_ADDR_TEXT];
     put(&w, pg_span_slice(in->bytes, h->method));
     put(&w, PG_SLICE_LITERAL(" "));
@@ -418,7 +419,7 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
                                  uint32_t label, char *out, uint32_t room)
 {
     struct writer w = {
-        .out = out, .room = room, .trace = watched(trace), .label = label, .direction = 1};
+        .out = out, .room = room, .trace = watched(trace, label), .label = label, .direction = 1};
     bool connection = pg_http_field_find(head, PG_HTTP_NAME_CONNECTION) != NULL;
     put_status_line(&w, head, bytes);
     for (uint32_t i = 0; i < head->field_count; i++) {

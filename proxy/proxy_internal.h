@@ -169,6 +169,13 @@ static inline uint64_t pg_proxy_now_ms(const struct pg_proxy *p)
     return p->now_us / 1000;
 }
 
+/* Somebody wants the records of this connection. */
+static inline bool pg_session_watched(const struct pg_session *s)
+{
+    return pg_trace_on(s->proxy->trace) &&
+           pg_trace_label_wanted(s->proxy->trace, pg_conn_label(s->client));
+}
+
 /* ---- listener.c ---- */
 void pg_routes_put(struct pg_routes *r); /* NULL is fine */
 

@@ -67,7 +67,7 @@ static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
     struct pg_route_match match;
     pg_route_match(s->routes->router, host, path, &match);
     s->route = match.route;
-    if (pg_trace_on(s->proxy->trace) && match.route)
+    if (pg_session_watched(s) && match.route)
         pg_session_tell(s, PG_STAGE_ROUTE, "route", pg_value_none(),
                         pg_value_text(match.route->backend_text, strlen(match.route->backend_text)),
                         match.reason);
@@ -96,7 +96,7 @@ static void note_service(struct pg_session *s, const char *namespace, const char
                          const struct pg_source *source)
 {
     char object[600];
-    if (!pg_trace_on(s->proxy->trace))
+    if (!pg_session_watched(s))
         return;
     (void)snprintf(object, sizeof(object), "Service/%s%s%s", namespace, namespace[0] ? "/" : "",
                    name);
@@ -203,7 +203,7 @@ static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *lo
         uint32_t known = count < ADDRS_MAX ? count : ADDRS_MAX;
         s->exchange->service_addr = found[known > 1 ? pg_random_below(p->random, known) : 0];
     }
-    if (pg_trace_on(p->trace))
+    if (pg_session_watched(s))
         tell_name(s, (struct pg_slice){name, len}, status, reason);
     if (status != PG_DNS_OK) {
         s->reason = reason;
@@ -263,7 +263,7 @@ static enum pg_http_error connect_upstream(struct pg_session *s, const char *byt
         return PG_HTTP_ERROR_NO_ROOM;
     s->last_up = pg_pool_index(p->upstreams, s->up);
     s->last_up_generation = pg_pool_generation(p->upstreams, s->last_up);
-    if (pg_trace_on(p->trace))
+    if (pg_session_watched(s))
         tell_upstream(s);
     if (s->up->open)
         return pg_request_send(s, bytes);
@@ -281,7 +281,7 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
     if (!p->routes)
         return PG_HTTP_ERROR_NO_ROUTE;
     use_routes(s);
-    if (pg_trace_on(p->trace)) {
+    if (pg_session_watched(s)) {
         struct pg_client_addr who;
         decide_client(s, bytes, &who);
         tell_request(s, bytes);

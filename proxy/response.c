@@ -57,7 +57,7 @@ void pg_exchange_again(struct pg_session *s)
     s->retried = true;
     s->held_head = 0;
     pg_session_drop_head(s);
-    if (pg_trace_on(s->proxy->trace))
+    if (pg_session_watched(s))
         pg_session_tell(s, PG_STAGE_UPSTREAM, "retry", pg_value_none(), pg_value_none(), 0);
     pg_session_set(s, PG_SESSION_HEAD);
 }
@@ -159,7 +159,7 @@ static bool pass_head(struct pg_session *s, const char *bytes)
               s->requests < p->options.keepalive_requests &&
               (s->exchange->request.done || h->status < 400);
     s->last_status = h->status;
-    if (pg_trace_on(p->trace))
+    if (pg_session_watched(s))
         tell_response(s, h->status, "response");
     if (write_head(s, bytes, out) != 0) {
         pg_session_abort(s);
@@ -185,7 +185,7 @@ static bool response_head_step(struct pg_session *s)
         pg_exchange_upstream_gone(s, -EPIPE);
         return true;
     }
-    if (err == -EBADMSG && pg_trace_on(s->proxy->trace))
+    if (err == -EBADMSG && pg_session_watched(s))
         tell_response(s, 0, pg_http_error_name(error));
     if (err != 0) {
         pg_session_refuse(s, err == -EBADMSG ? PG_HTTP_ERROR_BAD_RESPONSE : PG_HTTP_ERROR_NO_ROOM);

@@ -184,7 +184,7 @@ static int answer(struct pg_session *s, enum pg_http_error error, bool keep)
 void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
 {
     struct pg_proxy *p = s->proxy;
-    if (pg_trace_on(p->trace))
+    if (pg_session_watched(s))
         tell_refusal(s, error);
     if (s->state == PG_SESSION_RESPONSE) {
         pg_session_abort(s);

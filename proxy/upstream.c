@@ -183,6 +183,7 @@ struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr 
         idle_del(u);
         u->session = s;
         u->reused = true;
+        pg_conn_set_label(u->conn, pg_conn_label(s->client));
         p->counters->value[PG_COUNT_UPSTREAM_REUSED]++;
         return u;
     }

@@ -37,6 +37,11 @@ uint32_t pg_conn_label(const struct pg_conn *c)
     return c->label;
 }
 
+void pg_conn_set_label(struct pg_conn *c, uint32_t label)
+{
+    c->label = label;
+}
+
 struct pg_addr pg_conn_peer(const struct pg_conn *c, uint16_t *ret_port)
 {
     if (ret_port != NULL)

@@ -1,4 +1,4 @@
-/* The other end of the control socket: one blocking GET per connection.
+/* The other end of the control socket: one blocking question per connection, or a stream that is read until somebody has enough.
  *
  * HTTP/1.0, so that an answer ends where the connection ends and needs no chunks to be taken apart; its Content-Length tells
  * whether all of it came. Called by the verbs that look at a running instance. Owns nothing between calls.
@@ -7,6 +7,8 @@
 #include "podglass/tools.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #define SILENCE_SECONDS 30
+#define HEAD_MOST       8192
 
 void pg_api_default_socket(const char *name, struct pg_text *out)
 {
@@ -25,10 +28,10 @@ void pg_api_default_socket(const char *name, struct pg_text *out)
                    name && name[0] ? name : "default");
 }
 
-static int open_socket(const char *path)
+static int open_socket(const char *path, unsigned silence_seconds)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval silence = {.tv_sec = SILENCE_SECONDS};
+    struct timeval silence = {.tv_sec = (time_t)silence_seconds};
 
     if (strlen(path) >= sizeof address.sun_path) {
         return -ENAMETOOLONG;
@@ -114,10 +117,113 @@ static int take_apart(const struct pg_text *answer, int *ret_status, struct pg_t
     return 0;
 }
 
+static int ask(const char *socket_path, const struct pg_text *question, unsigned silence_seconds,
+               int *ret_status, struct pg_text *ret_body)
+{
+    struct pg_text answer = {0};
+    int fd = open_socket(socket_path, silence_seconds);
+
+    if (fd < 0) {
+        return fd;
+    }
+    int error = send_all(fd, question);
+
+    if (error == 0) {
+        error = read_all(fd, &answer);
+    }
+    if (error == 0) {
+        error = take_apart(&answer, ret_status, ret_body);
+    }
+    pg_text_free(&answer);
+    close(fd);
+    return error;
+}
+
 int pg_api_get(const char *socket_path, const char *path, int *ret_status, struct pg_text *ret_body)
 {
+    struct pg_text question = {0};
+
+    pg_text_printf(&question, "GET %s HTTP/1.0\r\nHost: podglass\r\n\r\n", path);
+    int error = ask(socket_path, &question, SILENCE_SECONDS, ret_status, ret_body);
+
+    pg_text_free(&question);
+    return error;
+}
+
+int pg_api_post(const char *socket_path, const char *path, const struct pg_text *json,
+                unsigned silence_seconds, int *ret_status, struct pg_text *ret_body)
+{
+    struct pg_text question = {0};
+
+    pg_text_printf(&question,
+                   "POST %s HTTP/1.0\r\nHost: podglass\r\nContent-Type: application/json\r\n"
+                   "Content-Length: %zu\r\n\r\n",
+                   path, json->len);
+    pg_text_add(&question, json->at ? json->at : "", json->len);
+    int error = ask(socket_path, &question, silence_seconds, ret_status, ret_body);
+
+    pg_text_free(&question);
+    return error;
+}
+
+/* ---- streams ---- */
+
+/* The head of the answer, byte for byte up to the empty line, so that nothing of the body is taken. */
+static int read_head(int fd, struct pg_text *out)
+{
+    while (out->len < HEAD_MOST) {
+        char c = 0;
+        ssize_t n = recv(fd, &c, 1, 0);
+
+        if (n == 0) {
+            return -EPIPE;
+        }
+        if (n < 0 && errno != EINTR) {
+            return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        }
+        if (n > 0) {
+            pg_text_putc(out, c);
+        }
+        if (out->len >= 4 && memcmp(out->at + out->len - 4, "\r\n\r\n", 4) == 0) {
+            return 0;
+        }
+    }
+    return -EBADMSG;
+}
+
+static int pump(int fd, const struct pg_api_reader *reader)
+{
+    char piece[65536];
+
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int ready = poll(&p, 1, (int)reader->idle_ms);
+
+        if (ready == 0 || (ready < 0 && errno == EINTR)) {
+            if (!reader->idle(reader->arg)) {
+                return 0;
+            }
+            continue;
+        }
+        ssize_t n = ready > 0 ? recv(fd, piece, sizeof piece, 0) : -1;
+
+        if (n == 0) {
+            return -EPIPE; /* the instance has ended, or has cut us off */
+        }
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            return -errno;
+        }
+        if (n > 0 && !reader->bytes(reader->arg, piece, (size_t)n)) {
+            return 0;
+        }
+    }
+}
+
+int pg_api_stream(const char *socket_path, const char *path, const struct pg_api_reader *reader,
+                  int *ret_status, struct pg_text *ret_refusal)
+{
     struct pg_text text = {0};
-    int fd = open_socket(socket_path);
+    int fd = open_socket(socket_path, SILENCE_SECONDS);
 
     if (fd < 0) {
         return fd;
@@ -127,12 +233,41 @@ int pg_api_get(const char *socket_path, const char *path, int *ret_status, struc
 
     pg_text_clear(&text);
     if (error == 0) {
-        error = read_all(fd, &text);
+        error = read_head(fd, &text);
+    }
+    if (error == 0 && strncmp(text.at, "HTTP/1.", 7) != 0) {
+        error = -EBADMSG;
     }
     if (error == 0) {
-        error = take_apart(&text, ret_status, ret_body);
+        *ret_status = (int)strtol(text.at + sizeof "HTTP/1.1", NULL, 10);
+        error = *ret_status == 200 ? pump(fd, reader) : read_all(fd, ret_refusal);
     }
     pg_text_free(&text);
     close(fd);
     return error;
+}
+
+/* ---- saying why not ---- */
+
+int pg_api_complain(enum pg_verb verb, const char *socket_path, int error)
+{
+    if (error == -ENOENT || error == -ECONNREFUSED) {
+        pg_options_complain(verb, "no running instance at %s", socket_path);
+    } else {
+        pg_options_complain(verb, "the instance at %s does not answer: %s", socket_path,
+                            strerror(-error));
+    }
+    return PG_EXIT_NOT_RUNNING;
+}
+
+int pg_api_refused(enum pg_verb verb, const char *socket_path, int status,
+                   const struct pg_text *body)
+{
+    json_t *answer = json_loadb(body->at ? body->at : "", body->len, 0, NULL);
+    const char *why = json_string_value(json_object_get(answer, "message"));
+
+    pg_options_complain(verb, "the instance at %s refuses: %s (HTTP %d)", socket_path,
+                        why ? why : "no reason given", status);
+    json_decref(answer);
+    return PG_EXIT_DIFFERENT;
 }

@@ -31,6 +31,11 @@ static const char *work_name(enum work w)
     return names[w];
 }
 
+const char *pg_hops_work(const struct pg_record *r)
+{
+    return work_name(work_of(r));
+}
+
 void pg_hops_collect(struct pg_hops *h, const struct pg_trace *t, uint64_t from_seq, uint32_t label)
 {
     struct pg_record r;
@@ -52,11 +57,17 @@ void pg_hops_collect(struct pg_hops *h, const struct pg_trace *t, uint64_t from_
 }
 
 /* What takes the client's address away from who stands behind. */
-static bool is_loss(const struct pg_record *r)
+bool pg_hops_is_loss(const struct pg_record *r)
 {
     enum pg_code code = pg_reason_get(r->reason)->code;
     return r->kind == PG_RECORD_REWRITE && r->field == PG_FIELD_SRC && r->direction == 0 &&
            code >= PG_CODE_MASQ_CLUSTER && code <= PG_CODE_MASQ_ALL;
+}
+
+bool pg_hops_is_loud(const struct pg_record *r)
+{
+    return pg_hops_is_loss(r) || r->kind == PG_RECORD_DROP ||
+           pg_reason_get(r->reason)->code == PG_CODE_IDENTITY_DROPPED;
 }
 
 static bool is_absent(const struct pg_value *v)
@@ -68,16 +79,20 @@ static bool is_absent(const struct pg_value *v)
 static void print_header_change(const struct pg_record *r, const char *before, const char *after,
                                 char *what, size_t room)
 {
+    struct pg_text name = {0};
+    pg_text_add_escaped(&name, r->name, strnlen(r->name, sizeof r->name));
+    const char *text = name.at != NULL ? name.at : "";
     if (is_absent(&r->before)) {
-        snprintf(what, room, "set     %s: %s", r->name, after);
+        snprintf(what, room, "set     %s: %s", text, after);
     } else if (is_absent(&r->after)) {
-        snprintf(what, room, "remove  %s: %s", r->name, before);
+        snprintf(what, room, "remove  %s: %s", text, before);
     } else {
-        snprintf(what, room, "change  %s: %s  =>  %s", r->name, before, after);
+        snprintf(what, room, "change  %s: %s  =>  %s", text, before, after);
     }
+    pg_text_free(&name);
 }
 
-static void print_change(const struct pg_record *r, char *what, size_t room)
+void pg_hops_change(const struct pg_record *r, char *what, size_t room)
 {
     char before[256];
     char after[256];
@@ -99,23 +114,29 @@ static void print_change(const struct pg_record *r, char *what, size_t room)
     }
 }
 
+const char *pg_hops_why(const struct pg_record *r, char *out, size_t room)
+{
+    char text[512] = "";
+    enum pg_code code = pg_reason_get(r->reason)->code;
+    if (r->reason != 0) {
+        pg_reason_print(r->reason, text, sizeof text);
+    }
+    bool named = code == PG_CODE_NONE || strstr(text, pg_code_name(code)) != NULL;
+    snprintf(out, room, "%s%s%s", text, !named && text[0] != 0 ? "  " : "",
+             named ? "" : pg_code_name(code));
+    return out;
+}
+
 static void print_record(const struct pg_record *r, bool color, struct pg_text *out)
 {
     char what[640];
-    char why[512] = "";
-    const struct pg_reason *reason = pg_reason_get(r->reason);
-    bool loud = is_loss(r) || r->kind == PG_RECORD_DROP || reason->code == PG_CODE_IDENTITY_DROPPED;
-    print_change(r, what, sizeof what);
-    if (r->reason != 0) {
-        pg_reason_print(r->reason, why, sizeof why);
-    }
+    char why[560];
+    bool loud = pg_hops_is_loud(r);
+    pg_hops_change(r, what, sizeof what);
     pg_text_puts(out, color && loud ? "\033[31m" : "");
     pg_text_printf(out, "   %c  %-58s", loud ? '!' : ' ', what);
-    if (why[0] != 0) {
+    if (pg_hops_why(r, why, sizeof why)[0] != 0) {
         pg_text_printf(out, "  %s", why);
-    }
-    if (reason->code != PG_CODE_NONE && strstr(why, pg_code_name(reason->code)) == NULL) {
-        pg_text_printf(out, "  %s", pg_code_name(reason->code));
     }
     while (out->len > 0 && out->at[out->len - 1] == ' ') {
         out->at[--out->len] = 0;
@@ -128,6 +149,20 @@ static bool begins_hop(const struct pg_record *last, const struct pg_record *r)
 {
     return last == NULL || work_of(last) != work_of(r) ||
            (work_of(r) == WORK_NAT && last->conntrack != r->conntrack);
+}
+
+uint32_t pg_hops_number(const struct pg_record *records, uint32_t count, uint32_t index)
+{
+    const struct pg_record *last = NULL;
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < count && i <= index; i++) {
+        if (records[i].direction == 1) {
+            continue;
+        }
+        number += begins_hop(last, &records[i]);
+        last = &records[i];
+    }
+    return number;
 }
 
 static void print_head(uint32_t number, const struct pg_record *r, struct pg_text *out)

@@ -15,11 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNWANTED_LABELS (1u << 20) /* bits; a label shares its bit with the one so many later */
+
 struct pg_trace {
     uint8_t level; /* first: pg_trace_on reads this byte */
     uint32_t room; /* power of two */
     uint32_t last_label;
+    uint32_t round;
+    bool (*wanted)(void *arg, const struct pg_addr *from); /* NULL: all flows are */
+    void *wanted_arg;
+    uint64_t *unwanted; /* bit per label, once there was a filter */
     uint64_t now_us;
+    uint64_t (*clock)(void); /* NULL: now_us */
     uint64_t next_seq;
     struct pg_record ring[];
 };
@@ -73,6 +80,9 @@ struct pg_trace *pg_trace_new(uint32_t ring_records)
 
 void pg_trace_free(struct pg_trace *t)
 {
+    if (t) {
+        free(t->unwanted);
+    }
     free(t);
 }
 
@@ -91,12 +101,75 @@ void pg_trace_set_time(struct pg_trace *t, uint64_t now_us)
     t->now_us = now_us;
 }
 
+uint64_t pg_trace_now_us(const struct pg_trace *t)
+{
+    return t->clock ? t->clock() : t->now_us;
+}
+
+void pg_trace_set_clock(struct pg_trace *t, uint64_t (*now_us)(void))
+{
+    t->clock = now_us;
+}
+
+static uint64_t *unwanted_word(const struct pg_trace *t, uint32_t label)
+{
+    return &t->unwanted[label % UNWANTED_LABELS / 64];
+}
+
+static uint64_t unwanted_bit(uint32_t label)
+{
+    return 1ull << label % 64;
+}
+
 uint32_t pg_trace_new_label(struct pg_trace *t)
 {
     if (++t->last_label == 0) {
         t->last_label = 1;
     }
+    if (t->wanted) {
+        *unwanted_word(t, t->last_label) &= ~unwanted_bit(t->last_label);
+    }
     return t->last_label;
+}
+
+/* ---- some flows only ---- */
+
+void pg_trace_set_filter(struct pg_trace *t, bool (*wanted)(void *arg, const struct pg_addr *from),
+                         void *arg)
+{
+    if (wanted && !t->unwanted) {
+        t->unwanted = calloc(UNWANTED_LABELS / 64, sizeof t->unwanted[0]);
+    }
+    t->wanted = t->unwanted ? wanted : NULL; /* no memory: more is recorded than was asked for */
+    t->wanted_arg = arg;
+    if (t->wanted) {
+        memset(t->unwanted, 0, UNWANTED_LABELS / 8);
+    }
+}
+
+uint32_t pg_trace_new_label_for(struct pg_trace *t, const struct pg_addr *from)
+{
+    uint32_t label = pg_trace_new_label(t);
+
+    if (__builtin_expect(t->wanted != NULL, 0) && !t->wanted(t->wanted_arg, from)) {
+        *unwanted_word(t, label) |= unwanted_bit(label);
+    }
+    return label;
+}
+
+bool pg_trace_label_wanted(const struct pg_trace *t, uint32_t label)
+{
+    return !t->wanted || !(*unwanted_word(t, label) & unwanted_bit(label));
+}
+
+void pg_trace_tell_again(struct pg_trace *t)
+{
+    t->round++;
+}
+
+uint32_t pg_trace_round(const struct pg_trace *t)
+{
+    return t->round;
 }
 
 struct pg_value pg_value_endpoint(const struct pg_addr *a, uint16_t port)
@@ -129,9 +202,12 @@ void pg_trace_write(struct pg_trace *t, const struct pg_record *r)
 {
     struct pg_record *slot = &t->ring[t->next_seq & (t->room - 1)];
 
+    if (!pg_trace_label_wanted(t, r->label)) {
+        return;
+    }
     *slot = *r;
     slot->seq = t->next_seq++;
-    slot->time_us = t->now_us;
+    slot->time_us = pg_trace_now_us(t);
 }
 
 uint64_t pg_trace_next_seq(const struct pg_trace *t)

@@ -221,7 +221,7 @@ static void json_reason(struct pg_json *j, pg_reason_id id)
     pg_text_free(&source);
 }
 
-void pg_record_json(const struct pg_record *r, struct pg_json *j)
+void pg_record_json_open(const struct pg_record *r, struct pg_json *j)
 {
     char label[12];
     unsigned kind = r->kind < PG_RECORD_KIND_COUNT ? r->kind : PG_RECORD_EVENT;
@@ -237,6 +237,9 @@ void pg_record_json(const struct pg_record *r, struct pg_json *j)
     }
     if (r->packet) {
         pg_json_key_uint(j, "packet", r->packet);
+    }
+    if (r->proto) {
+        pg_json_key_string(j, "proto", pg_proto_name(r->proto));
     }
     if (r->node != UINT16_MAX) {
         pg_json_key_uint(j, "node", r->node);
@@ -261,5 +264,10 @@ void pg_record_json(const struct pg_record *r, struct pg_json *j)
     if (r->conntrack) {
         pg_json_key_uint(j, "conntrack", r->conntrack);
     }
+}
+
+void pg_record_json(const struct pg_record *r, struct pg_json *j)
+{
+    pg_record_json_open(r, j);
     pg_json_object_end(j);
 }

@@ -78,6 +78,8 @@ struct pg_conn_view {
 };
 void pg_conn_look(const struct pg_conn *c, struct pg_conn_view *ret);
 uint32_t pg_conn_label(const struct pg_conn *c);
+/* What it is used for from now on belongs to another request: its packets carry that label. */
+void pg_conn_set_label(struct pg_conn *c, uint32_t label);
 struct pg_addr pg_conn_peer(const struct pg_conn *c, uint16_t *ret_port);
 struct pg_addr pg_conn_local(const struct pg_conn *c, uint16_t *ret_port);
 

@@ -12,6 +12,8 @@ struct pg_control;
  * 0 or -errno, *ret_text says what failed. path_of gives the path in force. now_us gives the time of the loop. */
 int pg_control_open(struct event_base *base, const char *socket_path, struct pg_path *path,
                     uint64_t (*now_us)(void), struct pg_control **ret, const char **ret_text);
+/* Called when a question has given the path work to do. */
+void pg_control_set_wake(struct pg_control *c, void (*wake)(void *arg), void *arg);
 void pg_control_close(struct pg_control *c); /* and removes the socket */
 /* Default: $XDG_RUNTIME_DIR/podglass/NAME.sock, else /run/podglass/NAME.sock; name "" is "default". */
 void pg_control_default_socket(const char *name, struct pg_text *out);

@@ -23,4 +23,17 @@ void pg_hops_collect(struct pg_hops *h, const struct pg_trace *t, uint64_t from_
 /* The way there, then the way back. color: ANSI escapes for what matters. */
 void pg_hops_print(const struct pg_hops *h, bool color, struct pg_text *out);
 
+/* ---- one record, for other printers ---- */
+const char *pg_hops_work(
+    const struct pg_record *r); /* "nat", "ingress", "dns", "connect", "link" */
+/* "src     198.51.100.7:40000  =>  10.244.1.1:5568", without why; escaped */
+void pg_hops_change(const struct pg_record *r, char *what, size_t room);
+/* "svc/edge/gateway externalTrafficPolicy: Cluster (default)  edge.yaml:5  PG101"; returns out */
+const char *pg_hops_why(const struct pg_record *r, char *out, size_t room);
+bool pg_hops_is_loss(const struct pg_record *r); /* takes the client's address away */
+bool pg_hops_is_loud(
+    const struct pg_record *r); /* deserves a mark: a loss, a drop, a forged header */
+/* Number of the hop that records[index] belongs to, as pg_hops_print counts. */
+uint32_t pg_hops_number(const struct pg_record *records, uint32_t count, uint32_t index);
+
 #endif

@@ -31,7 +31,8 @@ struct pg_path_options {
     uint32_t buffer_limit;  /* packet buffers; 0: 8192 */
     uint32_t trace_records; /* ring; 0: 4096 */
     enum pg_trace_level trace_level;
-    uint16_t mtu; /* the smallest of its links; 0: 1500 */
+    uint64_t (*clock_us)(void); /* for times of records within a turn; NULL: the turn's */
+    uint16_t mtu;               /* the smallest of its links; 0: 1500 */
 };
 
 /* random is copied. NULL: out of memory. */

@@ -8,8 +8,9 @@
 
 #include <sys/types.h>
 
-int pg_run(int argc, char **argv);      /* run.c */
-int pg_run_demo(int argc, char **argv); /* demo.c */
+int pg_run(int argc, char **argv);         /* run.c */
+int pg_run_demo(int argc, char **argv);    /* demo.c */
+int pg_run_request(int argc, char **argv); /* request.c */
 
 /* ---- sandbox.c: a network of its own for one command ---- */
 struct pg_sandbox_options {

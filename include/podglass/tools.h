@@ -76,8 +76,9 @@ __attribute__((format(printf, 2, 3))) int pg_options_complain(enum pg_verb verb,
 enum pg_verb pg_verb_of(int argc, char **argv);
 const char *pg_verb_name(enum pg_verb verb);
 
-/* ---- the verbs; run and demo are in app/ ---- */
+/* ---- the verbs; those that move packets are in app/ ---- */
 int pg_tool_get(int argc, char **argv);
+int pg_tool_trace(int argc, char **argv);
 int pg_tool_version(int argc, char **argv);
 int pg_tool_completion(int argc, char **argv);
 /* Takes main's argv, since there may be no verb: "podglass", "podglass --help", "podglass help get", "podglass get --help". */
@@ -87,6 +88,24 @@ int pg_tool_help(int argc, char **argv);
 /* GET path on the control socket. 0: *ret_status and *ret_body (appended to) are filled. -errno: nobody answers there. */
 int pg_api_get(const char *socket_path, const char *path, int *ret_status,
                struct pg_text *ret_body);
+/* POST of a JSON text, whose answer may take that long. */
+int pg_api_post(const char *socket_path, const char *path, const struct pg_text *json,
+                unsigned silence_seconds, int *ret_status, struct pg_text *ret_body);
+/* GET of something that goes on. bytes: as they come; idle: nothing came for idle_ms. Either returns false to end it. 0: ended so. -EPIPE: the
+ * other side did. Status other than 200: its body is in *ret_refusal. */
+struct pg_api_reader {
+    bool (*bytes)(void *arg, const char *at, size_t len);
+    bool (*idle)(void *arg);
+    uint32_t idle_ms;
+    void *arg;
+};
+int pg_api_stream(const char *socket_path, const char *path, const struct pg_api_reader *reader,
+                  int *ret_status, struct pg_text *ret_refusal);
+/* Says on standard error why nobody answered; returns PG_EXIT_NOT_RUNNING. */
+int pg_api_complain(enum pg_verb verb, const char *socket_path, int error);
+/* The same for an answer other than 200: its message; returns PG_EXIT_DIFFERENT. */
+int pg_api_refused(enum pg_verb verb, const char *socket_path, int status,
+                   const struct pg_text *body);
 /* "$XDG_RUNTIME_DIR/podglass/NAME.sock", else "/run/podglass/NAME.sock". NULL or "" is "default". */
 void pg_api_default_socket(const char *name, struct pg_text *out);
 

@@ -70,7 +70,8 @@ struct pg_record {
     uint8_t stage;     /* enum pg_stage */
     uint8_t field;     /* enum pg_field */
     uint8_t direction; /* 0 original / request, 1 reply / response */
-    char name[46];     /* header name, or what the event is about */
+    uint8_t proto;     /* of the packet; 0 for byte-stream acts */
+    char name[45];     /* header name, or what the event is about */
     struct pg_value before;
     struct pg_value after;
 };
@@ -92,7 +93,26 @@ static inline bool pg_trace_on(const struct pg_trace *t)
 }
 /* The clock of records; the path sets it once per turn. */
 void pg_trace_set_time(struct pg_trace *t, uint64_t now_us);
+uint64_t pg_trace_now_us(const struct pg_trace *t);
+/* A clock that goes on within a turn, so that records of one turn have times of their own; asked only when one is written. NULL: the turn's time. */
+void pg_trace_set_clock(struct pg_trace *t, uint64_t (*now_us)(void));
 uint32_t pg_trace_new_label(struct pg_trace *t); /* never 0 */
+
+/* ---- watching some flows only ---- */
+/* Who begins a flow decides whether it is recorded: `wanted` is asked once, when the flow gets its label. NULL: all flows. Flows that are known
+ * already count as wanted. */
+void pg_trace_set_filter(struct pg_trace *t, bool (*wanted)(void *arg, const struct pg_addr *from),
+                         void *arg);
+uint32_t pg_trace_new_label_for(struct pg_trace *t, const struct pg_addr *from);
+bool pg_trace_label_wanted(const struct pg_trace *t, uint32_t label);
+/* As pg_trace_on, for one flow: still one predictable branch when nobody watches, one more for a flow that nobody wants. */
+static inline bool pg_trace_wants(const struct pg_trace *t, uint32_t label)
+{
+    return pg_trace_on(t) && pg_trace_label_wanted(t, label);
+}
+/* Somebody new watches: what is told once per flow is told once more. Readers compare the number. */
+void pg_trace_tell_again(struct pg_trace *t);
+uint32_t pg_trace_round(const struct pg_trace *t);
 
 struct pg_value pg_value_endpoint(const struct pg_addr *a, uint16_t port);
 struct pg_value pg_value_text(const char *text, size_t len);
@@ -113,5 +133,7 @@ bool pg_trace_read(const struct pg_trace *t, uint64_t *seq, struct pg_record *re
 void pg_record_print(const struct pg_record *r, struct pg_text *out);
 struct pg_json;
 void pg_record_json(const struct pg_record *r, struct pg_json *j);
+/* The same without the closing brace: the caller adds members and closes. */
+void pg_record_json_open(const struct pg_record *r, struct pg_json *j);
 
 #endif

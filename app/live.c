@@ -1,0 +1,162 @@
+/* The frame of what is live: paths, streams, the tick.
+ *
+ * A stream is pumped fifty times a second while there is one, a bounded piece each time, from a buffer that never waits for it (the ring of records, the buffer of
+ * a capture). So a reader can cost some time of the loop but never hold it: what it does not take in time it misses, and is told how much. A
+ * reader that takes nothing for a minute is cut off. */
+#include "live.h"
+
+#include "podglass/json.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_US       20000
+#define STUCK_SECONDS 60
+
+/* ---- answers ---- */
+
+void pg_live_answer(struct evhttp_request *req, int status, const char *type,
+                    const struct pg_text *body)
+{
+    struct evkeyvalq *head = evhttp_request_get_output_headers(req);
+    evhttp_add_header(head, "Content-Type", type);
+    evhttp_add_header(head, "Connection", "close");
+    evhttp_add_header(head, "Cache-Control", "no-store");
+    if (body->len != 0) {
+        evbuffer_add(evhttp_request_get_output_buffer(req), body->at, body->len);
+    }
+    evhttp_send_reply(req, status, NULL, NULL);
+}
+
+void pg_live_refuse(struct evhttp_request *req, int status, const char *why)
+{
+    struct pg_text body = {0};
+    struct pg_json j;
+    pg_json_begin(&j, &body);
+    pg_json_object(&j);
+    pg_json_key_string(&j, "kind", "Error");
+    pg_json_key_uint(&j, "code", (uint64_t)status);
+    pg_json_key_string(&j, "message", why);
+    pg_json_object_end(&j);
+    pg_text_putc(&body, '\n');
+    pg_live_answer(req, status, "application/json", &body);
+    pg_text_free(&body);
+}
+
+static struct bufferevent *stream_of(struct evhttp_request *req)
+{
+    return evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
+}
+
+void pg_live_quiet(struct evhttp_request *req)
+{
+    struct timeval stuck = {.tv_sec = STUCK_SECONDS};
+    bufferevent_set_timeouts(stream_of(req), NULL, &stuck);
+}
+
+void pg_live_stream(struct evhttp_request *req, const char *type)
+{
+    struct evkeyvalq *head = evhttp_request_get_output_headers(req);
+    evhttp_add_header(head, "Content-Type", type);
+    evhttp_add_header(head, "Connection", "close");
+    evhttp_add_header(head, "Cache-Control", "no-store");
+    evhttp_send_reply_start(req, HTTP_OK, NULL);
+    pg_live_quiet(req); /* it may well say nothing for long */
+}
+
+size_t pg_live_backlog(struct evhttp_request *req)
+{
+    return evbuffer_get_length(bufferevent_get_output(stream_of(req)));
+}
+
+void pg_live_let_go(struct evhttp_request *req)
+{
+    if (evhttp_request_get_connection(req) == NULL) {
+        evhttp_send_reply_end(req); /* frees it */
+    }
+}
+
+/* ---- the tick ---- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    pg_live_trace_pump(arg);
+}
+
+void pg_live_tick(struct pg_live *l)
+{
+    struct timeval every = {.tv_usec = TICK_US};
+    if (l->traces == NULL && l->captures == NULL) {
+        event_del(l->tick);
+    } else if (!event_pending(l->tick, EV_TIMEOUT, NULL)) {
+        event_add(l->tick, &every);
+    }
+}
+
+/* ---- paths ---- */
+
+bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *path,
+                   struct evkeyvalq *query)
+{
+    bool is_post = evhttp_request_get_command(req) == EVHTTP_REQ_POST;
+    if (strcmp(path, "/v1/requests") == 0) {
+        if (is_post) {
+            pg_live_request_begin(l, req);
+        } else {
+            evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", "POST");
+            pg_live_refuse(req, HTTP_BADMETHOD, "requests are sent by POST");
+        }
+        return true;
+    }
+    if (is_post) {
+        return false;
+    }
+    if (strcmp(path, "/v1/trace") == 0 && evhttp_find_header(query, "follow") != NULL) {
+        pg_live_trace_begin(l, req, query);
+        return true;
+    }
+    return false;
+}
+
+void pg_live_closed(struct pg_live *l, struct evhttp_connection *connection)
+{
+    if (l != NULL) {
+        pg_live_trace_closed(l, connection);
+        pg_live_request_closed(l, connection);
+    }
+}
+
+struct pg_live *pg_live_new(struct pg_path *path, struct event_base *base, uint64_t (*now_us)(void))
+{
+    struct pg_live *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->path = path;
+    l->base = base;
+    l->now_us = now_us;
+    pg_watchers_init(&l->watchers, pg_path_trace(path));
+    l->tick = event_new(base, -1, EV_PERSIST, on_tick, l);
+    if (l->tick == NULL) {
+        free(l);
+        return NULL;
+    }
+    return l;
+}
+
+void pg_live_free(struct pg_live *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    pg_live_closed(l, NULL);
+    event_free(l->tick);
+    free(l);
+}

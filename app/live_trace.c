@@ -1,0 +1,148 @@
+/* GET /v1/trace?follow=1[&since=SEQ][&from=IP]: records as JSON lines, as they are written, until the reader closes.
+ *
+ * While one is here, records are written (watch.c). The ring is the buffer: a reader keeps a place in it, and when it is overrun gets a line {"kind":"Missed","count":N}. What
+ * is said per pump is bounded, and nothing more is said while a megabyte waits for the reader. */
+#include "live.h"
+
+#include "podglass/exchange.h"
+#include "podglass/names.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKLOG_MOST (1024 * 1024)
+#define PUMP_RECORDS 1024 /* a tick: 50,000 a second, which costs about a tenth of a core */
+#define READERS_MOST 16
+
+struct pg_live_trace {
+    struct pg_live_trace *next;
+    struct pg_watch watch;
+    struct evhttp_request *req;
+    struct evhttp_connection *connection;
+    uint64_t seq;
+};
+
+static void say_missed(uint64_t count, struct pg_text *out)
+{
+    struct pg_json j;
+    pg_json_begin(&j, out);
+    pg_json_object(&j);
+    pg_json_key_string(&j, "apiVersion", "podglass/v1alpha1");
+    pg_json_key_string(&j, "kind", "Missed");
+    pg_json_key_uint(&j, "count", count);
+    pg_json_object_end(&j);
+    pg_text_putc(out, '\n');
+}
+
+static void pump_one(struct pg_live *l, struct pg_live_trace *t)
+{
+    struct pg_namer namer = {.snapshot = pg_path_snapshot(l->path)};
+    struct pg_names names = pg_namer_names(&namer);
+    struct pg_text out = {0};
+    struct pg_record r;
+    uint64_t missed = 0;
+    if (pg_live_backlog(t->req) > BACKLOG_MOST) {
+        return;
+    }
+    for (int n = 0; n < PUMP_RECORDS && pg_trace_read(pg_path_trace(l->path), &t->seq, &r, &missed);
+         n++) {
+        struct pg_json j;
+        if (missed != 0) {
+            say_missed(missed, &out);
+        }
+        pg_json_begin(&j, &out);
+        pg_record_json_named(&r, &names, &j);
+        pg_text_putc(&out, '\n');
+    }
+    if (out.len != 0) {
+        struct evbuffer *piece = evbuffer_new();
+        if (piece != NULL) {
+            evbuffer_add(piece, out.at, out.len);
+            evhttp_send_reply_chunk(t->req, piece);
+            evbuffer_free(piece);
+        }
+    }
+    pg_text_free(&out);
+}
+
+void pg_live_trace_pump(struct pg_live *l)
+{
+    for (struct pg_live_trace *t = l->traces; t != NULL; t = t->next) {
+        pump_one(l, t);
+    }
+}
+
+static uint32_t reader_count(const struct pg_live *l)
+{
+    uint32_t n = 0;
+    for (const struct pg_live_trace *t = l->traces; t != NULL; t = t->next) {
+        n++;
+    }
+    return n;
+}
+
+/* false: refused. */
+static bool read_query(struct evhttp_request *req, struct evkeyvalq *query, struct pg_live_trace *t)
+{
+    const char *from = evhttp_find_header(query, "from");
+    const char *since = evhttp_find_header(query, "since");
+    if (from != NULL && pg_addr_parse(from, strlen(from), &t->watch.from) != 0) {
+        pg_live_refuse(req, HTTP_BADREQUEST, "from is an address");
+        return false;
+    }
+    t->watch.has_from = from != NULL;
+    if (since != NULL) {
+        char *end = NULL;
+        errno = 0;
+        uint64_t n = strtoull(since, &end, 10);
+        if (since[0] < '0' || since[0] > '9' || *end != 0 || errno != 0) {
+            pg_live_refuse(req, HTTP_BADREQUEST, "since is a number");
+            return false;
+        }
+        t->seq = n != 0 ? n : 1;
+    }
+    return true;
+}
+
+void pg_live_trace_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query)
+{
+    struct pg_live_trace *t = calloc(1, sizeof *t);
+    if (t == NULL || reader_count(l) == READERS_MOST) {
+        free(t);
+        pg_live_refuse(req, HTTP_SERVUNAVAIL, "too many are watching already");
+        return;
+    }
+    t->req = req;
+    t->connection = evhttp_request_get_connection(req);
+    t->seq = pg_trace_next_seq(pg_path_trace(l->path));
+    if (!read_query(req, query, t)) {
+        free(t);
+        return;
+    }
+    t->next = l->traces;
+    l->traces = t;
+    pg_watch_begin(&l->watchers, &t->watch);
+    pg_live_stream(req, "application/jsonl");
+    pg_live_tick(l);
+}
+
+void pg_live_trace_closed(struct pg_live *l, struct evhttp_connection *connection)
+{
+    struct pg_live_trace **at = &l->traces;
+    while (*at != NULL) {
+        struct pg_live_trace *t = *at;
+        if (connection != NULL && t->connection != connection) {
+            at = &t->next;
+            continue;
+        }
+        *at = t->next;
+        pg_watch_end(&l->watchers, &t->watch);
+        pg_live_let_go(t->req);
+        free(t);
+    }
+    pg_live_tick(l);
+}

@@ -1,0 +1,299 @@
+/* What came of one request, as text and as JSON: what was sent, the hops, what the pod says it saw, and the verdict.
+ *
+ * A built-in pod answers with an account of what it saw, and that is the better witness; of any other pod only the records tell. Shared by the verbs demo and
+ * request and by the control API, so that all three say the same. */
+#include "podglass/ask.h"
+
+#include "podglass/exchange.h"
+#include "podglass/json.h"
+#include "podglass/verdict.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BODY_SHOWN 4096
+
+/* What a built-in pod said; seen points into it. */
+struct account {
+    json_t *said;
+    struct pg_seen seen;
+    char xff[1024];
+    char x_real_ip[256];
+};
+
+/* All values of a field of the pod's answer, as one list. */
+static void field_of(const json_t *said, const char *name, char *out, size_t room)
+{
+    size_t i;
+    json_t *field;
+    out[0] = 0;
+    json_array_foreach(json_object_get(said, "headers"), i, field)
+    {
+        const char *n = json_string_value(json_array_get(field, 0));
+        const char *v = json_string_value(json_array_get(field, 1));
+        if (n != NULL && v != NULL && strcasecmp(n, name) == 0) {
+            size_t len = strlen(out);
+            snprintf(out + len, room - len, "%s%s", len != 0 ? ", " : "", v);
+        }
+    }
+}
+
+static bool take_account(const struct pg_outcome *o, struct account *a)
+{
+    const struct pg_text *body = &o->response->body;
+    json_t *said = body->at != NULL ? json_loadb(body->at, body->len, 0, NULL) : NULL;
+    const char *peer = json_string_value(json_object_get(said, "peer"));
+    *a = (struct account){.said = said, .seen = {.client = o->client}};
+    if (peer == NULL || json_string_value(json_object_get(said, "pod")) == NULL ||
+        pg_addr_parse(peer, strlen(peer), &a->seen.peer) != 0) {
+        json_decref(said);
+        return false;
+    }
+    field_of(said, "x-forwarded-for", a->xff, sizeof a->xff);
+    field_of(said, "x-real-ip", a->x_real_ip, sizeof a->x_real_ip);
+    a->seen.xff = pg_slice_of(a->xff);
+    a->seen.x_real_ip = pg_slice_of(a->x_real_ip);
+    a->seen.client_xff = pg_slice_of(o->client_xff);
+    return true;
+}
+
+/* The records of the request, as an exchange. */
+static bool take_records(const struct pg_outcome *o, struct pg_exchange_view *ret)
+{
+    struct pg_exchange x = {.records = (struct pg_record *)(uintptr_t)o->hops->records,
+                            .count = o->hops->count,
+                            .complete = true};
+    for (uint32_t i = 0; i < x.count; i++) {
+        x.is_http = x.is_http || x.records[i].stage == PG_STAGE_HTTP_PARSE;
+    }
+    if (x.count == 0) {
+        return false;
+    }
+    pg_exchange_look(&x, ret);
+    return ret->has_verdict;
+}
+
+/* ---- text ---- */
+
+static void print_reader(struct pg_text *out, const char *name, bool found,
+                         const struct pg_addr *addr)
+{
+    char text[PG_ADDR_TEXT];
+    pg_text_printf(out, "%s %s", name, found ? pg_addr_print(addr, text) : "nothing");
+}
+
+static void print_verdict(const struct pg_seen *seen, bool color, struct pg_text *out)
+{
+    static const char *const colors[PG_VERDICT_COUNT] = {[PG_VERDICT_KEPT] = "32",
+                                                         [PG_VERDICT_CARRIED] = "32",
+                                                         [PG_VERDICT_LOST] = "31",
+                                                         [PG_VERDICT_FORGED] = "31",
+                                                         [PG_VERDICT_AMBIGUOUS] = "33"};
+    enum pg_verdict v = pg_verdict_decide(seen);
+    struct pg_addr a = {0};
+    char client[PG_ADDR_TEXT];
+    pg_text_printf(out, "\nclient %s  ", pg_addr_print(&seen->client, client));
+    if (color) {
+        pg_text_printf(out, "\033[1;%sm", colors[v]);
+    }
+    for (const char *name = pg_verdict_name(v); *name != 0; name++) {
+        pg_text_putc(out, (char)(*name - 'a' + 'A'));
+    }
+    pg_text_puts(out, color ? "\033[0m\n  readers: " : "\n  readers: ");
+    print_reader(out, "peer", true, &seen->peer);
+    bool found = pg_reader_xff_left(seen, &a);
+    print_reader(out, " | xff-left", found, &a);
+    found = pg_reader_xff_right(seen, 1, &a);
+    print_reader(out, " | xff-right=1", found, &a);
+    found = pg_reader_x_real_ip(seen, &a);
+    print_reader(out, " | x-real-ip", found, &a);
+    pg_text_putc(out, '\n');
+}
+
+static void add_string(struct pg_text *out, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    if (text != NULL) {
+        pg_text_add_escaped(out, text, strlen(text));
+    }
+}
+
+bool pg_outcome_pod(const struct pg_outcome *o, bool color, struct pg_text *out)
+{
+    struct account a;
+    size_t i;
+    json_t *field;
+    if (!take_account(o, &a)) {
+        return false;
+    }
+    pg_text_putc(out, '\n');
+    add_string(out, json_object_get(a.said, "pod"));
+    pg_text_puts(out, " says: peer ");
+    add_string(out, json_object_get(a.said, "peer"));
+    pg_text_printf(out, ":%lld, ",
+                   (long long)json_integer_value(json_object_get(a.said, "peerPort")));
+    add_string(out, json_object_get(a.said, "method"));
+    pg_text_putc(out, ' ');
+    add_string(out, json_object_get(a.said, "path"));
+    pg_text_putc(out, '\n');
+    json_array_foreach(json_object_get(a.said, "headers"), i, field)
+    {
+        pg_text_puts(out, "      ");
+        add_string(out, json_array_get(field, 0));
+        pg_text_puts(out, ": ");
+        add_string(out, json_array_get(field, 1));
+        pg_text_putc(out, '\n');
+    }
+    print_verdict(&a.seen, color, out);
+    json_decref(a.said);
+    return true;
+}
+
+void pg_outcome_sent(const struct pg_outcome *o, struct pg_text *out)
+{
+    char from[PG_ADDR_TEXT];
+    if (o->client_name[0] != 0) {
+        pg_text_printf(out, "%s ", o->client_name);
+    }
+    pg_text_printf(out, "%s sends  ", pg_addr_print(&o->client, from));
+    pg_text_add_escaped(out, o->request, strcspn(o->request, "\r\n"));
+    pg_text_puts(out, "\n\n");
+}
+
+/* Lines of a stranger, each escaped. */
+static void add_lines(struct pg_text *out, const char *at, size_t len)
+{
+    while (len > 0) {
+        const char *end = memchr(at, '\n', len);
+        size_t line = end != NULL ? (size_t)(end - at) : len;
+        size_t shown = line > 0 && at[line - 1] == '\r' ? line - 1 : line;
+        if (shown > 0) {
+            pg_text_puts(out, "  ");
+            pg_text_add_escaped(out, at, shown);
+        }
+        pg_text_putc(out, '\n');
+        at += line + (end != NULL);
+        len -= line + (end != NULL);
+    }
+}
+
+void pg_outcome_response(const struct pg_outcome *o, bool color, struct pg_text *out)
+{
+    const struct pg_response *r = o->response;
+    struct pg_exchange_view v;
+    size_t shown = r->body.len < BODY_SHOWN ? r->body.len : BODY_SHOWN;
+    pg_text_puts(out, "\nthe response:\n");
+    add_lines(out, r->head.at != NULL ? r->head.at : "", r->head.len);
+    add_lines(out, r->body.at != NULL ? r->body.at : "", shown);
+    if (r->body_bytes > shown) {
+        pg_text_printf(out, "  (%llu bytes more)\n", (unsigned long long)(r->body_bytes - shown));
+    }
+    if (take_records(o, &v)) {
+        print_verdict(&v.seen, color, out);
+    }
+}
+
+const char *pg_outcome_error(int error)
+{
+    switch (error) {
+    case 0: return "";
+    case -ECONNREFUSED: return "connection refused";
+    case -ECONNRESET: return "connection reset";
+    case -ETIMEDOUT: return "no answer in time";
+    case -EHOSTUNREACH: return "host unreachable";
+    case -EBADMSG: return "the answer is not HTTP";
+    case -EPIPE: return "closed before the answer was complete";
+    default: return strerror(error < 0 ? -error : error);
+    }
+}
+
+void pg_outcome_print(const struct pg_outcome *o, bool color, struct pg_text *out)
+{
+    const struct pg_response *r = o->response;
+    pg_outcome_sent(o, out);
+    if (o->hops->count != 0) {
+        pg_hops_print(o->hops, color, out);
+    }
+    if (r->error != 0) {
+        pg_text_printf(out, "\nno response: %s\n", pg_outcome_error(r->error));
+    } else if (!pg_outcome_pod(o, color, out)) {
+        pg_outcome_response(o, color, out);
+    }
+    if (r->status != 0) {
+        pg_text_printf(out, "\nstatus %u in %llu.%03llu ms\n", r->status,
+                       (unsigned long long)(r->took_us / 1000),
+                       (unsigned long long)(r->took_us % 1000));
+    }
+}
+
+/* ---- JSON ---- */
+
+static void json_text(struct pg_json *j, const char *key, const struct pg_text *t)
+{
+    pg_json_key(j, key);
+    pg_json_slice(j, (struct pg_slice){t->at != NULL ? t->at : "", t->len});
+}
+
+static void json_verdict(const struct pg_outcome *o, struct pg_json *j)
+{
+    struct account a;
+    struct pg_exchange_view v;
+    const char *witness = NULL;
+    enum pg_verdict verdict = PG_VERDICT_COUNT;
+    if (take_account(o, &a)) {
+        verdict = pg_verdict_decide(&a.seen);
+        witness = "pod";
+        json_decref(a.said);
+    } else if (take_records(o, &v)) {
+        verdict = v.verdict;
+        witness = "records";
+    }
+    pg_json_key_string(j, "verdict", witness != NULL ? pg_verdict_name(verdict) : NULL);
+    pg_json_key_string(j, "witness", witness);
+}
+
+void pg_outcome_json(const struct pg_outcome *o, const struct pg_names *names, struct pg_json *j)
+{
+    const struct pg_response *r = o->response;
+    const char *end = strstr(o->request, "\r\n\r\n");
+    char label[12];
+    snprintf(label, sizeof label, "%04x", r->label);
+    pg_json_object(j);
+    pg_json_key_string(j, "apiVersion", "podglass/v1alpha1");
+    pg_json_key_string(j, "kind", "RequestResult");
+    pg_json_key_addr(j, "client", &o->client);
+    pg_json_key_string(j, "clientName", o->client_name[0] != 0 ? o->client_name : NULL);
+    pg_json_key(j, "request");
+    pg_json_slice(j, (struct pg_slice){o->request, end != NULL ? (size_t)(end - o->request)
+                                                               : strlen(o->request)});
+    pg_json_key_string(j, "clientXff", o->client_xff);
+    pg_json_key_string(j, "flow", label);
+    pg_json_key_string(j, "error", r->error != 0 ? pg_outcome_error(r->error) : NULL);
+    pg_json_key_uint(j, "status", r->status);
+    pg_json_key_uint(j, "tookUs", r->took_us);
+    json_text(j, "head", &r->head);
+    json_text(j, "body", &r->body);
+    pg_json_key_uint(j, "bodyBytes", r->body_bytes);
+    json_verdict(o, j);
+    pg_json_key_uint(j, "recordsLeftOut", o->hops->left_out);
+    pg_json_key(j, "records");
+    pg_json_array(j);
+    for (uint32_t i = 0; i < o->hops->count; i++) {
+        pg_record_json_named(&o->hops->records[i], names, j);
+    }
+    pg_json_array_end(j);
+    pg_json_object_end(j);
+}
+
+bool pg_want_color(const char *given)
+{
+    if (given != NULL && strcmp(given, "auto") != 0) {
+        return strcmp(given, "always") == 0;
+    }
+    const char *no_color = getenv("NO_COLOR");
+    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == 0);
+}

@@ -1,0 +1,417 @@
+/* `podglass trace [FILTER]`: what becomes of each request and flow, live, from the past, or from a file.
+ *
+ * Records come as JSON lines, from the control socket or from a file that -o jsonl wrote; the assembler (trace/exchange.c) makes exchanges of them, what does
+ * not match is left out, the rest is printed. --from is also told to the instance, which then records nothing of others. All the rest is
+ * decided here, when an exchange is complete: which pod it got and what became of the client is known only then.
+ *
+ * Called by main. Owns the list of names that records brought along. */
+#include "podglass/exchange.h"
+#include "podglass/pcap_filter.h"
+#include "podglass/record_read.h"
+#include "podglass/tools.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONNECTIONS 4096 /* that are put together at the same time */
+#define LAST_MOST   100000
+#define IDLE_MS     250
+
+struct trace {
+    struct pg_options options;
+    struct pg_text socket;
+    struct pg_exchanges *exchanges;
+    struct pg_pcap *filter;
+    struct pg_name_list names;
+    struct pg_text line; /* of the stream, until its end has come */
+    struct pg_addr from;
+    const char *form;
+    bool color;
+    bool first; /* -o json: nothing is printed yet */
+    bool has_from;
+    bool broken; /* standard output */
+    uint64_t next_seq;
+    uint64_t last; /* --last: that many are kept, 0: they are printed as they come */
+    uint64_t kept_count;
+    struct pg_text *kept; /* the last ones, as a ring */
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+/* ---- which ---- */
+
+static const char *option(const struct trace *t, enum pg_flag f)
+{
+    return t->options.value[f];
+}
+
+static bool host_matches(const char *wanted, const char *host)
+{
+    size_t len = strlen(wanted);
+
+    return strncasecmp(host, wanted, len) == 0 && (host[len] == 0 || host[len] == ':');
+}
+
+static bool matches(struct trace *t, const struct pg_exchange *x, const struct pg_exchange_view *v)
+{
+    struct pg_names names = pg_name_list_names(&t->names);
+    const char *pod = option(t, PG_FLAG_TRACE_POD);
+    const char *service = option(t, PG_FLAG_TRACE_SERVICE);
+    const char *host = option(t, PG_FLAG_TRACE_HOST);
+    const char *path = option(t, PG_FLAG_TRACE_PATH);
+    const char *verdict = option(t, PG_FLAG_TRACE_VERDICT);
+
+    if (t->has_from && !pg_addr_equal(&t->from, &v->client.addr)) {
+        return false;
+    }
+    if (pod && strcmp(names.of(names.arg, &v->pod.addr), pod) != 0) {
+        return false;
+    }
+    if (service && strcmp(v->service, service) != 0 && strcmp(v->entry, service) != 0) {
+        return false;
+    }
+    if ((host && !host_matches(host, v->host)) ||
+        (path && strncmp(v->target, path, strlen(path)) != 0)) {
+        return false;
+    }
+    if (verdict && (!v->has_verdict || strcmp(pg_verdict_name(v->verdict), verdict) != 0)) {
+        return false;
+    }
+    return pg_pcap_exchange(t->filter, x);
+}
+
+/* ---- printing ---- */
+
+static bool is_form(const struct trace *t, const char *form)
+{
+    return strcmp(t->form, form) == 0;
+}
+
+static void render(struct trace *t, const struct pg_exchange *x, struct pg_text *out)
+{
+    struct pg_names names = pg_name_list_names(&t->names);
+    struct pg_json j;
+
+    if (is_form(t, "markdown")) {
+        pg_exchange_markdown(x, &names, out);
+    } else if (is_form(t, "mermaid")) {
+        pg_exchange_mermaid(x, &names, out);
+    } else if (is_form(t, "json")) {
+        pg_json_begin(&j, out);
+        pg_exchange_json(x, &names, &j);
+    } else if (is_form(t, "jsonl")) {
+        for (uint32_t i = 0; i < x->count; i++) {
+            pg_json_begin(&j, out);
+            pg_record_json_named(&x->records[i], &names, &j);
+            pg_text_putc(out, '\n');
+        }
+    } else {
+        pg_exchange_text(x, &names, t->color, out);
+    }
+}
+
+static void put(struct trace *t, const struct pg_text *text)
+{
+    if (is_form(t, "json")) {
+        fputs(t->first ? "" : ",\n", stdout);
+    }
+    t->first = false;
+    fwrite(text->at ? text->at : "", 1, text->len, stdout);
+    t->broken = t->broken || fflush(stdout) != 0;
+}
+
+static void on_exchange(void *arg, const struct pg_exchange *x)
+{
+    struct trace *t = arg;
+    struct pg_exchange_view v;
+    struct pg_text text = {0};
+
+    pg_exchange_look(x, &v);
+    if (!matches(t, x, &v)) {
+        return;
+    }
+    render(t, x, &text);
+    if (t->last == 0) {
+        put(t, &text);
+        pg_text_free(&text);
+        return;
+    }
+    struct pg_text *slot = &t->kept[t->kept_count++ % t->last];
+
+    pg_text_free(slot);
+    *slot = text;
+}
+
+/* --last: what is kept, oldest first; then the rest as it comes. */
+static void put_kept(struct trace *t)
+{
+    uint64_t first = t->kept_count > t->last ? t->kept_count - t->last : 0;
+
+    for (uint64_t n = first; n < t->kept_count; n++) {
+        put(t, &t->kept[n % t->last]);
+    }
+    for (uint64_t n = 0; t->kept && n < t->last; n++) {
+        pg_text_free(&t->kept[n]);
+    }
+    free(t->kept);
+    t->kept = NULL;
+    t->last = 0;
+}
+
+/* ---- reading ---- */
+
+static void take_line(struct trace *t, const char *at, size_t len)
+{
+    struct pg_record r;
+
+    switch (pg_record_read_line(at, len, &r, &t->names)) {
+    case PG_LINE_RECORD:
+        t->next_seq = r.seq + 1;
+        pg_exchanges_feed(t->exchanges, &r);
+        break;
+    case PG_LINE_MISSED:
+        fprintf(stderr, "missed: %llu records\n", (unsigned long long)r.seq);
+        break;
+    case PG_LINE_BROKEN:
+        if (len > 0) {
+            pg_options_complain(PG_VERB_TRACE, "a line is no JSON and is left out");
+        }
+        break;
+    case PG_LINE_OTHER: break;
+    }
+}
+
+static bool on_bytes(void *arg, const char *at, size_t len)
+{
+    struct trace *t = arg;
+
+    for (size_t i = 0; i < len; i++) {
+        if (at[i] != '\n') {
+            pg_text_putc(&t->line, at[i]);
+            continue;
+        }
+        take_line(t, t->line.at ? t->line.at : "", t->line.len);
+        pg_text_clear(&t->line);
+    }
+    return !interrupted && !t->broken;
+}
+
+static bool on_idle(void *arg)
+{
+    struct trace *t = arg;
+
+    pg_exchanges_pass(t->exchanges, now_us());
+    return !interrupted && !t->broken;
+}
+
+static int read_file(struct trace *t, const char *path)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    char piece[65536];
+    size_t n = 0;
+
+    if (!f) {
+        pg_options_complain(PG_VERB_TRACE, "%s: %s", path, strerror(errno));
+        return PG_EXIT_DIFFERENT;
+    }
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0 && on_bytes(t, piece, n)) {
+    }
+    if (f != stdin) {
+        fclose(f);
+    }
+    if (t->line.len) {
+        on_bytes(t, "\n", 1);
+    }
+    pg_exchanges_flush(t->exchanges);
+    return 0;
+}
+
+static int read_past(struct trace *t)
+{
+    struct pg_text body = {0};
+    int status = 0;
+    int error = pg_api_get(t->socket.at, "/v1/trace?limit=100000", &status, &body);
+
+    if (error) {
+        error = pg_api_complain(PG_VERB_TRACE, t->socket.at, error);
+    } else if (status != 200) {
+        error = pg_api_refused(PG_VERB_TRACE, t->socket.at, status, &body);
+    } else {
+        on_bytes(t, body.at ? body.at : "", body.len);
+        pg_exchanges_flush(t->exchanges);
+        if (t->kept_count == 0) {
+            fputs("nothing recorded: records are written while somebody watches, with run "
+                  "--record always\n",
+                  stderr);
+        }
+    }
+    pg_text_free(&body);
+    return error;
+}
+
+static int follow(struct trace *t)
+{
+    struct pg_api_reader reader = {
+        .bytes = on_bytes, .idle = on_idle, .idle_ms = IDLE_MS, .arg = t};
+    struct pg_text path = {0};
+    struct pg_text refusal = {0};
+    char text[PG_ADDR_TEXT];
+    int status = 0;
+
+    pg_text_puts(&path, "/v1/trace?follow=1");
+    if (t->has_from) {
+        pg_text_printf(&path, "&from=%s", pg_addr_print(&t->from, text));
+    }
+    if (t->next_seq) {
+        pg_text_printf(&path, "&since=%llu", (unsigned long long)t->next_seq);
+    }
+    int error = pg_api_stream(t->socket.at, path.at, &reader, &status, &refusal);
+
+    if (error == -EPIPE && status == 200 && !interrupted) {
+        fputs("podglass trace: the instance has ended\n", stderr);
+        error = PG_EXIT_DIFFERENT;
+    } else if (error && !interrupted) {
+        error = pg_api_complain(PG_VERB_TRACE, t->socket.at, error);
+    } else if (status != 200 && !interrupted) {
+        error = pg_api_refused(PG_VERB_TRACE, t->socket.at, status, &refusal);
+    } else {
+        error = t->broken ? PG_EXIT_DIFFERENT : 0;
+    }
+    pg_exchanges_flush(t->exchanges);
+    pg_text_free(&path);
+    pg_text_free(&refusal);
+    return error;
+}
+
+/* ---- the verb ---- */
+
+static bool want_color(const char *given)
+{
+    const char *no_color = getenv("NO_COLOR");
+
+    if (given && strcmp(given, "auto") != 0) {
+        return strcmp(given, "always") == 0;
+    }
+    return isatty(STDOUT_FILENO) && (!no_color || !no_color[0]);
+}
+
+static int compile(struct trace *t)
+{
+    struct pg_text expression = {0};
+    struct pg_text why = {0};
+    int status = 0;
+
+    for (uint32_t i = 0; i < t->options.arg_count; i++) {
+        pg_text_printf(&expression, "%s%s", i ? " " : "", t->options.arg[i]);
+    }
+    if (expression.len && pg_pcap_compile(expression.at, &t->filter, &why) != 0) {
+        status = pg_options_complain(PG_VERB_TRACE, "filter \"%s\": %s", expression.at,
+                                     why.at ? why.at : "out of memory");
+    }
+    pg_text_free(&expression);
+    pg_text_free(&why);
+    return status;
+}
+
+static int understand(struct trace *t)
+{
+    const char *from = option(t, PG_FLAG_TRACE_FROM);
+
+    t->form = option(t, PG_FLAG_TRACE_OUTPUT) ? option(t, PG_FLAG_TRACE_OUTPUT) : "text";
+    t->color = is_form(t, "text") && want_color(option(t, PG_FLAG_TRACE_COLOR));
+    t->first = true;
+    if (from && pg_addr_parse(from, strlen(from), &t->from) != 0) {
+        return pg_options_complain(PG_VERB_TRACE, "--from takes an address, not \"%s\"", from);
+    }
+    t->has_from = from != NULL;
+    if (pg_options_number(&t->options, PG_FLAG_TRACE_LAST, 1, LAST_MOST, &t->last) ||
+        pg_options_args(&t->options, 0, UINT32_MAX) || compile(t)) {
+        return PG_EXIT_USAGE;
+    }
+    if (option(t, PG_FLAG_TRACE_SOCKET)) {
+        pg_text_puts(&t->socket, option(t, PG_FLAG_TRACE_SOCKET));
+    } else {
+        pg_api_default_socket(NULL, &t->socket);
+    }
+    t->kept = t->last ? calloc(t->last, sizeof *t->kept) : NULL;
+    t->exchanges = pg_exchanges_new(CONNECTIONS, on_exchange, t);
+    if (!t->exchanges || (t->last && !t->kept)) {
+        pg_options_complain(PG_VERB_TRACE, "out of memory");
+        return PG_EXIT_PRIVILEGE;
+    }
+    return 0;
+}
+
+static int play(struct trace *t)
+{
+    const char *file = option(t, PG_FLAG_TRACE_FILENAME);
+    bool past = t->last != 0;
+    int status = 0;
+
+    if (is_form(t, "json")) {
+        fputs("{\"apiVersion\":\"podglass/v1alpha1\",\"kind\":\"ExchangeList\",\"items\":[\n",
+              stdout);
+    }
+    if (file) {
+        status = read_file(t, file);
+    } else if (past) {
+        status = read_past(t);
+    }
+    if (past) {
+        put_kept(t);
+    }
+    if (status == 0 && !file && (!past || pg_options_has(&t->options, PG_FLAG_TRACE_FOLLOW))) {
+        status = follow(t);
+    }
+    if (is_form(t, "json")) {
+        fputs("\n]}\n", stdout);
+    }
+    return status;
+}
+
+int pg_tool_trace(int argc, char **argv)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+    struct trace t = {0};
+    int status = pg_options_parse(PG_VERB_TRACE, argc, argv, &t.options);
+
+    if (status) {
+        return status;
+    }
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    status = understand(&t);
+    if (status == 0) {
+        status = play(&t);
+    }
+    if (fflush(stdout) != 0 && status == 0) {
+        status = PG_EXIT_DIFFERENT;
+    }
+    pg_exchanges_free(t.exchanges);
+    pg_pcap_free(t.filter);
+    pg_name_list_free(&t.names);
+    pg_text_free(&t.line);
+    pg_text_free(&t.socket);
+    pg_options_free(&t.options);
+    pg_reason_forget_all();
+    return status;
+}
