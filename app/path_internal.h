@@ -4,22 +4,12 @@
 #define PODGLASS_APP_PATH_INTERNAL_H
 
 #include "podglass/fragments.h"
+#include "podglass/owner.h"
 #include "podglass/path.h"
 #include "podglass/pool.h"
 
 struct pg_dns_tcp;
 struct pg_health;
-
-/* Who is behind a destination, once NAT has spoken. */
-enum pg_owner {
-    PG_OWNER_WIRE,    /* somebody behind the link */
-    PG_OWNER_INGRESS, /* the ingress pod: TCP for the proxy */
-    PG_OWNER_ECHO,    /* a built-in pod */
-    PG_OWNER_CLIENT,  /* a request client of the lab */
-    PG_OWNER_DNS,     /* the cluster DNS service */
-    PG_OWNER_NODE,    /* a virtual node or pod gateway itself */
-    PG_OWNER_NOBODY,  /* inside a range of ours, and nobody has it */
-};
 
 enum pg_queued_kind {
     PG_QUEUED_RX,      /* made by a built-in end: enters the path as from the wire */
@@ -33,7 +23,6 @@ struct pg_queued {
     enum pg_queued_kind kind;
 };
 
-#define PG_INGRESS_PORTS 16
 #define PG_SCRATCH_BYTES 4096
 
 /* A link and what is behind it. */

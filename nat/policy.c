@@ -360,18 +360,19 @@ static uint32_t local_node(const struct pg_service_table *t, const struct pg_gro
     return found;
 }
 
-uint16_t pg_nat_entry_node(const struct pg_service_table *t, const struct pg_tuple *tuple)
+uint16_t pg_nat_entry_choice(const struct pg_service_table *t, const struct pg_tuple *tuple,
+                             uint64_t draw, uint32_t *ret_count)
 {
     const struct pg_snapshot *s = t->snapshot;
     uint32_t node = pg_snapshot_node_by_addr(s, &tuple->dst);
 
+    *ret_count = 1;
     if (node == PG_INDEX_NONE)
         node = pg_snapshot_node_of(s, &tuple->src);
     if (node != PG_INDEX_NONE)
         return (uint16_t)node;
 
     const struct pg_front *f = pg_service_capture(t, tuple);
-    uint64_t hash = pg_hash_tuple(&t->key, tuple);
 
     if (f && pg_front_is_outside((enum pg_capture)f->capture) &&
         s->services[f->service].external_local) {
@@ -379,14 +380,25 @@ uint16_t pg_nat_entry_node(const struct pg_service_table *t, const struct pg_tup
             pg_service_group(t, f->service_port, !pg_addr_is_v4(&tuple->dst));
         uint32_t count;
         local_node(t, g, 0, &count);
-        if (count)
-            return (uint16_t)local_node(t, g, (uint32_t)(hash % count), &count);
+        if (count) {
+            *ret_count = count;
+            return (uint16_t)local_node(t, g, (uint32_t)(draw % count), &count);
+        }
     }
     if (!f)
         node = pg_snapshot_node_of(s, &tuple->dst);
     if (node != PG_INDEX_NONE)
         return (uint16_t)node;
-    if (t->ready_node_count)
-        return (uint16_t)t->ready_nodes[hash % t->ready_node_count];
+    if (t->ready_node_count) {
+        *ret_count = t->ready_node_count;
+        return (uint16_t)t->ready_nodes[draw % t->ready_node_count];
+    }
     return s->node_count ? 0 : PG_NODE_NONE;
+}
+
+uint16_t pg_nat_entry_node(const struct pg_service_table *t, const struct pg_tuple *tuple)
+{
+    uint32_t count;
+
+    return pg_nat_entry_choice(t, tuple, pg_hash_tuple(&t->key, tuple), &count);
 }

@@ -122,22 +122,6 @@ void pg_routes_put(struct pg_routes *r)
     free(r);
 }
 
-static struct pg_trust trust_of(const struct pg_snapshot *s)
-{
-    const struct pg_lab *lab = &s->lab;
-    struct pg_reason reason = {.code = PG_CODE_XFF_TRUSTED,
-                               .object = "Lab",
-                               .field = "trustedProxies",
-                               .file = lab->trusted_source.file,
-                               .line = lab->trusted_source.line};
-    return (struct pg_trust){
-        .trusted = lab->trusted_proxies,
-        .trusted_count = lab->trusted_proxy_count,
-        .peer_reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_XFF_PEER}),
-        .trusted_reason = pg_reason_intern(&reason),
-    };
-}
-
 void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zone *zone)
 {
     struct pg_routes *r = calloc(1, sizeof(*r));
@@ -148,7 +132,7 @@ void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zo
         return;
     }
     *r = (struct pg_routes){
-        .refs = 1, .snapshot = pg_snapshot_ref(s), .router = router, .trust = trust_of(s)};
+        .refs = 1, .snapshot = pg_snapshot_ref(s), .router = router, .trust = pg_trust_of(s)};
     pg_routes_put(p->routes);
     p->routes = r;
 }

@@ -1,8 +1,7 @@
 /* From a complete request head to a request on an upstream connection: client, route, name, connection, rewrite.
  *
  * Called by `session.c`. Every decision is a call of a pure function (`client_addr.c`, `route.c`, dns/) and is told to the trace in
- * the order of the path. A service that nobody stands behind is answered here, with the object and the line that say so: the
- * TCP stack could not tell its reset from a pod's.
+ * the order of the path.
  *
  * A request that may be sent a second time (no body, idempotent) takes any idle upstream connection, and its head stays unread
  * in the client's connection until an answer comes. Any other takes one only if it was used just now: the pod might have
@@ -14,8 +13,7 @@
 #include <string.h>
 
 #define SAFE_IDLE_MS 1000 /* shorter than any server's keep-alive timeout we know of */
-#define NAME_ROOM    256
-#define ADDRS_MAX    16 /* pods of a headless service that we choose among */
+#define ADDRS_MAX    PG_BACKEND_ADDRS
 
 /* ---- telling ---- */
 
@@ -75,105 +73,6 @@ static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
     return match.route ? PG_HTTP_ERROR_NONE : PG_HTTP_ERROR_NO_ROUTE;
 }
 
-static const struct pg_service_port *find_port(const struct pg_snapshot *snapshot,
-                                               const struct pg_service *service, uint16_t port)
-{
-    for (uint32_t i = 0; i < service->port_count; i++) {
-        const struct pg_service_port *sp = &snapshot->service_ports[service->port_first + i];
-        if (sp->port == port && sp->proto == PG_PROTO_TCP)
-            return sp;
-    }
-    return NULL;
-}
-
-static bool usable(const struct pg_endpoint *e)
-{
-    return e->ready || (e->serving && e->terminating);
-}
-
-/* Why the service can not be used, for the trace: the service as the rule or the snapshot names it, and the line. */
-static void note_service(struct pg_session *s, const char *namespace, const char *name,
-                         const struct pg_source *source)
-{
-    char object[600];
-    if (!pg_session_watched(s))
-        return;
-    (void)snprintf(object, sizeof(object), "Service/%s%s%s", namespace, namespace[0] ? "/" : "",
-                   name);
-    s->reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_NO_ENDPOINT_HTTP,
-                                                     .object = object,
-                                                     .file = source->file,
-                                                     .line = source->line});
-}
-
-/* Sets the port to connect to; the service's own, or for a headless service that of the pod found at addr (none: any). */
-static enum pg_http_error check_service(struct pg_session *s)
-{
-    const struct pg_snapshot *snapshot = s->routes->snapshot;
-    const struct pg_route *route = s->route;
-    if (route->service == PG_INDEX_NONE) {
-        note_service(s, "", route->backend_text, &route->source);
-        return PG_HTTP_ERROR_NO_SERVICE;
-    }
-    const struct pg_service *service = &snapshot->services[route->service];
-    const struct pg_service_port *port = find_port(snapshot, service, route->service_port);
-    s->exchange->service_port = route->service_port;
-    if (!port && service->type != PG_SERVICE_EXTERNAL_NAME) {
-        note_service(s, service->namespace, service->name, &route->source);
-        return PG_HTTP_ERROR_NO_SERVICE;
-    }
-    if (service->type == PG_SERVICE_EXTERNAL_NAME)
-        return PG_HTTP_ERROR_NONE;
-    for (uint32_t i = 0; i < port->endpoint_count; i++) {
-        if (usable(&snapshot->endpoints[port->endpoint_first + i]))
-            return PG_HTTP_ERROR_NONE;
-    }
-    note_service(s, service->namespace, service->name, &port->source);
-    return PG_HTTP_ERROR_NO_ENDPOINT;
-}
-
-/* A headless name answers with pods, whose port is not the service's. */
-static void use_pod_port(struct pg_session *s)
-{
-    const struct pg_snapshot *snapshot = s->routes->snapshot;
-    const struct pg_service *service = &snapshot->services[s->route->service];
-    if (service->type != PG_SERVICE_HEADLESS)
-        return;
-    const struct pg_service_port *port = find_port(snapshot, service, s->route->service_port);
-    for (uint32_t i = 0; i < port->endpoint_count; i++) {
-        const struct pg_endpoint *e = &snapshot->endpoints[port->endpoint_first + i];
-        if (pg_addr_equal(&e->addr, &s->exchange->service_addr)) {
-            s->exchange->service_port = e->port;
-            return;
-        }
-    }
-}
-
-/* Appends text; false: no room. */
-static bool add(char *out, size_t room, size_t *len, const char *text)
-{
-    size_t n = strlen(text);
-    if (n > room - *len)
-        return false;
-    memcpy(out + *len, text, n);
-    *len += n;
-    return true;
-}
-
-/* "web.shop.svc.cluster.local." Returns its length, 0: too long for a name. */
-static size_t service_name(const struct pg_snapshot *snapshot, const struct pg_service *service,
-                           char out[NAME_ROOM])
-{
-    const char *const parts[] = {
-        service->name, ".", service->namespace, ".svc.", snapshot->lab.cluster_domain, "."};
-    size_t len = 0;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (!add(out, NAME_ROOM, &len, parts[i]))
-            return 0;
-    }
-    return len;
-}
-
 static void tell_name(struct pg_session *s, struct pg_slice name, enum pg_dns_status status,
                       pg_reason_id reason)
 {
@@ -187,16 +86,20 @@ static void tell_name(struct pg_session *s, struct pg_slice name, enum pg_dns_st
 static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *local)
 {
     struct pg_proxy *p = s->proxy;
-    const struct pg_snapshot *snapshot = s->routes->snapshot;
-    char name[NAME_ROOM];
+    struct pg_backend backend;
     struct pg_addr found[ADDRS_MAX];
     uint32_t count = 0;
     pg_reason_id reason = 0;
-    size_t len = service_name(snapshot, &snapshot->services[s->route->service], name);
-    if (len == 0 || !p->zone)
+    pg_backend_decide(s->routes->snapshot, s->route, &backend);
+    if (backend.error) {
+        s->reason = backend.reason;
+        return backend.error;
+    }
+    if (!p->zone)
         return PG_HTTP_ERROR_NO_NAME;
-    enum pg_dns_status status = pg_dns_resolve(p->zone, name, len, !pg_addr_is_v4(local), found,
-                                               ADDRS_MAX, &count, &reason);
+    enum pg_dns_status status =
+        pg_dns_resolve(p->zone, backend.name, backend.name_len, !pg_addr_is_v4(local), found,
+                       ADDRS_MAX, &count, &reason);
     if (status == PG_DNS_OK && count == 0)
         status = PG_DNS_NODATA;
     if (status == PG_DNS_OK) {
@@ -204,12 +107,13 @@ static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *lo
         s->exchange->service_addr = found[known > 1 ? pg_random_below(p->random, known) : 0];
     }
     if (pg_session_watched(s))
-        tell_name(s, (struct pg_slice){name, len}, status, reason);
+        tell_name(s, (struct pg_slice){backend.name, backend.name_len}, status, reason);
     if (status != PG_DNS_OK) {
         s->reason = reason;
         return PG_HTTP_ERROR_NO_NAME;
     }
-    use_pod_port(s);
+    s->exchange->service_port =
+        pg_backend_port(s->routes->snapshot, s->route, &s->exchange->service_addr);
     return PG_HTTP_ERROR_NONE;
 }
 
@@ -288,8 +192,6 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
         tell_client(s, &who);
     }
     enum pg_http_error error = decide_route(s, bytes);
-    if (!error)
-        error = check_service(s);
     if (!error)
         error = resolve(s, &local);
     if (error)

@@ -94,49 +94,14 @@ void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char
     pg_trace_write(s->proxy->trace, &r);
 }
 
-static enum pg_code code_of(enum pg_http_error error)
-{
-    switch (error) {
-    case PG_HTTP_ERROR_TARGET_TOO_LONG:
-    case PG_HTTP_ERROR_HEAD_TOO_LARGE:
-    case PG_HTTP_ERROR_TOO_MANY_FIELDS:
-    case PG_HTTP_ERROR_BODY_TOO_LARGE: return PG_CODE_HTTP_TOO_LARGE;
-    case PG_HTTP_ERROR_HEAD_TIMEOUT:
-    case PG_HTTP_ERROR_BODY_TIMEOUT:
-    case PG_HTTP_ERROR_UPSTREAM_CONNECT_TIMEOUT:
-    case PG_HTTP_ERROR_UPSTREAM_TIMEOUT: return PG_CODE_HTTP_TIMEOUT;
-    case PG_HTTP_ERROR_NO_ROUTE: return PG_CODE_ROUTE_NONE;
-    case PG_HTTP_ERROR_NO_SERVICE:
-    case PG_HTTP_ERROR_NO_ENDPOINT: return PG_CODE_NO_ENDPOINT_HTTP;
-    case PG_HTTP_ERROR_NO_NAME: return PG_CODE_DNS_NXDOMAIN;
-    case PG_HTTP_ERROR_UPSTREAM_REFUSED:
-    case PG_HTTP_ERROR_UPSTREAM_UNREACHABLE:
-    case PG_HTTP_ERROR_NO_ROOM: return PG_CODE_UPSTREAM_REFUSED;
-    case PG_HTTP_ERROR_BAD_RESPONSE:
-    case PG_HTTP_ERROR_RESPONSE_CUT: return PG_CODE_UPSTREAM_BROKEN;
-    default: return PG_CODE_HTTP_BAD_REQUEST;
-    }
-}
-
-static enum pg_stage stage_of(enum pg_code code)
-{
-    switch (code) {
-    case PG_CODE_ROUTE_NONE: return PG_STAGE_ROUTE;
-    case PG_CODE_NO_ENDPOINT_HTTP:
-    case PG_CODE_UPSTREAM_REFUSED: return PG_STAGE_UPSTREAM;
-    case PG_CODE_DNS_NXDOMAIN: return PG_STAGE_DNS;
-    default: return PG_STAGE_HTTP_PARSE;
-    }
-}
-
 static void tell_refusal(struct pg_session *s, enum pg_http_error error)
 {
     char text[16];
-    enum pg_code code = code_of(error);
     pg_reason_id reason =
-        s->reason ? s->reason : pg_reason_intern(&(struct pg_reason){.code = code});
+        s->reason ? s->reason
+                  : pg_reason_intern(&(struct pg_reason){.code = pg_http_error_code(error)});
     int len = snprintf(text, sizeof(text), "%u", pg_http_error_status(error));
-    pg_session_tell(s, stage_of(code), pg_http_error_name(error), pg_value_none(),
+    pg_session_tell(s, pg_http_error_stage(error), pg_http_error_name(error), pg_value_none(),
                     pg_value_text(text, (size_t)len), reason);
 }
 

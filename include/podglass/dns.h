@@ -1,43 +1,12 @@
 /* folder: dns */
-/* Cluster DNS: a service name becomes a service address. One zone for everybody: the server's
- * clients, and the ingress when it looks for its upstream.
- *
- * The zone is compiled from a snapshot and immutable. Names of Ingress rules outside the cluster
- * domain answer with the address of the service in front of the ingress, so that `curl
- * http://shop.example.test/` works in the lab: its first balancer address, else the nodes' (node
- * ports), else its cluster IP. There is no forwarding yet: any other name is REFUSED. */
+/* Cluster DNS as a server: one message in, one out. What the zone is and answers is in dns_decide.h. */
 #ifndef PODGLASS_DNS_H
 #define PODGLASS_DNS_H
 
-#include "podglass/addr.h"
-#include "podglass/hash.h"
-#include "podglass/reason.h"
-#include "podglass/snapshot.h"
+#include "podglass/dns_decide.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct pg_zone;
-struct pg_zone *pg_zone_new(
-    struct pg_snapshot *s,
-    const struct pg_hash_key *key); /* takes a reference; NULL: out of memory */
-void pg_zone_free(struct pg_zone *z);
-
-enum pg_dns_status {
-    PG_DNS_OK,
-    PG_DNS_NODATA,
-    PG_DNS_NXDOMAIN,
-    PG_DNS_REFUSED,
-    PG_DNS_STATUS_COUNT
-};
-
-/* Addresses of an absolute name (trailing dot or not), IPv4 when want_v6 is false. CNAMEs inside
- * the zone are followed. Fills at most room addresses in stable order, *ret_count how many there
- * are in all. *ret_reason says which object answered (0 allowed). REFUSED: outside, or an alias
- * leads outside. What is no name at all is NXDOMAIN. Pure. */
-enum pg_dns_status pg_dns_resolve(const struct pg_zone *z, const char *name, size_t len,
-                                  bool want_v6, struct pg_addr *ret, uint32_t room,
-                                  uint32_t *ret_count, pg_reason_id *ret_reason);
 
 /* What a query was about, for records and tests. */
 struct pg_dns_answer {
@@ -56,6 +25,5 @@ struct pg_dns_answer {
 uint32_t pg_dns_answer(const struct pg_zone *z, const void *query, uint32_t len, bool over_tcp,
                        uint64_t draw, void *out, uint32_t room, struct pg_dns_answer *ret_about);
 const char *pg_dns_type_name(uint16_t type, char out[12]); /* "A", "SRV", "TYPE65" */
-const char *pg_dns_status_name(enum pg_dns_status s);
 
 #endif

@@ -28,12 +28,27 @@ struct pg_route_match {
 void pg_route_match(const struct pg_router *r, struct pg_slice host, struct pg_slice path,
                     struct pg_route_match *ret);
 
+/* ---- backend.c ---- */
+#define PG_BACKEND_ADDRS 16 /* addresses of its name that are chosen among */
+struct pg_backend {
+    enum pg_http_error error; /* NONE: there is a name to resolve */
+    pg_reason_id reason;      /* of the error */
+    uint32_t name_len;
+    char name[256]; /* "web.shop.svc.cluster.local.", no NUL */
+};
+void pg_backend_decide(const struct pg_snapshot *s, const struct pg_route *route,
+                       struct pg_backend *ret);
+/* The port to connect to at an address of the name: the service's; of a headless service that of the pod there. */
+uint16_t pg_backend_port(const struct pg_snapshot *s, const struct pg_route *route,
+                         const struct pg_addr *addr);
+
 /* ---- client_addr.c: reference http-ingress.md B2 ---- */
 struct pg_trust {
     const struct pg_prefix *trusted;
     uint32_t trusted_count;
     pg_reason_id peer_reason, trusted_reason; /* 0: the bare codes XFF_PEER and XFF_TRUSTED */
 };
+struct pg_trust pg_trust_of(const struct pg_snapshot *s); /* borrows s */
 struct pg_client_addr {
     struct pg_addr hop;    /* who spoke HTTP to us */
     struct pg_addr client; /* resolved client */
@@ -46,6 +61,10 @@ struct pg_client_addr {
 void pg_client_addr_decide(const struct pg_trust *trust, const struct pg_addr *hop,
                            const struct pg_http_head *head, const char *head_bytes,
                            struct pg_client_addr *ret);
+
+/* ---- http_errors.c: how a refusal is told ---- */
+enum pg_code pg_http_error_code(enum pg_http_error e);
+enum pg_stage pg_http_error_stage(enum pg_http_error e);
 
 /* ---- http_rewrite.c: what is sent upstream ---- */
 struct pg_http_rewrite_in {

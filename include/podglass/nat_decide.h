@@ -51,6 +51,9 @@ struct pg_nat_decision {
 /* The node where a packet of this tuple enters the cluster: a pod's packet at its node, a node address at that node, an LB address at the node
  * the balancer picks for the tuple among those that would serve it (keyed hash: stable for a flow). */
 uint16_t pg_nat_entry_node(const struct pg_service_table *t, const struct pg_tuple *tuple);
+/* The same with the balancer's choice handed in: the draw-th (modulo how many there are, *ret_count) of the nodes it may pick. */
+uint16_t pg_nat_entry_choice(const struct pg_service_table *t, const struct pg_tuple *tuple,
+                             uint64_t draw, uint32_t *ret_count);
 /* draw is the random choice of the endpoint, handed in. affinity: index of the endpoint a live affinity record names, or PG_INDEX_NONE. */
 void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tuple,
                    uint16_t entry_node, uint64_t draw, uint32_t affinity,

@@ -1,0 +1,43 @@
+/* folder: dns */
+/* Cluster DNS: a service name becomes a service address. One zone for everybody: the server's
+ * clients, the ingress when it looks for its upstream, and the tools' dry run.
+ *
+ * The zone is compiled from a snapshot and immutable. Names of Ingress rules outside the cluster
+ * domain answer with the address of the service in front of the ingress, so that `curl
+ * http://shop.example.test/` works in the lab: its first balancer address, else the nodes' (node
+ * ports), else its cluster IP. There is no forwarding yet: any other name is REFUSED. */
+#ifndef PODGLASS_DNS_DECIDE_H
+#define PODGLASS_DNS_DECIDE_H
+
+#include "podglass/addr.h"
+#include "podglass/hash.h"
+#include "podglass/reason.h"
+#include "podglass/snapshot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pg_zone;
+struct pg_zone *pg_zone_new(
+    struct pg_snapshot *s,
+    const struct pg_hash_key *key); /* takes a reference; NULL: out of memory */
+void pg_zone_free(struct pg_zone *z);
+
+enum pg_dns_status {
+    PG_DNS_OK,
+    PG_DNS_NODATA,
+    PG_DNS_NXDOMAIN,
+    PG_DNS_REFUSED,
+    PG_DNS_STATUS_COUNT
+};
+
+/* Addresses of an absolute name (trailing dot or not), IPv4 when want_v6 is false. CNAMEs inside
+ * the zone are followed. Fills at most room addresses in stable order, *ret_count how many there
+ * are in all. *ret_reason says which object answered (0 allowed). REFUSED: outside, or an alias
+ * leads outside. What is no name at all is NXDOMAIN. Pure. */
+enum pg_dns_status pg_dns_resolve(const struct pg_zone *z, const char *name, size_t len,
+                                  bool want_v6, struct pg_addr *ret, uint32_t room,
+                                  uint32_t *ret_count, pg_reason_id *ret_reason);
+const char *pg_dns_status_name(enum pg_dns_status s);
+
+#endif

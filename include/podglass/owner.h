@@ -1,0 +1,28 @@
+/* folder: cluster */
+/* Who is behind an address, as the snapshot knows it: what the spine asks between NAT's hooks, and a dry run instead of it. Pure. */
+#ifndef PODGLASS_OWNER_H
+#define PODGLASS_OWNER_H
+
+#include "podglass/drops.h"
+#include "podglass/snapshot.h"
+
+enum pg_owner {
+    PG_OWNER_WIRE,    /* somebody behind the link */
+    PG_OWNER_INGRESS, /* the ingress pod: TCP for the proxy */
+    PG_OWNER_ECHO,    /* a built-in pod */
+    PG_OWNER_CLIENT,  /* a request client of the lab; only the path knows those */
+    PG_OWNER_DNS,     /* the cluster DNS service */
+    PG_OWNER_NODE,    /* a virtual node or pod gateway itself */
+    PG_OWNER_NOBODY,  /* inside a range of ours, and nobody has it */
+};
+
+enum pg_owner pg_owner_of(const struct pg_snapshot *s, const struct pg_addr *dst, uint16_t port);
+/* Address sanity of what comes from outside; PG_DROP_NONE: fine. */
+enum pg_drop pg_owner_check(const struct pg_snapshot *s, const struct pg_tuple *t);
+
+#define PG_INGRESS_PORTS 16
+/* Target ports of the ingress service that speak plain HTTP: everything it sends to its pods, except what is https by name or
+ * number. Returns how many. */
+uint32_t pg_owner_ingress_ports(const struct pg_snapshot *s, uint16_t ret[PG_INGRESS_PORTS]);
+
+#endif
