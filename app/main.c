@@ -10,6 +10,7 @@ int main(int argc, char **argv)
     switch (pg_verb_of(argc, argv)) {
     case PG_VERB_DEMO: return pg_run_demo(argc - 1, argv + 1);
     case PG_VERB_RUN: return pg_run(argc - 1, argv + 1);
+    case PG_VERB_EXPLAIN: return pg_tool_explain(argc - 1, argv + 1);
     case PG_VERB_GET: return pg_tool_get(argc - 1, argv + 1);
     case PG_VERB_TRACE: return pg_tool_trace(argc - 1, argv + 1);
     case PG_VERB_REQUEST: return pg_run_request(argc - 1, argv + 1);

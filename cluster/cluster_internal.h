@@ -55,6 +55,7 @@ struct pg_load {
     struct pg_finding_list findings;
     int io_error;             /* a file could not be read */
     uint32_t nodes_read;      /* of all trees */
+    struct pg_list sets;      /* of struct pg_set */
     struct pg_list files;     /* of const char *: in the order they were read */
     struct pg_list documents; /* of struct pg_document */
     struct pg_index titles;   /* title -> place in objects */
@@ -86,6 +87,16 @@ struct pg_load {
 
 /* --- input.c --- */
 void pg_input_read(struct pg_load *load, const struct pg_manifest_input *input);
+
+/* --- set.c: values of --set, laid over an object before it is read --- */
+void pg_sets_read(struct pg_load *load);
+void pg_sets_apply(struct pg_load *load,
+                   struct pg_object *object);      /* object->root may become another */
+bool pg_sets_want_lab(const struct pg_load *load); /* for a Lab, and none was there */
+void pg_sets_check(struct pg_load *load);          /* what had no object or no reader is an error */
+
+/* --- change.c --- */
+void pg_change_free(struct pg_snapshot *copy); /* the last reference is gone */
 
 /* --- kinds.c --- */
 void pg_kinds_read(struct pg_load *load);                   /* every document */

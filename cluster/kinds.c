@@ -309,6 +309,7 @@ static void object_read(struct pg_load *load, struct pg_object *o, const struct 
         return;
     if (k->kind == PG_KIND_NAMESPACE)
         pg_list_add_pointer(&load->namespaces, o->name);
+    pg_sets_apply(load, o);
     if (k->read != NULL)
         k->read(load, o);
 }
@@ -376,4 +377,11 @@ void pg_kinds_read(struct pg_load *load)
         for (uint32_t j = 0; j < d.root->count; j++)
             root_read(load, d.file, d.root->items[j], NULL, NULL);
     }
+    if (pg_sets_want_lab(load)) {
+        struct pg_tree *none = pg_arena_alloc(&load->scratch, sizeof(*none));
+        none->kind = PG_TREE_MAP;
+        none->line = 1;
+        root_read(load, PG_SET_FILE, none, "Lab", "podglass/v1alpha1");
+    }
+    pg_sets_check(load);
 }

@@ -401,6 +401,7 @@ int pg_snapshot_load(const struct pg_manifest_input *inputs, uint32_t count,
     load_init(&load, options);
     for (uint32_t i = 0; i < count; i++)
         pg_input_read(&load, &inputs[i]);
+    pg_sets_read(&load);
     /* Where text could not be read objects are missing: what that leads to is not worth telling. */
     bool complete = load.findings.errors == 0;
     pg_kinds_read(&load);
@@ -426,6 +427,10 @@ void pg_snapshot_put(struct pg_snapshot *s)
 {
     if (s == NULL || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    if (s->base != NULL) {
+        pg_change_free(s);
+        return;
+    }
     struct memory *m = s->memory;
     pg_arena_free(&m->arena);
     free(m);

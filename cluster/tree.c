@@ -54,6 +54,8 @@ struct pg_field pg_field_get(const struct pg_field *map, const char *name)
             continue;
         f.key = e->key;
         f.tree = pg_tree_is_null(e->value) ? NULL : e->value;
+        if (e->value->set_read != NULL)
+            *e->value->set_read = true;
         break;
     }
     return f;
@@ -74,6 +76,11 @@ struct pg_field pg_field_entry(const struct pg_field *map, uint32_t i)
                              e->key};
 }
 
+const char *pg_tree_file(const struct pg_object *object, const struct pg_tree *t)
+{
+    return t != NULL && t->set_read != NULL ? PG_SET_FILE : object->source.file;
+}
+
 struct pg_source pg_field_source(const struct pg_field *f)
 {
     if (f->tree == NULL)
@@ -81,7 +88,7 @@ struct pg_source pg_field_source(const struct pg_field *f)
     /* A map begins on the line after its name; people look for the name. */
     uint32_t line =
         f->tree->kind != PG_TREE_SCALAR && f->key != NULL ? f->key->line : f->tree->line;
-    return (struct pg_source){f->object->source.file, line};
+    return (struct pg_source){pg_tree_file(f->object, f->tree), line};
 }
 
 static void path_add(const struct pg_field *f, struct pg_text *out)
@@ -116,7 +123,7 @@ __attribute__((format(printf, 4, 0))) static void field_find(const struct pg_fie
         at = f->key;
     for (const struct pg_field *up = f->up; at == NULL && up != NULL; up = up->up)
         at = up->key != NULL ? up->key : up->tree;
-    struct pg_source source = {f->object->source.file,
+    struct pg_source source = {pg_tree_file(f->object, at),
                                at == NULL ? f->object->source.line : at->line};
     pg_finding_vadd(f->load, level, code, f->object->title, pg_field_path(f, &f->load->scratch),
                     &source, at == NULL ? 0 : at->column, format, args);
@@ -213,6 +220,8 @@ uint32_t pg_field_list(const struct pg_field *f)
 
 const char *pg_field_text(const struct pg_field *f, const char *fallback)
 {
+    if (f->tree != NULL && f->tree->set_read != NULL)
+        *f->tree->set_read = true; /* of a map that is read entry by entry */
     const struct pg_tree *t = f->tree;
     if (t == NULL)
         return fallback;

@@ -25,6 +25,7 @@ struct pg_tree {
     uint32_t column;
     uint32_t size;  /* nodes under it, itself included, aliases expanded; stops at UINT32_MAX */
     uint32_t count; /* entries, items, or bytes of text */
+    bool *set_read; /* a value of --set: becomes true when somebody asks for it. NULL: of a file */
     union {
         const char *text;
         const struct pg_tree_entry *entries;
@@ -69,6 +70,7 @@ struct pg_field {
     const struct pg_tree *tree; /* NULL: not written, or null */
     const struct pg_tree *key;  /* where the name of it stands; NULL for items */
 };
+#define PG_SET_FILE "--set" /* the file of values that --set gave; the line is its number */
 
 struct pg_field pg_field_of(struct pg_load *load, const struct pg_object *object,
                             const struct pg_tree *root);
@@ -80,6 +82,8 @@ static inline bool pg_field_is(const struct pg_field *f)
 {
     return f->tree != NULL;
 }
+/* The file a value is of: its object's, or PG_SET_FILE. */
+const char *pg_tree_file(const struct pg_object *object, const struct pg_tree *t);
 struct pg_source pg_field_source(const struct pg_field *f);
 const char *pg_field_path(const struct pg_field *f, struct pg_arena *a);
 

@@ -176,16 +176,6 @@ static void decide(struct pg_nat *n, struct pg_packet *p, struct pg_nat_decision
     pg_nat_decide(n->services, &p->tuple, p->entry_node, pg_random_u64(n->random), affinity, ret);
 }
 
-static enum pg_drop drop_of(pg_reason_id reason)
-{
-    switch (pg_reason_get(reason)->code) {
-    case PG_CODE_DROP_NO_LOCAL: return PG_DROP_NO_LOCAL_ENDPOINT;
-    case PG_CODE_DROP_UNALLOCATED: return PG_DROP_UNALLOCATED_SERVICE_IP;
-    case PG_CODE_DROP_SOURCE_RANGE: return PG_DROP_SOURCE_RANGE;
-    default: return PG_DROP_INSERT_FAILED; /* no address to masquerade with */
-    }
-}
-
 /* Does a packet of this kind begin a flow, and for how long does that wait for an answer? */
 static bool begin_transport(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p)
 {
@@ -259,7 +249,7 @@ static enum pg_verdict_nat begin(struct pg_nat *n, struct pg_packet *p, enum pg_
     if (d.kind == PG_DECIDE_REJECT)
         return refuse(n, p, stage, PG_DROP_REJECTED, d.dnat_reason, NULL, ret_drop);
     if (d.kind == PG_DECIDE_DROP)
-        return refuse(n, p, stage, drop_of(d.dnat_reason), d.dnat_reason, NULL, ret_drop);
+        return refuse(n, p, stage, pg_nat_drop_of(&d), d.dnat_reason, NULL, ret_drop);
     if (d.kind != PG_DECIDE_DNAT)
         now->new_affinity = PG_INDEX_NONE;
     f->node = d.node;

@@ -337,6 +337,18 @@ void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tupl
     decide_endpoint(&q, draw, affinity, ret);
 }
 
+enum pg_drop pg_nat_drop_of(const struct pg_nat_decision *d)
+{
+    if (d->kind != PG_DECIDE_DROP)
+        return d->kind == PG_DECIDE_REJECT ? PG_DROP_REJECTED : PG_DROP_NONE;
+    switch (pg_reason_get(d->dnat_reason)->code) {
+    case PG_CODE_DROP_NO_LOCAL: return PG_DROP_NO_LOCAL_ENDPOINT;
+    case PG_CODE_DROP_UNALLOCATED: return PG_DROP_UNALLOCATED_SERVICE_IP;
+    case PG_CODE_DROP_SOURCE_RANGE: return PG_DROP_SOURCE_RANGE;
+    default: return PG_DROP_INSERT_FAILED; /* no address to masquerade with */
+    }
+}
+
 /* ---- where a packet enters ---- */
 
 /* The nodes a balancer would use for a policy Local: those with a ready endpoint. The n-th of them;

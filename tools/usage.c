@@ -14,6 +14,13 @@ static const char *const examples[PG_VERB_COUNT] = {
     [PG_VERB_RUN] = "  podglass run -f shop/ -- curl http://shop.example.test/\n"
                     "  podglass run -f shop/ --tun pg0 --configure\n"
                     "  kubectl get svc,ep,ing,no,po -A -o yaml | podglass run -f - -- sh\n",
+    [PG_VERB_EXPLAIN] =
+        "  podglass explain -f shop/ --from 198.51.100.7 http://shop.example.test/cart\n"
+        "  podglass explain -f shop/ --from pod:shop/web-1 http://web.shop.svc/\n"
+        "  podglass explain -f shop/ --set svc/edge/gateway.externalTrafficPolicy=Local \\\n"
+        "      http://shop.example.test/\n"
+        "  podglass explain -f shop/ --from 198.51.100.7 --to 192.0.2.11:30080\n"
+        "  podglass explain service.spec.externalTrafficPolicy\n",
     [PG_VERB_GET] = "  podglass get ct                 all flows\n"
                     "  podglass get ct 1042 -o wide    one flow, by its id\n"
                     "  podglass get conn c7f1          one client connection, by its flow label\n"

@@ -162,7 +162,7 @@ static void find_loss(const struct pg_exchange *x, struct pg_exchange_view *v)
 {
     for (uint32_t i = 0; i < x->count; i++) {
         if (pg_hops_is_loss(&x->records[i])) {
-            v->lost_hop = pg_hops_number(x->records, x->count, i);
+            v->lost_hop = pg_hops_number_at(x->records, x->count, i);
             v->lost_code = pg_reason_get(x->records[i].reason)->code;
             return;
         }

@@ -75,6 +75,36 @@ static bool is_absent(const struct pg_value *v)
     return !v->is_text && pg_addr_is_none(&v->addr);
 }
 
+/* How to print: what the functions below share. */
+struct style {
+    const struct pg_hops_note *notes;
+    uint32_t note_count;
+    bool color;
+};
+
+static const struct pg_hops_note *find_note(const struct style *style, uint64_t seq,
+                                            enum pg_note_kind kind)
+{
+    for (uint32_t i = 0; i < style->note_count; i++) {
+        if (style->notes[i].seq == seq && style->notes[i].kind == kind) {
+            return &style->notes[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_notes(const struct style *style, uint64_t seq, struct pg_text *out)
+{
+    for (uint32_t i = 0; i < style->note_count; i++) {
+        const struct pg_hops_note *note = &style->notes[i];
+        if (note->seq == seq && note->kind == PG_NOTE_OR) {
+            pg_text_printf(out, "%35s  or  %-18s %s\n", "", note->value, note->text);
+        } else if (note->seq == seq && note->kind == PG_NOTE_REMARK) {
+            pg_text_printf(out, "%14s%s\n", "", note->text);
+        }
+    }
+}
+
 /* A header: set, removed, or its value before and after. */
 static void print_header_change(const struct pg_record *r, const char *before, const char *after,
                                 char *what, size_t room)
@@ -127,21 +157,27 @@ const char *pg_hops_why(const struct pg_record *r, char *out, size_t room)
     return out;
 }
 
-static void print_record(const struct pg_record *r, bool color, struct pg_text *out)
+static void print_record(const struct pg_record *r, const struct style *style, struct pg_text *out)
 {
     char what[640];
     char why[560];
+    const struct pg_hops_note *odds = find_note(style, r->seq, PG_NOTE_ODDS);
     bool loud = pg_hops_is_loud(r);
     pg_hops_change(r, what, sizeof what);
-    pg_text_puts(out, color && loud ? "\033[31m" : "");
-    pg_text_printf(out, "   %c  %-58s", loud ? '!' : ' ', what);
+    pg_text_puts(out, style->color && loud ? "\033[31m" : "");
+    if (odds != NULL) {
+        pg_text_printf(out, "   %c  %-53s %4s", loud ? '!' : ' ', what, odds->text);
+    } else {
+        pg_text_printf(out, "   %c  %-58s", loud ? '!' : ' ', what);
+    }
     if (pg_hops_why(r, why, sizeof why)[0] != 0) {
         pg_text_printf(out, "  %s", why);
     }
     while (out->len > 0 && out->at[out->len - 1] == ' ') {
         out->at[--out->len] = 0;
     }
-    pg_text_puts(out, color && loud ? "\033[0m\n" : "\n");
+    pg_text_puts(out, style->color && loud ? "\033[0m\n" : "\n");
+    print_notes(style, r->seq, out);
 }
 
 /* A new hop begins where other work begins, or nat turns to another flow. */
@@ -151,7 +187,7 @@ static bool begins_hop(const struct pg_record *last, const struct pg_record *r)
            (work_of(r) == WORK_NAT && last->conntrack != r->conntrack);
 }
 
-uint32_t pg_hops_number(const struct pg_record *records, uint32_t count, uint32_t index)
+uint32_t pg_hops_number_at(const struct pg_record *records, uint32_t count, uint32_t index)
 {
     const struct pg_record *last = NULL;
     uint32_t number = 0;
@@ -165,9 +201,14 @@ uint32_t pg_hops_number(const struct pg_record *records, uint32_t count, uint32_
     return number;
 }
 
-static void print_head(uint32_t number, const struct pg_record *r, struct pg_text *out)
+static void print_head(uint32_t number, const struct pg_record *r, const struct style *style,
+                       struct pg_text *out)
 {
+    const struct pg_hops_note *note = find_note(style, r->seq, PG_NOTE_HEAD);
     pg_text_printf(out, "%2u  %s", number, work_name(work_of(r)));
+    if (note != NULL) {
+        pg_text_printf(out, "%*s%s", 9 - (int)strlen(work_name(work_of(r))), "", note->text);
+    }
     if (r->conntrack != 0) {
         pg_text_printf(out, "  #%llu", (unsigned long long)r->conntrack);
     }
@@ -181,7 +222,7 @@ static bool in_reply_nat(const struct pg_record *r)
 
 /* The replies' reversals of one flow. */
 static void print_reply_flow(const struct pg_hops *h, uint64_t conntrack, uint32_t number,
-                             bool color, struct pg_text *out)
+                             const struct style *style, struct pg_text *out)
 {
     bool first = true;
     for (uint32_t i = 0; i < h->count; i++) {
@@ -190,14 +231,14 @@ static void print_reply_flow(const struct pg_hops *h, uint64_t conntrack, uint32
             continue;
         }
         if (first) {
-            print_head(number, r, out);
+            print_head(number, r, style, out);
             first = false;
         }
-        print_record(r, color, out);
+        print_record(r, style, out);
     }
 }
 
-static void print_way_back(const struct pg_hops *h, uint32_t number, bool color,
+static void print_way_back(const struct pg_hops *h, uint32_t number, const struct style *style,
                            struct pg_text *out)
 {
     uint64_t flows[16];
@@ -213,7 +254,7 @@ static void print_way_back(const struct pg_hops *h, uint32_t number, bool color,
         }
     }
     for (uint32_t f = flow_count; f-- > 0;) {
-        print_reply_flow(h, flows[f], number++, color, out);
+        print_reply_flow(h, flows[f], number++, style, out);
         if (f != flow_count - 1 || flow_count == 1) {
             continue;
         }
@@ -224,32 +265,75 @@ static void print_way_back(const struct pg_hops *h, uint32_t number, bool color,
                 continue;
             }
             if (first) {
-                print_head(number++, r, out);
+                print_head(number++, r, style, out);
                 first = false;
             }
-            print_record(r, color, out);
+            print_record(r, style, out);
         }
     }
 }
 
-void pg_hops_print(const struct pg_hops *h, bool color, struct pg_text *out)
+uint32_t pg_hops_number(const struct pg_hops *h, uint64_t seq)
 {
     const struct pg_record *last = NULL;
-    uint32_t number = 1;
+    uint32_t number = 0;
     for (uint32_t i = 0; i < h->count; i++) {
         const struct pg_record *r = &h->records[i];
         if (r->direction == 1) {
             continue;
         }
-        if (begins_hop(last, r)) {
-            print_head(number++, r, out);
+        number += begins_hop(last, r);
+        if (r->seq == seq) {
+            return number;
         }
-        print_record(r, color, out);
         last = r;
     }
-    pg_text_puts(out, "    and back\n");
-    print_way_back(h, number, color, out);
+    return 0;
+}
+
+const struct pg_record *pg_hops_loss(const struct pg_hops *h)
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        if (pg_hops_is_loss(&h->records[i])) {
+            return &h->records[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_all(const struct pg_hops *h, const struct style *style, struct pg_text *out)
+{
+    const struct pg_record *last = NULL;
+    uint32_t number = 1;
+    bool back = false;
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct pg_record *r = &h->records[i];
+        back = back || r->direction == 1;
+        if (r->direction == 1) {
+            continue;
+        }
+        if (begins_hop(last, r)) {
+            print_head(number++, r, style, out);
+        }
+        print_record(r, style, out);
+        last = r;
+    }
+    if (back) {
+        pg_text_puts(out, "    and back\n");
+        print_way_back(h, number, style, out);
+    }
     if (h->left_out != 0) {
         pg_text_printf(out, "    %u records more were not kept\n", h->left_out);
     }
+}
+
+void pg_hops_print(const struct pg_hops *h, bool color, struct pg_text *out)
+{
+    print_all(h, &(struct style){.color = color}, out);
+}
+
+void pg_hops_print_notes(const struct pg_hops *h, const struct pg_hops_note *notes,
+                         uint32_t note_count, bool color, struct pg_text *out)
+{
+    print_all(h, &(struct style){notes, note_count, color}, out);
 }

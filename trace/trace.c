@@ -180,6 +180,14 @@ struct pg_value pg_value_endpoint(const struct pg_addr *a, uint16_t port)
     return v;
 }
 
+struct pg_value pg_value_any_port(const struct pg_addr *a)
+{
+    struct pg_value v = pg_value_endpoint(a, 0);
+
+    v.any_port = true;
+    return v;
+}
+
 struct pg_value pg_value_text(const char *text, size_t len)
 {
     struct pg_value v = {.is_text = true};

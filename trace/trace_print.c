@@ -51,6 +51,9 @@ static void add_value(struct pg_text *out, const struct pg_value *v)
         if (v->port) {
             pg_text_printf(out, "%u", v->port);
         }
+    } else if (v->any_port) {
+        pg_text_printf(out, pg_addr_is_v4(&v->addr) ? "%s:*" : "[%s]:*",
+                       pg_addr_print(&v->addr, text));
     } else if (v->port) {
         pg_text_puts(out, pg_endpoint_print(&v->addr, v->port, text));
     } else {
@@ -184,8 +187,10 @@ static void json_value(struct pg_json *j, const char *key, const struct pg_value
         pg_json_key_string(j, key, NULL);
     } else if (pg_addr_is_none(&v->addr)) {
         pg_json_key_uint(j, key, v->port);
-    } else if (v->port) {
-        pg_json_key_string(j, key, pg_endpoint_print(&v->addr, v->port, text));
+    } else if (v->any_port || v->port) {
+        char with_port[PG_ENDPOINT_TEXT + 2];
+
+        pg_json_key_string(j, key, pg_value_print(v, with_port, sizeof with_port));
     } else {
         pg_json_key_string(j, key, pg_addr_print(&v->addr, text));
     }

@@ -6,8 +6,7 @@
  * extended, and only what follows was written by a hop. A value that a reader would take and that
  * the client chose is forged, whoever copied it.
  *
- * Pure. Called by tools/ and the request log; knows nothing of packets. Not handled here: the trust
- * list an application may have (xff-trusted); xff-right with the right number comes to the same. */
+ * Pure. Called by tools/ and the request log; knows nothing of packets. */
 #include "podglass/verdict.h"
 
 #include <string.h>
@@ -143,6 +142,23 @@ bool pg_reader_xff_right(const struct pg_seen *seen, unsigned n, struct pg_addr 
     }
 }
 
+bool pg_reader_xff_trusted(const struct pg_seen *seen, const struct pg_prefix *trusted,
+                           uint32_t count, struct pg_addr *ret)
+{
+    for (unsigned n = 1; pg_reader_xff_right(seen, n, ret); n++) {
+        bool known = false;
+        struct pg_addr further;
+
+        for (uint32_t i = 0; i < count && !known; i++) {
+            known = pg_prefix_contains(&trusted[i], ret);
+        }
+        if (!known || !pg_reader_xff_right(seen, n + 1, &further)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool pg_reader_x_real_ip(const struct pg_seen *seen, struct pg_addr *ret)
 {
     return parse_address(seen->x_real_ip, ret);
@@ -176,4 +192,16 @@ enum pg_verdict pg_verdict_decide(const struct pg_seen *seen)
     bool disagree = (has_left && !xff_true) || (has_real && !real_true);
 
     return forged || disagree ? PG_VERDICT_AMBIGUOUS : PG_VERDICT_CARRIED;
+}
+
+enum pg_verdict pg_verdict_of_reader(const struct pg_seen *seen, bool has_value,
+                                     const struct pg_addr *value)
+{
+    if (!has_value) {
+        return PG_VERDICT_LOST;
+    }
+    if (pg_addr_equal(value, &seen->client)) {
+        return pg_addr_equal(&seen->peer, &seen->client) ? PG_VERDICT_KEPT : PG_VERDICT_CARRIED;
+    }
+    return list_has(seen->client_xff, value) ? PG_VERDICT_FORGED : PG_VERDICT_LOST;
 }

@@ -20,7 +20,7 @@ struct pg_hops {
 /* Takes the records of this label from *seq on; records without a label are left out. */
 void pg_hops_collect(struct pg_hops *h, const struct pg_trace *t, uint64_t from_seq,
                      uint32_t label);
-/* The way there, then the way back. color: ANSI escapes for what matters. */
+/* The way there, then the way back, if there are records of one. color: ANSI escapes for what matters. */
 void pg_hops_print(const struct pg_hops *h, bool color, struct pg_text *out);
 
 /* ---- one record, for other printers ---- */
@@ -34,6 +34,27 @@ bool pg_hops_is_loss(const struct pg_record *r); /* takes the client's address a
 bool pg_hops_is_loud(
     const struct pg_record *r); /* deserves a mark: a loss, a drop, a forged header */
 /* Number of the hop that records[index] belongs to, as pg_hops_print counts. */
-uint32_t pg_hops_number(const struct pg_record *records, uint32_t count, uint32_t index);
+uint32_t pg_hops_number_at(const struct pg_record *records, uint32_t count, uint32_t index);
+
+/* ---- dry runs ---- */
+/* What a dry run says about a record that only tells one of several outcomes. */
+enum pg_note_kind {
+    PG_NOTE_HEAD,   /* behind the name of the hop that the record begins */
+    PG_NOTE_ODDS,   /* behind the value after: "50%" */
+    PG_NOTE_OR,     /* another value after, with its odds and what it is */
+    PG_NOTE_REMARK, /* a line of its own */
+};
+struct pg_hops_note {
+    uint64_t seq; /* of the record */
+    enum pg_note_kind kind;
+    const char *value; /* OR: the other value; already escaped */
+    const char *text;  /* already escaped */
+};
+void pg_hops_print_notes(const struct pg_hops *h, const struct pg_hops_note *notes,
+                         uint32_t note_count, bool color, struct pg_text *out);
+/* The number that the hop with this record is printed under; 0: none of the way there. */
+uint32_t pg_hops_number(const struct pg_hops *h, uint64_t seq);
+/* The record that took the client's address away on the way there; NULL: none did. */
+const struct pg_record *pg_hops_loss(const struct pg_hops *h);
 
 #endif

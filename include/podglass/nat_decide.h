@@ -3,6 +3,7 @@
 #ifndef PODGLASS_NAT_DECIDE_H
 #define PODGLASS_NAT_DECIDE_H
 
+#include "podglass/drops.h"
 #include "podglass/hash.h"
 #include "podglass/reason.h"
 #include "podglass/snapshot.h"
@@ -58,6 +59,8 @@ uint16_t pg_nat_entry_choice(const struct pg_service_table *t, const struct pg_t
 void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tuple,
                    uint16_t entry_node, uint64_t draw, uint32_t affinity,
                    struct pg_nat_decision *ret);
+/* The name a refused packet is counted under; NONE: it is not refused. */
+enum pg_drop pg_nat_drop_of(const struct pg_nat_decision *d);
 const char *pg_capture_name(enum pg_capture c); /* "ClusterIP", "NodePort", ... */
 
 #endif

@@ -210,7 +210,8 @@ struct pg_snapshot {
     const struct pg_finding *findings;
     uint32_t finding_count; /* warnings and notes: what was ignored */
     struct pg_lab lab;
-    void *memory; /* the arena behind everything; private */
+    void *memory;             /* the arena behind everything; private */
+    struct pg_snapshot *base; /* of a copy with one change: what the rest belongs to; private */
 };
 
 /* Where manifests come from: files, directories, "-" for standard input, or text in memory
@@ -227,7 +228,11 @@ struct pg_load_options {
     enum pg_pods_mode
         pods; /* auto: pods whose address is written are on the wire, derived ones echo */
     const char *namespace; /* for objects that name none; NULL: "default" */
+    const char *const
+        *sets; /* "svc/edge/gateway.externalTrafficPolicy=Local": laid over what was read */
+    uint32_t set_count;
 };
+#define PG_SETS_MOST 64
 
 /* Findings of a load, errors included; owned by the list. */
 struct pg_findings {

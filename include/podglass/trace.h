@@ -49,7 +49,8 @@ enum pg_record_kind {
 /* A value before or after: an endpoint, or text (a header's value). */
 struct pg_value {
     bool is_text;
-    bool cut; /* the text was longer than fits */
+    bool cut;      /* the text was longer than fits */
+    bool any_port; /* of an endpoint: some port nobody knows yet (a dry run); printed as "*" */
     uint16_t port;
     uint16_t len;
     union {
@@ -115,6 +116,7 @@ void pg_trace_tell_again(struct pg_trace *t);
 uint32_t pg_trace_round(const struct pg_trace *t);
 
 struct pg_value pg_value_endpoint(const struct pg_addr *a, uint16_t port);
+struct pg_value pg_value_any_port(const struct pg_addr *a);
 struct pg_value pg_value_text(const char *text, size_t len);
 struct pg_value pg_value_none(void);
 const char *pg_value_print(const struct pg_value *v, char *out,

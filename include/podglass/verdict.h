@@ -33,6 +33,12 @@ const char *pg_verdict_name(enum pg_verdict v);                /* "kept", ... */
 bool pg_reader_xff_left(const struct pg_seen *seen, struct pg_addr *ret);
 bool pg_reader_xff_right(const struct pg_seen *seen, unsigned n,
                          struct pg_addr *ret); /* n-th from the right, from 1 */
+/* From the right, past every address that is in one of the ranges; the leftmost if all are. */
+bool pg_reader_xff_trusted(const struct pg_seen *seen, const struct pg_prefix *trusted,
+                           uint32_t count, struct pg_addr *ret);
 bool pg_reader_x_real_ip(const struct pg_seen *seen, struct pg_addr *ret);
+/* The verdict for an application that takes exactly this value (has_value false: it finds nothing). */
+enum pg_verdict pg_verdict_of_reader(const struct pg_seen *seen, bool has_value,
+                                     const struct pg_addr *value);
 
 #endif

@@ -1,0 +1,242 @@
+/* The dry run of a request through the ingress, and what its pod can see.
+ *
+ * Called by dry.c where a connection has reached the ingress. The order is that of proxy/request.c: client, route, backend, name,
+ * connection, rewrite. The new head is written by pg_http_rewrite itself, with the caller's ring behind it. */
+#include "dry_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- records ---- */
+
+static void tell(struct pg_dry_running *r, enum pg_stage stage, const char *name,
+                 struct pg_value before, struct pg_value after, pg_reason_id reason)
+{
+    struct pg_record record = {.kind = PG_RECORD_EVENT,
+                               .stage = (uint8_t)stage,
+                               .node = PG_NODE_NONE,
+                               .reason = reason,
+                               .before = before,
+                               .after = after};
+
+    snprintf(record.name, sizeof record.name, "%s", name);
+    pg_dry_tell(r, &record);
+}
+
+static void tell_request(struct pg_dry_running *r, const struct pg_http_head *h, const char *bytes)
+{
+    struct pg_span host = h->authority.len ? h->authority : h->host;
+    char text[256];
+    int len =
+        snprintf(text, sizeof text, "%.*s %.*s host %.*s", (int)h->method.len, bytes + h->method.at,
+                 (int)h->target.len, bytes + h->target.at, (int)host.len, bytes + host.at);
+    size_t used = len < (int)sizeof text ? (size_t)len : sizeof text - 1;
+
+    tell(r, PG_STAGE_HTTP_PARSE, "request", pg_value_none(), pg_value_text(text, used), 0);
+}
+
+static void refuse(struct pg_dry_running *r, enum pg_http_error error, pg_reason_id reason)
+{
+    char text[16];
+    int len = snprintf(text, sizeof text, "%u", pg_http_error_status(error));
+
+    if (!reason) {
+        reason = pg_reason_intern(&(struct pg_reason){.code = pg_http_error_code(error)});
+    }
+    r->result->end = PG_DRY_REFUSED;
+    r->result->status = pg_http_error_status(error);
+    r->result->refusal = pg_http_error_name(error);
+    r->result->reason = reason;
+    tell(r, pg_http_error_stage(error), pg_http_error_name(error), pg_value_none(),
+         pg_value_text(text, (size_t)len), reason);
+}
+
+/* ---- the steps ---- */
+
+static enum pg_http_error route(struct pg_dry_running *r, const char *bytes, pg_reason_id *ret_why)
+{
+    const struct pg_http_head *h = &r->d->head;
+    struct pg_slice host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host);
+    struct pg_slice path = h->path.len ? pg_span_slice(bytes, h->path) : PG_SLICE_LITERAL("/");
+    struct pg_route_match match;
+
+    pg_route_match(r->d->router, host, path, &match);
+    r->result->route = match.route;
+    if (!match.route) {
+        *ret_why = match.reason;
+        return PG_HTTP_ERROR_NO_ROUTE;
+    }
+    tell(r, PG_STAGE_ROUTE, "route", pg_value_none(),
+         pg_value_text(match.route->backend_text, strlen(match.route->backend_text)), match.reason);
+    return PG_HTTP_ERROR_NONE;
+}
+
+static enum pg_http_error resolve(struct pg_dry_running *r, bool want_v6, struct pg_tuple *ret,
+                                  pg_reason_id *ret_why)
+{
+    struct pg_backend backend;
+    struct pg_addr found[PG_BACKEND_ADDRS];
+    uint32_t count = 0;
+    pg_reason_id reason = 0;
+
+    pg_backend_decide(r->d->snapshot, r->result->route, &backend);
+    if (backend.error) {
+        *ret_why = backend.reason;
+        return backend.error;
+    }
+    enum pg_dns_status status = pg_dns_resolve(r->d->zone, backend.name, backend.name_len, want_v6,
+                                               found, PG_BACKEND_ADDRS, &count, &reason);
+
+    if (status == PG_DNS_OK && count == 0) {
+        status = PG_DNS_NODATA;
+    }
+    if (status == PG_DNS_OK) {
+        uint32_t known = count < PG_BACKEND_ADDRS ? count : PG_BACKEND_ADDRS;
+        r->result->of[PG_DRY_ADDRESS] = known;
+        ret->dst = found[r->draw[PG_DRY_ADDRESS] % known];
+        ret->dst_port = pg_backend_port(r->d->snapshot, r->result->route, &ret->dst);
+    }
+    const char *text = pg_dns_status_name(status);
+    tell(r, PG_STAGE_DNS, "resolve", pg_value_text(backend.name, backend.name_len),
+         status == PG_DNS_OK ? pg_value_endpoint(&ret->dst, 0) : pg_value_text(text, strlen(text)),
+         reason);
+    *ret_why = reason;
+    return status == PG_DNS_OK ? PG_HTTP_ERROR_NONE : PG_HTTP_ERROR_NO_NAME;
+}
+
+/* What the ingress answers when the upstream leg ended before a pod. */
+static enum pg_http_error upstream_error(const struct pg_dry_result *result)
+{
+    switch (result->end) {
+    case PG_DRY_DROPPED: return PG_HTTP_ERROR_UPSTREAM_CONNECT_TIMEOUT;
+    case PG_DRY_REJECTED:
+        return result->drop == PG_DROP_NO_ROUTE ? PG_HTTP_ERROR_UPSTREAM_UNREACHABLE
+                                                : PG_HTTP_ERROR_UPSTREAM_REFUSED;
+    default: return PG_HTTP_ERROR_UPSTREAM_REFUSED;
+    }
+}
+
+/* Connects to the service; true: a pod has the connection. */
+static bool connect_upstream(struct pg_dry_running *r, const struct pg_tuple *up)
+{
+    struct pg_dry_result *result = r->result;
+    bool arrived = pg_dry_leg(r, up, PG_STAGE_NAT_OUTPUT);
+
+    tell(r, PG_STAGE_UPSTREAM, "connect", pg_value_any_port(&up->src),
+         pg_value_endpoint(&up->dst, up->dst_port), 0);
+    if (arrived && pg_dry_arrive(r)) {
+        result->end = PG_DRY_LOOP;
+        return false;
+    }
+    if (arrived && (result->end == PG_DRY_POD || result->end == PG_DRY_WIRE)) {
+        return true;
+    }
+    pg_reason_id cause = result->reason;
+    refuse(r, upstream_error(result), 0);
+    result->reason = cause ? cause : result->reason;
+    return false;
+}
+
+static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg_client_addr *who)
+{
+    const struct pg_http_head *h = &r->d->head;
+    struct pg_http_rewrite_in in = {.head = h,
+                                    .bytes = bytes,
+                                    .who = who,
+                                    .local = r->result->arrives[0].dst,
+                                    .local_port = r->result->arrives[0].dst_port,
+                                    .scheme = "http",
+                                    .body = h->body,
+                                    .content_length = h->content_length,
+                                    .trace = r->trace,
+                                    .label = 1,
+                                    .request_id = "(drawn at random)"};
+    int64_t len = pg_http_rewrite(&in, r->d->out, sizeof r->d->out);
+
+    if (len < 0) {
+        refuse(r, PG_HTTP_ERROR_HEAD_TOO_LARGE, 0);
+        return;
+    }
+    r->result->head = (struct pg_slice){r->d->out, (size_t)len};
+}
+
+void pg_dry_ingress(struct pg_dry_running *r)
+{
+    struct pg_http_head *h = &r->d->head;
+    struct pg_slice sent = r->request->head;
+    struct pg_http_scan scan = {0};
+    enum pg_http_error error = PG_HTTP_ERROR_NONE;
+    const struct pg_tuple *in = &r->result->arrives[0];
+    struct pg_tuple up = {.src = in->dst, .proto = PG_PROTO_TCP};
+    struct pg_client_addr who;
+    pg_reason_id why = 0;
+
+    int status = pg_http_parse(PG_HTTP_REQUEST, &scan, sent.at, (uint32_t)sent.len, h, &error);
+    if (status != 0) {
+        refuse(r, status == -EBADMSG ? error : PG_HTTP_ERROR_HEAD_TIMEOUT, 0);
+        return;
+    }
+    tell_request(r, h, sent.at);
+    pg_client_addr_decide(&r->d->trust, &in->src, h, sent.at, &who);
+    tell(r, PG_STAGE_CLIENT_ADDR, "client", pg_dry_endpoint(&who.hop, in->src_port),
+         pg_value_endpoint(&who.client, 0), who.reason);
+    error = route(r, sent.at, &why);
+    if (!error) {
+        error = resolve(r, !pg_addr_is_v4(&in->dst), &up, &why);
+    }
+    if (error) {
+        refuse(r, error, why);
+        return;
+    }
+    if (connect_upstream(r, &up)) {
+        rewrite(r, sent.at, &who);
+    }
+}
+
+/* ---- what is seen ---- */
+
+/* All values of a field, as one list. */
+static struct pg_slice join(const struct pg_http_head *h, const char *bytes, enum pg_http_name id,
+                            struct pg_text *out)
+{
+    pg_text_clear(out);
+    for (uint32_t i = 0; i < h->field_count; i++) {
+        if (h->fields[i].id != id) {
+            continue;
+        }
+        struct pg_slice value = pg_span_slice(bytes, h->fields[i].value);
+        pg_text_puts(out, out->len ? ", " : "");
+        pg_text_add(out, value.at, value.len);
+    }
+    return (struct pg_slice){out->at, out->len};
+}
+
+void pg_dry_see(struct pg_dry_running *r)
+{
+    struct pg_dry *d = r->d;
+    struct pg_dry_result *result = r->result;
+    struct pg_seen *seen = &result->seen;
+    struct pg_slice sent = r->request->head;
+    struct pg_http_scan scan = {0};
+    enum pg_http_error error;
+
+    seen->client = r->request->from;
+    seen->peer = result->arrives[result->leg_count - 1].src;
+    if (sent.at && result->leg_count == 1) {
+        result->head = sent; /* no ingress between */
+    }
+    if (sent.at &&
+        pg_http_parse(PG_HTTP_REQUEST, &scan, sent.at, (uint32_t)sent.len, &d->head, &error) == 0) {
+        seen->client_xff = join(&d->head, sent.at, PG_HTTP_NAME_X_FORWARDED_FOR, &d->client_xff);
+    }
+    scan = (struct pg_http_scan){0};
+    if (result->head.at && pg_http_parse(PG_HTTP_REQUEST, &scan, result->head.at,
+                                         (uint32_t)result->head.len, &d->upstream, &error) == 0) {
+        const struct pg_http_field *real = pg_http_field_find(&d->upstream, PG_HTTP_NAME_X_REAL_IP);
+        seen->xff = join(&d->upstream, result->head.at, PG_HTTP_NAME_X_FORWARDED_FOR, &d->xff);
+        seen->x_real_ip = real ? pg_span_slice(result->head.at, real->value) : (struct pg_slice){0};
+    }
+    result->has_verdict = true;
+    result->verdict = pg_verdict_decide(seen);
+}

@@ -1,0 +1,262 @@
+/* The verb `explain`: what would become of a request, which line of which manifest does it, and what would change it. Nothing is sent.
+ *
+ * Also explains a code (PG101) and a field (service.spec.externalTrafficPolicy). The request runs dry (dry.c) over all that chance
+ * leaves open (dry_odds.c); the outcome that is most likely is shown hop by hop, the others beside it; then the request runs again with
+ * each setting changed that a decision has read (what_if.c). */
+#include "explain_internal.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HEADERS_MOST 100
+
+static const struct pg_manifest_flags manifest_flags = {
+    .filename = PG_FLAG_EXPLAIN_FILENAME,
+    .recursive = PG_FLAG_EXPLAIN_RECURSIVE,
+    .namespace = PG_FLAG_EXPLAIN_NAMESPACE,
+    .strict = PG_FLAG_EXPLAIN_STRICT,
+    .set = PG_FLAG_EXPLAIN_SET,
+};
+
+/* ---- what is asked ---- */
+
+static bool is_code(const char *text)
+{
+    return toupper((unsigned char)text[0]) == 'P' && toupper((unsigned char)text[1]) == 'G' &&
+           text[2] && strspn(text + 2, "0123456789") == strlen(text + 2);
+}
+
+/* Only the title; what explains codes at length takes its place. */
+__attribute__((weak)) int pg_tool_explain_code(const char *text)
+{
+    char name[16];
+
+    for (int c = 0; c < PG_CODE_COUNT; c++) {
+        snprintf(name, sizeof name, "PG%s", text + 2);
+        if (strcmp(pg_code_name((enum pg_code)c), name) == 0) {
+            printf("%s  %s\n", name, pg_code_title((enum pg_code)c));
+            return 0;
+        }
+    }
+    return pg_options_complain(PG_VERB_EXPLAIN, "no code %s", text);
+}
+
+static bool is_field(const char *text)
+{
+    return strchr(text, '/') == NULL && strchr(text, ':') == NULL &&
+           (strchr(text, '.') != NULL || isalpha((unsigned char)text[0]));
+}
+
+static int explain_field(const char *text)
+{
+    struct pg_text out = {0};
+
+    if (!pg_explain_field(text, &out)) {
+        pg_text_free(&out);
+        return pg_options_complain(PG_VERB_EXPLAIN,
+                                   "\"%s\" is neither a URL (http://...), nor a code (PG101), nor "
+                                   "a field that the path reads (service.spec.type)",
+                                   text);
+    }
+    fputs(out.at, stdout);
+    pg_text_free(&out);
+    return fflush(stdout) == 0 ? PG_EXIT_OK : PG_EXIT_DIFFERENT;
+}
+
+/* "--from pod NS/NAME URL": the word behind "pod" has become an argument. */
+static void take_pod_word(struct pg_options *o, char *room, size_t size)
+{
+    const char *from = o->value[PG_FLAG_EXPLAIN_FROM];
+
+    if (!from || (strcmp(from, "pod") != 0 && strcmp(from, "node") != 0)) {
+        return;
+    }
+    for (uint32_t i = 0; i < o->arg_count; i++) {
+        if (strstr(o->arg[i], "://")) {
+            continue;
+        }
+        snprintf(room, size, "%s:%s", from, o->arg[i]);
+        o->value[PG_FLAG_EXPLAIN_FROM] = room;
+        memmove(&o->arg[i], &o->arg[i + 1], (o->arg_count - i - 1) * sizeof *o->arg);
+        o->arg_count--;
+        return;
+    }
+}
+
+static int read_ask(const struct pg_options *o, struct pg_explain *e)
+{
+    const char *headers[HEADERS_MOST];
+    const char *reader = o->value[PG_FLAG_EXPLAIN_READER];
+    struct pg_ask_words words = {.url = o->arg_count ? o->arg[0] : NULL,
+                                 .to = o->value[PG_FLAG_EXPLAIN_TO],
+                                 .from = o->value[PG_FLAG_EXPLAIN_FROM],
+                                 .method = o->value[PG_FLAG_EXPLAIN_METHOD],
+                                 .headers = headers};
+    struct pg_text why = {0};
+    uint32_t cursor = 0;
+    const char *header;
+
+    while ((header = pg_options_next(o, PG_FLAG_EXPLAIN_HEADER, &cursor)) != NULL) {
+        if (words.header_count == HEADERS_MOST) {
+            return pg_options_complain(o->verb, "more than %d headers", HEADERS_MOST);
+        }
+        headers[words.header_count++] = header;
+    }
+    if (reader && !pg_reader_parse(reader, &e->reader)) {
+        return pg_options_complain(o->verb,
+                                   "--reader takes peer, xff-left, xff-right=N, "
+                                   "xff-trusted=CIDR,... or x-real-ip, not \"%s\"",
+                                   reader);
+    }
+    int error = pg_ask_read(e->dry, &words, &e->ask, &why);
+
+    if (error) {
+        pg_options_complain(o->verb, "%s", why.at);
+    }
+    pg_text_free(&why);
+    return error ? PG_EXIT_USAGE : 0;
+}
+
+/* ---- the answer ---- */
+
+static void try_change(struct pg_explain *e, const struct pg_change *change)
+{
+    struct pg_snapshot *changed = pg_snapshot_with(e->snapshot, change);
+    struct pg_dry *dry = changed ? pg_dry_new(changed) : NULL;
+    struct pg_tried *t = &e->tried[e->tried_count];
+    struct pg_dry_odds odds;
+    struct pg_dry_result shown;
+
+    if (dry) {
+        pg_dry_explore(dry, &e->ask.request, &odds);
+        pg_dry_run(dry, &e->ask.request, odds.draw, NULL, &shown);
+        if (!pg_outcomes_same(&e->odds, &e->shown, &odds, &shown)) {
+            pg_change_print(e->snapshot, change, &t->set);
+            pg_outcomes_print(&odds, &shown, &t->outcome);
+            t->better = pg_outcomes_worth(&odds) > pg_outcomes_worth(&e->odds);
+            e->tried_count++;
+        }
+    }
+    pg_dry_free(dry);
+    pg_snapshot_put(changed);
+}
+
+static int run(struct pg_explain *e)
+{
+    struct pg_trace *trace = pg_trace_new(PG_HOPS_RECORDS);
+    struct pg_change changes[PG_CHANGES_MOST];
+
+    if (!trace) {
+        return -1;
+    }
+    pg_trace_set_level(trace, PG_TRACE_FLOWS);
+    pg_dry_explore(e->dry, &e->ask.request, &e->odds);
+    pg_dry_run(e->dry, &e->ask.request, e->odds.draw, trace, &e->shown);
+    pg_hops_collect(&e->hops, trace, 1, 1);
+    pg_trace_free(trace);
+    uint32_t count = pg_changes_for(pg_dry_snapshot(e->dry), &e->shown, changes);
+
+    for (uint32_t i = 0; i < count; i++) {
+        try_change(e, &changes[i]);
+    }
+    return 0;
+}
+
+static bool want_color(const char *given)
+{
+    const char *no_color = getenv("NO_COLOR");
+
+    if (given && strcmp(given, "auto") != 0) {
+        return strcmp(given, "always") == 0;
+    }
+    return isatty(STDOUT_FILENO) && (!no_color || no_color[0] == 0);
+}
+
+static int answer(const struct pg_options *o, struct pg_explain *e)
+{
+    const char *output = o->value[PG_FLAG_EXPLAIN_OUTPUT];
+    struct pg_text out = {0};
+
+    if (run(e) != 0) {
+        fprintf(stderr, "podglass explain: out of memory\n");
+        return PG_EXIT_DIFFERENT;
+    }
+    if (output && strcmp(output, "json") == 0) {
+        pg_explain_json(e, &out);
+    } else {
+        pg_explain_text(e, want_color(o->value[PG_FLAG_EXPLAIN_COLOR]), &out);
+    }
+    fwrite(out.at, 1, out.len, stdout);
+    pg_text_free(&out);
+    return fflush(stdout) == 0 ? PG_EXIT_OK : PG_EXIT_DIFFERENT;
+}
+
+static void explain_free(struct pg_explain *e)
+{
+    for (uint32_t i = 0; i < e->tried_count; i++) {
+        pg_text_free(&e->tried[i].set);
+        pg_text_free(&e->tried[i].outcome);
+    }
+    pg_ask_free(&e->ask);
+    pg_dry_free(e->dry);
+    pg_snapshot_put(e->snapshot);
+    free(e);
+}
+
+static int explain_request(const struct pg_options *o)
+{
+    struct pg_explain *e = calloc(1, sizeof *e);
+    struct pg_findings findings = {0};
+    int status = e ? pg_manifests_load(o, &manifest_flags, true, &e->snapshot, &findings)
+                   : PG_EXIT_DIFFERENT;
+
+    if (status == 0) {
+        e->dry = pg_dry_new(e->snapshot);
+        status = e->dry ? read_ask(o, e) : PG_EXIT_DIFFERENT;
+    }
+    if (status == 0) {
+        status = answer(o, e);
+    }
+    if (e) {
+        explain_free(e);
+    }
+    pg_findings_free(&findings);
+    pg_reason_forget_all();
+    return status;
+}
+
+static int choose(struct pg_options *o)
+{
+    char from[600];
+    bool to = pg_options_has(o, PG_FLAG_EXPLAIN_TO);
+
+    take_pod_word(o, from, sizeof from);
+    int status = pg_options_args(o, to ? 0 : 1, to ? 0 : 1);
+
+    if (status) {
+        return status;
+    }
+    if (!to && is_code(o->arg[0])) {
+        return pg_tool_explain_code(o->arg[0]);
+    }
+    if (!to && !pg_options_has(o, PG_FLAG_EXPLAIN_FILENAME) && is_field(o->arg[0])) {
+        return explain_field(o->arg[0]);
+    }
+    return explain_request(o);
+}
+
+int pg_tool_explain(int argc, char **argv)
+{
+    struct pg_options o;
+    int status = pg_options_parse(PG_VERB_EXPLAIN, argc, argv, &o);
+
+    if (status) {
+        return status;
+    }
+    status = choose(&o);
+    pg_options_free(&o);
+    return status;
+}
