@@ -26,10 +26,12 @@
 static uint64_t calls;
 
 #ifndef SANITIZED
-/* What glibc calls its own; not in a header of its. */
+/* What glibc calls its own; in no header of its. */
+/* NOLINTBEGIN(readability-identifier-naming): the names are glibc's */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
+/* NOLINTEND(readability-identifier-naming) */
 
 void *malloc(size_t size)
 {
