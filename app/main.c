@@ -11,6 +11,8 @@ int main(int argc, char **argv)
     case PG_VERB_DEMO: return pg_run_demo(argc - 1, argv + 1);
     case PG_VERB_RUN: return pg_run(argc - 1, argv + 1);
     case PG_VERB_EXPLAIN: return pg_tool_explain(argc - 1, argv + 1);
+    case PG_VERB_LINT: return pg_tool_lint(argc - 1, argv + 1);
+    case PG_VERB_DIFF: return pg_tool_diff(argc - 1, argv + 1);
     case PG_VERB_GET: return pg_tool_get(argc - 1, argv + 1);
     case PG_VERB_TRACE: return pg_tool_trace(argc - 1, argv + 1);
     case PG_VERB_REQUEST: return pg_run_request(argc - 1, argv + 1);

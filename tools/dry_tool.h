@@ -12,6 +12,9 @@
 struct pg_manifest_flags {
     enum pg_flag filename, recursive, namespace, strict, set;
 };
+/* 0 or PG_EXIT_MANIFEST, findings filled and not said; PG_EXIT_USAGE, said. */
+int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags *flags,
+                      struct pg_snapshot **ret, struct pg_findings *ret_findings);
 /* 0; or an exit status after saying why. Findings go to standard error; quiet: notes do not. */
 int pg_manifests_load(const struct pg_options *o, const struct pg_manifest_flags *flags, bool quiet,
                       struct pg_snapshot **ret, struct pg_findings *ret_findings);
@@ -72,6 +75,24 @@ void pg_pod_print(const struct pg_snapshot *s, uint32_t pod, struct pg_text *out
 void pg_who_print(const struct pg_snapshot *s, const struct pg_addr *a, struct pg_text *out);
 /* "50%", "<1%" */
 const char *pg_odds_print(double odds, char out[8]);
+
+/* ---- predict.c: whom pods will see ---- */
+struct pg_prediction {
+    const char *object; /* "Service/shop/web"; interned */
+    struct pg_text text;
+    enum pg_finding_level level;
+    pg_reason_id reason; /* code, file and line of it */
+};
+struct pg_predictions {
+    struct pg_prediction *at;
+    uint32_t count;
+    uint32_t left_out; /* more routes than are looked at */
+};
+/* One per address a Service answers on from outside, and one per Ingress rule. */
+void pg_predict(struct pg_dry *d, struct pg_predictions *ret);
+void pg_predictions_free(struct pg_predictions *p);
+/* Somebody outside the cluster, of that family. */
+struct pg_addr pg_outsider(const struct pg_snapshot *s, bool v6);
 
 /* ---- what_if.c ---- */
 /* Changes worth trying for this outcome. Returns how many. */

@@ -28,7 +28,7 @@ static void say_findings(const struct pg_findings *f, bool quiet)
     pg_text_free(&line);
 }
 
-int pg_manifests_load(const struct pg_options *o, const struct pg_manifest_flags *flags, bool quiet,
+int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags *flags,
                       struct pg_snapshot **ret, struct pg_findings *ret_findings)
 {
     struct pg_manifest_input inputs[INPUTS_MOST] = {{0}};
@@ -58,8 +58,16 @@ int pg_manifests_load(const struct pg_options *o, const struct pg_manifest_flags
         }
         sets[load.set_count++] = value;
     }
-    int error = pg_snapshot_load(inputs, count, &load, ret, ret_findings);
+    return pg_snapshot_load(inputs, count, &load, ret, ret_findings) == 0 ? 0 : PG_EXIT_MANIFEST;
+}
 
-    say_findings(ret_findings, quiet && error == 0);
-    return error == 0 ? 0 : PG_EXIT_MANIFEST;
+int pg_manifests_load(const struct pg_options *o, const struct pg_manifest_flags *flags, bool quiet,
+                      struct pg_snapshot **ret, struct pg_findings *ret_findings)
+{
+    int status = pg_manifests_read(o, flags, ret, ret_findings);
+
+    if (status != PG_EXIT_USAGE) {
+        say_findings(ret_findings, quiet && status == 0);
+    }
+    return status;
 }

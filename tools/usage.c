@@ -21,6 +21,11 @@ static const char *const examples[PG_VERB_COUNT] = {
         "      http://shop.example.test/\n"
         "  podglass explain -f shop/ --from 198.51.100.7 --to 192.0.2.11:30080\n"
         "  podglass explain service.spec.externalTrafficPolicy\n",
+    [PG_VERB_LINT] = "  podglass lint -f shop/\n"
+                     "  podglass lint -f shop/ --strict -o github\n",
+    [PG_VERB_DIFF] =
+        "  podglass diff -f old/ -f new/\n"
+        "  podglass diff -f shop/ --set svc/edge/gateway.externalTrafficPolicy=Local\n",
     [PG_VERB_GET] = "  podglass get ct                 all flows\n"
                     "  podglass get ct 1042 -o wide    one flow, by its id\n"
                     "  podglass get conn c7f1          one client connection, by its flow label\n"

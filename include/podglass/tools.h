@@ -80,6 +80,8 @@ const char *pg_verb_name(enum pg_verb verb);
 int pg_tool_get(int argc, char **argv);
 int pg_tool_trace(int argc, char **argv);
 int pg_tool_explain(int argc, char **argv);
+int pg_tool_lint(int argc, char **argv);
+int pg_tool_diff(int argc, char **argv);
 int pg_tool_explain_code(const char *code); /* "PG101": what `explain PG101` prints */
 int pg_tool_version(int argc, char **argv);
 int pg_tool_completion(int argc, char **argv);
