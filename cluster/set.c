@@ -265,7 +265,8 @@ static const struct pg_tree *lay_entry(struct laying *l, const struct pg_tree *o
     uint32_t i = 0;
     if (over != NULL) {
         *t = *over;
-        memcpy(entries, over->entries, count * sizeof(*entries));
+        if (count > 0)
+            memcpy(entries, over->entries, count * sizeof(*entries));
     }
     while (i < count && strcmp(entries[i].key->text, name) != 0)
         i++;
@@ -313,8 +314,11 @@ static const struct pg_tree *lay_item(struct laying *l, const struct pg_tree *ov
 /* over with the value at the end of the way; NULL: nothing is there yet. */
 static const struct pg_tree *lay(struct laying *l, const struct pg_tree *over, uint32_t at)
 {
-    if (at == l->way->count)
+    if (at == l->way->count) {
+        if (over != NULL && over->set_read != NULL)
+            *over->set_read = true; /* a later --set of the same field wins */
         return l->value;
+    }
     if (over != NULL && pg_tree_is_null(over))
         over = NULL;
     if (over != NULL && over->kind == PG_TREE_LIST)

@@ -27,21 +27,52 @@ const char *pg_dry_end_name(enum pg_dry_end e)
 
 /* ---- tables ---- */
 
+/* Nobody aims at these tables: any key will do, and a fixed one makes runs repeatable. */
+static const struct pg_hash_key table_key = {0x706f6467u, 0x6c617373u};
+
+static struct pg_dry *begin(struct pg_snapshot *s)
+{
+    struct pg_dry *d = calloc(1, sizeof *d);
+
+    if (d) {
+        d->snapshot = pg_snapshot_ref(s);
+        d->trust = pg_trust_of(s);
+        d->ingress_port_count = pg_owner_ingress_ports(s, d->ingress_ports);
+    }
+    return d;
+}
+
+struct pg_dry *pg_dry_changed(struct pg_dry *d, struct pg_snapshot *changed,
+                              enum pg_change_kind kind)
+{
+    struct pg_dry *other = begin(changed);
+
+    if (!other) {
+        return NULL;
+    }
+    other->router = d->router;
+    other->zone = d->zone;
+    other->shares_names = true;
+    other->shares_services = kind == PG_CHANGE_TRUSTED_PROXIES;
+    other->services =
+        other->shares_services ? d->services : pg_service_table_new(changed, &table_key);
+    if (!other->services) {
+        pg_dry_free(other);
+        return NULL;
+    }
+    return other;
+}
+
 struct pg_dry *pg_dry_new(struct pg_snapshot *s)
 {
-    /* Nobody aims at these tables: any key will do, and a fixed one makes runs repeatable. */
-    static const struct pg_hash_key key = {0x706f6467u, 0x6c617373u};
-    struct pg_dry *d = calloc(1, sizeof *d);
+    struct pg_dry *d = begin(s);
 
     if (!d) {
         return NULL;
     }
-    d->snapshot = pg_snapshot_ref(s);
-    d->services = pg_service_table_new(s, &key);
-    d->router = pg_router_new(s, &key);
-    d->zone = pg_zone_new(s, &key);
-    d->trust = pg_trust_of(s);
-    d->ingress_port_count = pg_owner_ingress_ports(s, d->ingress_ports);
+    d->services = pg_service_table_new(s, &table_key);
+    d->router = pg_router_new(s, &table_key);
+    d->zone = pg_zone_new(s, &table_key);
     if (!d->services || !d->router || !d->zone) {
         pg_dry_free(d);
         return NULL;
@@ -54,9 +85,13 @@ void pg_dry_free(struct pg_dry *d)
     if (!d) {
         return;
     }
-    pg_service_table_free(d->services);
-    pg_router_free(d->router);
-    pg_zone_free(d->zone);
+    if (!d->shares_services) {
+        pg_service_table_free(d->services);
+    }
+    if (!d->shares_names) {
+        pg_router_free(d->router);
+        pg_zone_free(d->zone);
+    }
     pg_snapshot_put(d->snapshot);
     pg_text_free(&d->xff);
     pg_text_free(&d->client_xff);

@@ -15,6 +15,8 @@ struct pg_dry {
     struct pg_service_table *services;
     struct pg_router *router;
     struct pg_zone *zone;
+    bool shares_services; /* with another one, as router and zone then are too */
+    bool shares_names;    /* router and zone only */
     struct pg_trust trust;
     uint16_t ingress_ports[PG_INGRESS_PORTS];
     uint32_t ingress_port_count;

@@ -125,7 +125,7 @@ static int read_ask(const struct pg_options *o, struct pg_explain *e)
 static void try_change(struct pg_explain *e, const struct pg_change *change)
 {
     struct pg_snapshot *changed = pg_snapshot_with(e->snapshot, change);
-    struct pg_dry *dry = changed ? pg_dry_new(changed) : NULL;
+    struct pg_dry *dry = changed ? pg_dry_changed(e->dry, changed, change->kind) : NULL;
     struct pg_tried *t = &e->tried[e->tried_count];
     struct pg_dry_odds odds;
     struct pg_dry_result shown;

@@ -8,6 +8,7 @@
 #ifndef PODGLASS_DRY_H
 #define PODGLASS_DRY_H
 
+#include "podglass/change.h"
 #include "podglass/drops.h"
 #include "podglass/nat_decide.h"
 #include "podglass/snapshot.h"
@@ -20,6 +21,9 @@
 /* ---- dry.c, dry_http.c ---- */
 struct pg_dry; /* the tables of a snapshot, compiled as the path compiles them */
 struct pg_dry *pg_dry_new(struct pg_snapshot *s); /* takes a reference; NULL: out of memory */
+/* For a snapshot that pg_snapshot_with made of d's: shares what the change does not touch, so d must outlive it. NULL: out of memory. */
+struct pg_dry *pg_dry_changed(struct pg_dry *d, struct pg_snapshot *changed,
+                              enum pg_change_kind kind);
 void pg_dry_free(struct pg_dry *d);
 const struct pg_snapshot *pg_dry_snapshot(const struct pg_dry *d);
 const struct pg_zone *pg_dry_zone(const struct pg_dry *d);

@@ -1,0 +1,68 @@
+#!/bin/bash
+# podglass diff: what is answered differently, by which line, and the exit status of diff(1).
+set -euo pipefail
+cd "${PODGLASS_SOURCE:-$(dirname "$0")/../..}"
+podglass=${PODGLASS:-build/release/podglass}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failed=0
+
+want() {
+    local text=$1 got
+    shift
+    got=$("$@" 2>&1) || true
+    if [[ $got != *"$text"* ]]; then
+        printf 'FAILED: %s\n  want: %s\n%s\n' "$*" "$text" "$got"
+        failed=1
+    fi
+}
+status() {
+    local want=$1 got=0
+    shift
+    "$@" >/dev/null 2>&1 || got=$?
+    if [ "$got" != "$want" ]; then
+        printf 'FAILED: %s\n  exit status %s, want %s\n' "$*" "$got" "$want"
+        failed=1
+    fi
+}
+
+mkdir "$dir/new"
+cp examples/lab/*.yaml "$dir/new/"
+status 0 "$podglass" diff -f examples/lab -f "$dir/new"
+sed -i 's/^  loadBalancerIP: .*/&\n  externalTrafficPolicy: Local/' "$dir/new/edge.yaml"
+status 1 "$podglass" diff -f examples/lab -f "$dir/new"
+want "- LOST, by shop/web:http, pods shop/web-0, shop/web-1" "$podglass" diff -f examples/lab -f "$dir/new"
+want "because svc/edge/gateway externalTrafficPolicy: Cluster (default)  examples/lab/edge.yaml:7  PG101" \
+    "$podglass" diff -f examples/lab -f "$dir/new"
+want "+ CARRIED by X-Forwarded-For and X-Real-IP" "$podglass" diff -f examples/lab -f "$dir/new"
+want "because svc/edge/gateway externalTrafficPolicy: Local  $dir/new/edge.yaml:18  PG106" \
+    "$podglass" diff -f examples/lab -f "$dir/new"
+
+# Against itself under --set; a service that is only on one side; rules that move.
+want "tcp svc/shop/web:80 from outside" "$podglass" diff -f examples/lab --set svc/shop/web.type=NodePort
+want "1 of 5 requests are answered differently" "$podglass" diff -f examples/lab --set svc/shop/web.type=NodePort
+sed -i 's/path: \/$/path: \/api/' "$dir/new/shop.yaml"
+want "REFUSED by the ingress: 404 no-route" "$podglass" diff -f examples/lab -f "$dir/new"
+
+# A file of requests.
+printf '# comment\n\nGET http://shop.example.test/x from mallory\ntcp:10.96.12.40:80 from pod:shop/web-0\n' >"$dir/requests"
+status 0 "$podglass" diff -f examples/lab -f examples/lab --requests "$dir/requests"
+want "0 of 2 requests" "$podglass" diff -f examples/lab -f examples/lab --requests "$dir/requests"
+want "GET http://shop.example.test/x from mallory" \
+    "$podglass" diff -f examples/lab -f "$dir/new" --requests "$dir/requests"
+want "PG105" "$podglass" diff -f examples/lab --set lab.masqueradeAll=true --requests "$dir/requests"
+"$podglass" diff -f examples/lab -f "$dir/new" -o json >"$dir/json" || true
+python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["kind"] == "Diff" and d["different"] == len(d["differences"]) > 0, d' "$dir/json" ||
+    { echo "FAILED: -o json"; failed=1; }
+
+# Trouble.
+status 2 "$podglass" diff -f examples/lab
+status 2 "$podglass" diff -f a -f b -f c
+printf 'GET\n' >"$dir/requests"
+status 2 "$podglass" diff -f examples/lab -f examples/lab --requests "$dir/requests"
+status 2 "$podglass" diff -f examples/lab -f examples/lab --requests "$dir/gone"
+status 3 "$podglass" diff -f examples/lab -f /nonexistent
+exit $failed

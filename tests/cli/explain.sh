@@ -1,0 +1,106 @@
+#!/bin/bash
+# podglass explain, as a user has it: what is printed, what is not, and how it ends.
+set -euo pipefail
+cd "${PODGLASS_SOURCE:-$(dirname "$0")/../..}"
+podglass=${PODGLASS:-build/release/podglass}
+failed=0
+
+# want "text" command...: its output holds the text.
+want() {
+    local text=$1 got
+    shift
+    got=$("$@" 2>&1) || true
+    if [[ $got != *"$text"* ]]; then
+        printf 'FAILED: %s\n  want: %s\n%s\n' "$*" "$text" "$got"
+        failed=1
+    fi
+}
+# status N command...
+status() {
+    local want=$1 got=0
+    shift
+    "$@" >/dev/null 2>&1 || got=$?
+    if [ "$got" != "$want" ]; then
+        printf 'FAILED: %s\n  exit status %s, want %s\n' "$*" "$got" "$want"
+        failed=1
+    fi
+}
+explain=("$podglass" explain -f examples/lab)
+shop=http://shop.example.test/cart
+
+# The mock of the documentation, piece by piece.
+got=$("${explain[@]}" --from 198.51.100.7 "$shop")
+for text in \
+    "GET $shop  from 198.51.100.7 (alice)  to 203.0.113.10:80        dry run: nothing is sent" \
+    " 1  nat      Service edge/gateway, LoadBalancer" \
+    "dst     203.0.113.10:80        =>  10.244.1.2:80            svc/edge/gateway LoadBalancer  examples/lab/edge.yaml:15  PG112" \
+    "   !  src     198.51.100.7:*         =>  10.244.1.1:*        50%" \
+    "or  192.0.2.12:*        50%  node-2 itself" \
+    "route   shop/web:http" \
+    "resolve web.shop.svc.cluster.local.  =>  10.96.12.40" \
+    "or  10.244.2.9:8080     50%  shop/web-1 on node-2" \
+    "set     X-Forwarded-For: 10.244.1.1" \
+    "sees peer 10.244.1.2 (pod edge/gateway-0), X-Forwarded-For 10.244.1.1" \
+    "client 198.51.100.7  LOST at hop 1: replaced by the pod bridge of node-1" \
+    "because svc/edge/gateway externalTrafficPolicy: Cluster (default)  examples/lab/edge.yaml:7  PG101" \
+    "try   --set svc/edge/gateway.externalTrafficPolicy=Local" \
+    "-> CARRIED by X-Forwarded-For and X-Real-IP" \
+    "readers: peer 10.244.1.2 | xff-left 10.244.1.1 | xff-right=1 10.244.1.1 | x-real-ip 10.244.1.1"; do
+    [[ $got == *"$text"* ]] || { printf 'FAILED: explain does not say\n  %s\n' "$text"; failed=1; }
+done
+[[ $got != *$'\e'* ]] || { echo "FAILED: colour without a terminal"; failed=1; }
+
+# Who asks.
+want "from 10.244.2.9 (pod shop/web-1)" "${explain[@]}" --from pod:shop/web-1 http://web.shop.svc/
+want "from 10.244.2.9 (pod shop/web-1)" "${explain[@]}" --from pod shop/web-1 http://web.shop.svc/
+want "from 192.0.2.11 (node node-1)" "${explain[@]}" --from node:node-1 http://web.shop.svc/
+want "from 198.51.100.66 (mallory)" "${explain[@]}" --from mallory "$shop"
+
+# What is asked.
+want "PG121" "${explain[@]}" --to 10.96.12.40:81
+want "answered by the cluster's DNS" "${explain[@]}" --to 10.96.0.10:53/udp
+want "remove  X-Forwarded-For: 9.9.9.9" "${explain[@]}" -H 'X-Forwarded-For: 9.9.9.9' "$shop"
+want "request POST /cart" "${explain[@]}" -X POST "$shop"
+want "(forged)" "${explain[@]}" --from mallory -H 'X-Forwarded-For: 9.9.9.9' --reader xff-left \
+    --set lab.ingress.trustedProxies=198.51.100.0/24 \
+    --set svc/edge/gateway.externalTrafficPolicy=Local "$shop"
+
+# What if.
+want "CARRIED by X-Forwarded-For" "${explain[@]}" --set svc/edge/gateway.externalTrafficPolicy=Local "$shop"
+want "not   --set svc/edge/gateway.externalTrafficPolicy=Cluster" \
+    "${explain[@]}" --set svc/edge/gateway.externalTrafficPolicy=Local "$shop"
+want "PG106" "${explain[@]}" --set svc/edge/gateway.externalTrafficPolicy=Local "$shop"
+want "nothing reads that field" "${explain[@]}" --set svc/edge/gateway.externalTraficPolicy=Local "$shop"
+
+# Help on codes and fields.
+want "PG101" "$podglass" explain PG101
+want "Cluster (default) | Local" "$podglass" explain service.spec.externalTrafficPolicy
+want "service.type" "$podglass" explain service
+
+# JSON reads back, and says the same.
+"${explain[@]}" -o json "$shop" | python3 -c '
+import json, sys
+e = json.load(sys.stdin)
+assert e["kind"] == "Explanation" and e["client"]["verdict"] == "lost", e["client"]
+assert e["client"]["lostAt"]["hop"] == 1 and e["client"]["lostAt"]["code"] == "PG101"
+assert e["seen"]["peer"] == "10.244.1.2"
+assert any("externalTrafficPolicy=Local" in t["set"] and t["better"] for t in e["try"])
+assert sorted(c["oddsPercent"] for c in e["choices"][1]["destinations"]) == [50, 50]
+' || { echo "FAILED: -o json"; failed=1; }
+
+# Strangers' bytes never reach the terminal as they are.
+got=$("${explain[@]}" -H $'X-Real-IP: \xc2\x9b31m' "http://shop.example.test/"$'\xe2\x80\xae' 2>&1 || true)
+[[ $got != *$'\xc2\x9b'* && $got != *$'\xe2\x80\xae'* ]] || { echo "FAILED: not escaped"; failed=1; }
+
+# Exit status.
+status 0 "${explain[@]}" "$shop"
+status 2 "$podglass" explain
+status 2 "$podglass" explain "$shop"
+status 2 "${explain[@]}" https://shop.example.test/
+status 2 "${explain[@]}" --reader nobody "$shop"
+status 2 "${explain[@]}" --from gone "$shop"
+status 2 "$podglass" explain PG9999
+status 2 "$podglass" explain service.nothing
+status 3 "${explain[@]}" --set svc/shop/gone.type=NodePort "$shop"
+status 3 "$podglass" explain -f /nonexistent "$shop"
+exit $failed
