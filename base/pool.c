@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRY_ALIGN 16 /* what malloc would give */
+#define ENTRY_ALIGN 8 /* as much as a word needs */
 
 struct pg_pool {
     uint8_t *entries;
@@ -89,6 +89,16 @@ uint32_t pg_pool_get(struct pg_pool *p)
     p->used++;
     if (p->used > p->high_water)
         p->high_water = p->used;
+    return index;
+}
+
+uint32_t pg_pool_next(const struct pg_pool *p, uint32_t *ret_generation)
+{
+    uint32_t index = p->free_first != PG_POOL_NONE ? p->free_first : p->fresh;
+
+    if (index >= p->limit)
+        return PG_POOL_NONE;
+    *ret_generation = ((p->life[index] + 1) >> 1) + 1;
     return index;
 }
 

@@ -4,14 +4,18 @@
  * over adjacent slots that compares hashes and asks the owner only when they are equal: usually one
  * cache line here and one at the owner.
  *
- * Growth never stalls. When an array is three quarters full a second one of twice the size is
- * mapped (its pages are zero and come as they are touched), and each add or del then moves
- * MOVE_SLOTS slots of the old array, lowest first. The old array is empty long before the new one
- * is full, since it has 1/MOVE_SLOTS as many turns to go as the new one has room. Moved slots of
- * the old array are not looked at again: a probe in it starts at `moved` or later, so its pages go
- * back in pieces as the move proceeds.
+ * Growth never stalls. When an array is three quarters full the next one is mapped (its pages are
+ * zero and come as they are touched), and each add or del then moves MOVE_SLOTS slots of the old
+ * array, lowest first. The old array is empty long before the new one is full: it takes a sixteenth
+ * of its slots in turns, and the new one has room for a quarter of them. Moved slots of the old
+ * array are not looked at again: a probe in it starts at `moved` or later, so its pages go back in
+ * pieces as the move proceeds.
  *
- * Probes never wrap around. Behind the power-of-two slots there are SPILL more, so a run may lean
+ * Sizes are 1024 times 1, 1.5, 2, 3, 4, 6 and so on, so a table that grew is at least half full. A
+ * hash's home is its share of the whole (hash * size >> 32), which needs no power of two and keeps
+ * the order of entries when they move.
+ *
+ * Probes never wrap around. Behind the slots that are homes there are SPILL more, so a run may lean
  * over the end; with a keyed hash at three quarters, a run leans over by more than k slots with a
  * chance of about e^(-0.57 k), 1e-31 for 128 of them. That gives the walk its order: deletion in
  * the current array shifts entries towards lower slots only (Knuth 6.4 R), so a walk from the top
@@ -44,7 +48,7 @@ struct slot {
 
 struct array {
     struct slot *slots; /* NULL: no such array */
-    uint32_t mask;
+    uint32_t homes;
     uint32_t serial; /* 1, 2, 3 ...: what a walk remembers */
 };
 
@@ -55,23 +59,34 @@ struct pg_table {
     uint32_t released; /* slots of old below this are unmapped */
     uint32_t count;
     uint32_t limit;
-    uint32_t most_mask; /* of the largest array `limit` needs */
+    uint32_t most_homes; /* of the largest array `limit` needs */
     pg_table_equal *equal;
     const void *owner;
 };
 
 static inline size_t slots_of(const struct array *a)
 {
-    return (size_t)a->mask + 1 + SPILL;
+    return (size_t)a->homes + SPILL;
 }
 
-static bool array_open(struct array *a, uint32_t mask, uint32_t serial)
+static inline uint32_t home_of(const struct array *a, uint32_t hash)
 {
-    size_t bytes = ((size_t)mask + 1 + SPILL) * sizeof(struct slot);
+    return (uint32_t)((uint64_t)hash * a->homes >> 32);
+}
+
+/* The next size: from 2^n to 1.5 times that, from there to 2^(n+1). */
+static inline uint64_t size_after(uint64_t homes)
+{
+    return (homes & (homes - 1)) == 0 ? homes + homes / 2 : homes / 3 * 4;
+}
+
+static bool array_open(struct array *a, uint32_t homes, uint32_t serial)
+{
+    size_t bytes = ((size_t)homes + SPILL) * sizeof(struct slot);
     void *at = pg_reserve(bytes);
     if (!at)
         return false;
-    *a = (struct array){.slots = at, .mask = mask, .serial = serial};
+    *a = (struct array){.slots = at, .homes = homes, .serial = serial};
     return true;
 }
 
@@ -86,17 +101,17 @@ struct pg_table *pg_table_new(uint32_t limit, pg_table_equal *equal, const void 
 {
     uint64_t most = FIRST_SLOTS;
     while (most - most / 4 < limit)
-        most *= 2;
+        most = size_after(most);
     if (most > MOST_SLOTS)
         return NULL;
     struct pg_table *t = calloc(1, sizeof(*t));
     if (!t)
         return NULL;
     t->limit = limit;
-    t->most_mask = (uint32_t)(most - 1);
+    t->most_homes = (uint32_t)most;
     t->equal = equal;
     t->owner = owner;
-    if (!array_open(&t->now, FIRST_SLOTS - 1, 1)) {
+    if (!array_open(&t->now, FIRST_SLOTS, 1)) {
         free(t);
         return NULL;
     }
@@ -140,13 +155,13 @@ static struct slot *probe_value(const struct array *a, uint32_t at, uint32_t has
 /* Where a probe for `hash` in the old array begins: what stood below `moved` is gone from there. */
 static inline uint32_t old_home(const struct pg_table *t, uint32_t hash)
 {
-    uint32_t home = hash & t->old.mask;
+    uint32_t home = home_of(&t->old, hash);
     return home > t->moved ? home : t->moved;
 }
 
 uint32_t pg_table_find(const struct pg_table *t, uint32_t hash, const void *key)
 {
-    uint32_t value = probe_key(t, &t->now, hash & t->now.mask, hash, key);
+    uint32_t value = probe_key(t, &t->now, home_of(&t->now, hash), hash, key);
     if (value == PG_TABLE_NONE && t->old.slots)
         value = probe_key(t, &t->old, old_home(t, hash), hash, key);
     return value;
@@ -154,7 +169,7 @@ uint32_t pg_table_find(const struct pg_table *t, uint32_t hash, const void *key)
 
 static bool put(struct array *a, uint32_t hash, uint32_t value_plus_1)
 {
-    struct slot *s = a->slots + (hash & a->mask), *end = a->slots + slots_of(a);
+    struct slot *s = a->slots + home_of(a, hash), *end = a->slots + slots_of(a);
     while (s < end && s->value_plus_1 != EMPTY)
         s++;
     if (s == end)
@@ -190,11 +205,12 @@ static void move_some(struct pg_table *t)
 /* Makes room for one more. false: the system has no memory for the next array. */
 static bool grow_if_due(struct pg_table *t)
 {
-    uint32_t slots = t->now.mask + 1;
-    if (t->count < slots - slots / 4 || t->old.slots)
+    uint32_t homes = t->now.homes;
+    if (t->count < homes - homes / 4 || t->old.slots)
         return true;
     struct array next;
-    if (t->now.mask >= t->most_mask || !array_open(&next, t->now.mask * 2 + 1, t->now.serial + 1))
+    if (homes >= t->most_homes ||
+        !array_open(&next, (uint32_t)size_after(homes), t->now.serial + 1))
         return false;
     t->old = t->now;
     t->now = next;
@@ -217,7 +233,7 @@ static void shift_back(struct array *a, struct slot *hole)
 {
     struct slot *end = a->slots + slots_of(a);
     for (struct slot *s = hole + 1; s < end && s->value_plus_1 != EMPTY; s++) {
-        if (a->slots + (s->hash & a->mask) <= hole) {
+        if (a->slots + home_of(a, s->hash) <= hole) {
             *hole = *s;
             hole = s;
         }
@@ -227,7 +243,7 @@ static void shift_back(struct array *a, struct slot *hole)
 
 bool pg_table_del(struct pg_table *t, uint32_t hash, uint32_t value)
 {
-    struct slot *s = probe_value(&t->now, hash & t->now.mask, hash, value);
+    struct slot *s = probe_value(&t->now, home_of(&t->now, hash), hash, value);
     if (s) {
         shift_back(&t->now, s);
     } else {

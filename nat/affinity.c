@@ -10,6 +10,7 @@
  * timers. When all records are in use, new clients get none: the choice is then random, as without
  * affinity. */
 #include "nat_internal.h"
+#include "podglass/wheel.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -28,16 +28,17 @@ static void fill_service(const struct pg_nat *n, const struct pg_flow *f,
         v->service = pg_snapshot_service(n->services->snapshot, namespace, name);
 }
 
-static void fill_view(const struct pg_nat *n, const struct pg_flow *f, uint64_t now_us,
+static void fill_view(const struct pg_nat *n, uint32_t index, uint64_t now_us,
                       struct pg_nat_flow_view *v)
 {
+    const struct pg_flow *f = pg_flow_at(n, index);
     uint64_t now_ms = now_us / 1000;
 
     *v = (struct pg_nat_flow_view){
-        .id = f->id,
-        .orig = f->tuple[PG_ORIG],
-        .reply = f->tuple[PG_REPLY],
-        .state = (enum pg_tcp_state)f->tcp.state,
+        .id = pg_flow_id(n, index),
+        .orig = pg_flow_tuple(f, PG_ORIG),
+        .reply = pg_flow_tuple(f, PG_REPLY),
+        .state = f->proto == PG_PROTO_TCP ? (enum pg_tcp_state)f->tcp.state : PG_CT_NONE,
         .seen_reply = (f->flags & FLOW_SEEN_REPLY) != 0,
         .assured = (f->flags & FLOW_ASSURED) != 0,
         .snat = (f->flags & FLOW_SNAT) != 0,
@@ -47,8 +48,8 @@ static void fill_view(const struct pg_nat *n, const struct pg_flow *f, uint64_t 
         .timeout_s = f->due_ms > now_ms ? (f->due_ms - now_ms) / 1000 : 0,
         .packets = {f->packets[0], f->packets[1]},
         .bytes = {f->bytes[0], f->bytes[1]},
-        .dnat_reason = f->dnat_reason,
-        .snat_reason = f->snat_reason,
+        .dnat_reason = (pg_reason_id)f->dnat_reason,
+        .snat_reason = (pg_reason_id)f->snat_reason,
         .age_us = now_us > f->created_us ? now_us - f->created_us : 0,
     };
     fill_service(n, f, v);
@@ -68,7 +69,7 @@ static void show_value(void *arg, uint32_t value)
 
     if (value & 1) /* the reply tuple: shown with the original one */
         return;
-    fill_view(w->n, pg_flow_at(w->n, value >> 1), w->now_us, &view);
+    fill_view(w->n, value >> 1, w->now_us, &view);
     w->fn(w->arg, &view);
 }
 
@@ -87,7 +88,7 @@ bool pg_nat_find(const struct pg_nat *n, const struct pg_tuple *either_direction
 
     if (found == PG_TABLE_NONE)
         return false;
-    fill_view(n, pg_flow_at(n, found >> 1), now_us, ret);
+    fill_view(n, found >> 1, now_us, ret);
     return true;
 }
 

@@ -1,18 +1,18 @@
 /* Flows: the pool they live in, the one table that finds them by either tuple, and their end.
  *
  * A flow is in the table twice, under its original and under its reply tuple, from the moment its
- * first packet left (confirmed) to its end: by timer, by its protocol, by hand, or early, to make
+ * first packet left (confirmed) to its end: by time, by its protocol, by hand, or early, to make
  * room when the pool is full. Both tuples are unique.
  *
  * hooks.c looks up, inserts and extends; load.c deletes what lost its endpoint; dump.c walks. Owns
- * pool, table and timers. Always true: a flow in the pool is in the table under both tuples and has
- * an armed timer; the timer's due time is never later than due_ms. */
+ * pool and table. Always true: a flow in the pool is in the table under both tuples and in a list of
+ * expiry.c. */
 #include "nat_internal.h"
 #include "podglass/log.h"
 
 #include <errno.h>
-#include <stddef.h>
 
+#define ID_INDEX_BITS   29 /* an index plus one; the generation is above */
 #define EARLY_DROP_LOOK 32 /* netfilter looks through eight buckets; about as many entries */
 
 struct pg_flow *pg_flow_at(const struct pg_nat *n, uint32_t index)
@@ -34,12 +34,12 @@ static void set_active(struct pg_nat *n, const struct pg_flow *f, int change)
 
     if (f->flags & FLOW_SNAT) {
         struct pg_use_key key = endpoint->key;
-        if (pg_addr_equal(&f->tuple[PG_ORIG].src, &f->tuple[PG_REPLY].src)) {
+        if (pg_addr_equal(&f->src[PG_ORIG], &f->src[PG_REPLY])) {
             key.kind = PG_USE_HAIRPIN;
         } else {
             key.kind =
                 key.kind == PG_CAPTURE_CLUSTER_IP ? PG_USE_SNAT_SERVICE : PG_USE_SNAT_OUTSIDE;
-            key.addr = f->tuple[PG_REPLY].dst;
+            key.addr = f->dst[PG_REPLY];
             key.addr_port = 0;
         }
         counted[1] = pg_use_find(n->uses, &key);
@@ -61,21 +61,24 @@ static void link_use(struct pg_nat *n, struct pg_flow *f, uint32_t index)
 {
     struct pg_use *u = pg_use_at(n->uses, f->use);
 
-    f->previous = PG_POOL_NONE;
-    f->next = u->first;
-    if (f->next != PG_POOL_NONE)
-        pg_flow_at(n, f->next)->previous = index;
-    u->first = index;
+    if (f->proto != PG_PROTO_UDP)
+        return;
+    f->udp = (struct pg_flow_list){.next = u->first};
+    if (u->first)
+        pg_flow_at(n, u->first - 1)->udp.previous = index + 1;
+    u->first = index + 1;
 }
 
 static void unlink_use(struct pg_nat *n, struct pg_flow *f)
 {
-    if (f->next != PG_POOL_NONE)
-        pg_flow_at(n, f->next)->previous = f->previous;
-    if (f->previous != PG_POOL_NONE)
-        pg_flow_at(n, f->previous)->next = f->next;
+    if (f->proto != PG_PROTO_UDP)
+        return;
+    if (f->udp.next)
+        pg_flow_at(n, f->udp.next - 1)->udp.previous = f->udp.previous;
+    if (f->udp.previous)
+        pg_flow_at(n, f->udp.previous - 1)->udp.next = f->udp.next;
     else
-        pg_use_at(n->uses, f->use)->first = f->next;
+        pg_use_at(n->uses, f->use)->first = f->udp.next;
 }
 
 uint32_t pg_flow_insert(struct pg_nat *n, const struct pg_flow *from)
@@ -86,13 +89,14 @@ uint32_t pg_flow_insert(struct pg_nat *n, const struct pg_flow *from)
 
     *f = *from;
     for (uint32_t direction = 0; direction < 2; direction++) {
-        uint32_t hash = (uint32_t)pg_hash_tuple(&n->key, &f->tuple[direction]);
+        struct pg_tuple t = pg_flow_tuple(f, direction);
+        uint32_t hash = (uint32_t)pg_hash_tuple(&n->key, &t);
         int failed = pg_table_add(n->by_tuple, hash, index * 2 + direction);
         PG_ASSERT(!failed); /* the table has room for two entries per flow of the pool */
     }
     link_use(n, f, index);
     set_active(n, f, 1);
-    pg_wheel_arm(n->wheel, &f->timer, f->due_ms);
+    pg_expiry_add(n, f, index);
     n->counters->value[PG_COUNT_CT_INSERT]++;
     return index;
 }
@@ -102,13 +106,14 @@ void pg_flow_delete(struct pg_nat *n, uint32_t index)
     struct pg_flow *f = pg_flow_at(n, index);
 
     for (uint32_t direction = 0; direction < 2; direction++) {
-        uint32_t hash = (uint32_t)pg_hash_tuple(&n->key, &f->tuple[direction]);
+        struct pg_tuple t = pg_flow_tuple(f, direction);
+        uint32_t hash = (uint32_t)pg_hash_tuple(&n->key, &t);
         bool found = pg_table_del(n->by_tuple, hash, index * 2 + direction);
         PG_ASSERT(found);
     }
     unlink_use(n, f);
     set_active(n, f, -1);
-    pg_wheel_cancel(n->wheel, &f->timer);
+    pg_expiry_del(n, f);
     pg_pool_put(n->flows, index);
     n->counters->value[PG_COUNT_CT_DELETE]++;
 }
@@ -133,9 +138,11 @@ bool pg_flow_make_room(struct pg_nat *n)
 
 void pg_flow_extend(struct pg_nat *n, struct pg_flow *f, uint64_t due_ms)
 {
-    f->due_ms = due_ms;
-    if (pg_timer_armed(&f->timer) && due_ms < f->timer.due_ms)
-        pg_wheel_arm(n->wheel, &f->timer, due_ms);
+    pg_flow_set_due(f, due_ms);
+    if (pg_expiry_is_later(n, f, due_ms)) {
+        pg_expiry_del(n, f);
+        pg_expiry_add(n, f, pg_pool_index(n->flows, f));
+    }
 }
 
 void pg_flow_count(struct pg_flow *f, unsigned direction, const struct pg_packet *p)
@@ -144,27 +151,16 @@ void pg_flow_count(struct pg_flow *f, unsigned direction, const struct pg_packet
     f->bytes[direction] += p->len;
 }
 
-static void on_timer(void *arg, struct pg_timer *t)
-{
-    struct pg_nat *n = arg;
-
-    struct pg_flow *f = (struct pg_flow *)((char *)t - offsetof(struct pg_flow, timer));
-    if (f->due_ms > n->now_us / 1000)
-        pg_wheel_arm(n->wheel, &f->timer, f->due_ms);
-    else
-        pg_flow_delete(n, pg_pool_index(n->flows, f));
-}
-
 void pg_nat_advance(struct pg_nat *n, uint64_t now_us)
 {
     n->now_us = now_us;
-    pg_wheel_advance(n->wheel, now_us / 1000, on_timer, n);
+    pg_expiry_advance(n, now_us / 1000);
     pg_affinity_advance(n->affinity, now_us / 1000);
 }
 
 uint64_t pg_nat_next_due_us(const struct pg_nat *n)
 {
-    uint64_t due_ms = pg_wheel_next(n->wheel);
+    uint64_t due_ms = pg_expiry_next_ms(n);
     uint64_t affinity_ms = pg_affinity_next_ms(n->affinity);
 
     if (affinity_ms < due_ms)
@@ -199,31 +195,32 @@ uint32_t pg_nat_label_of(const struct pg_nat *n, const struct pg_tuple *either_d
     return found == PG_TABLE_NONE ? 0 : pg_flow_at(n, found >> 1)->label;
 }
 
-struct id_search {
-    const struct pg_nat *n;
-    uint64_t id;
-    uint32_t found;
-};
-
-static void match_id(void *arg, uint32_t value)
+static uint64_t make_id(uint32_t index, uint32_t generation)
 {
-    struct id_search *search = arg;
+    return (uint64_t)(generation - 1) << ID_INDEX_BITS | (index + 1);
+}
 
-    if (pg_flow_at(search->n, value >> 1)->id == search->id)
-        search->found = value >> 1;
+uint64_t pg_flow_id(const struct pg_nat *n, uint32_t index)
+{
+    return make_id(index, pg_pool_generation(n->flows, index));
+}
+
+uint64_t pg_flow_next_id(const struct pg_nat *n)
+{
+    uint32_t generation = 1;
+    uint32_t index = pg_pool_next(n->flows, &generation);
+
+    PG_ASSERT(index != PG_POOL_NONE);
+    return make_id(index, generation);
 }
 
 int pg_nat_delete(struct pg_nat *n, uint64_t flow_id, uint64_t now_us)
 {
-    struct id_search search = {.n = n, .id = flow_id, .found = PG_POOL_NONE};
-    uint64_t cursor = 0;
+    uint32_t index = (uint32_t)(flow_id & ((1u << ID_INDEX_BITS) - 1)) - 1;
 
     n->now_us = now_us;
-    while (search.found == PG_POOL_NONE &&
-           pg_table_walk(n->by_tuple, &cursor, 4096, match_id, &search)) {
-    }
-    if (search.found == PG_POOL_NONE)
+    if (!pg_pool_in_use(n->flows, index) || pg_flow_id(n, index) != flow_id)
         return -ENOENT;
-    pg_flow_delete(n, search.found);
+    pg_flow_delete(n, index);
     return 0;
 }

@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define REASON_MASK 0xffffffu /* both lists end long before: trace/reason.c, use.c */
+#define USE_MASK    0xffffffu
 #define UDP_STREAM_AFTER_MS \
     2000 /* nf_conntrack_proto_udp.c: a stream is what still talks after this */
 
@@ -31,7 +33,7 @@ void pg_nat_tell(struct pg_nat *n, const struct pg_packet *p, const struct pg_fl
     r->label = p->label;
     r->proto = p->proto;
     r->node = f ? f->node : p->entry_node;
-    r->conntrack = f ? f->id : 0;
+    r->conntrack = f ? n->passing.id : 0;
     pg_trace_write(n->trace, r);
 }
 
@@ -73,8 +75,10 @@ static enum pg_verdict_nat refuse(struct pg_nat *n, struct pg_packet *p, enum pg
         snprintf(r.name, sizeof(r.name), "%s", pg_drop_name(drop));
         r.before = pg_value_endpoint(&p->tuple.src, p->tuple.src_port);
         r.after = pg_value_endpoint(&p->tuple.dst, is_ported(&p->tuple) ? p->tuple.dst_port : 0);
-        if (f)
-            r.direction = !pg_tuple_equal(&f->tuple[PG_ORIG], &p->tuple);
+        if (f) {
+            struct pg_tuple orig = pg_flow_tuple(f, PG_ORIG);
+            r.direction = !pg_tuple_equal(&orig, &p->tuple);
+        }
         pg_nat_tell(n, p, f, &r);
     }
     return drop == PG_DROP_REJECTED ? PG_NAT_REJECT : PG_NAT_DROP;
@@ -107,19 +111,15 @@ static void mark_told(const struct pg_nat *n, struct pg_flow *f, unsigned direct
  * An echo identifier stands in src_port whichever way it goes. */
 static void set_destination(struct pg_tuple *t, const struct pg_flow *f, unsigned direction)
 {
-    const struct pg_tuple *other = &f->tuple[!direction];
-
-    t->dst = other->src;
+    t->dst = f->src[!direction];
     if (is_ported(t))
-        t->dst_port = other->src_port;
+        t->dst_port = f->src_port[!direction];
 }
 
 static void set_source(struct pg_tuple *t, const struct pg_flow *f, unsigned direction)
 {
-    const struct pg_tuple *other = &f->tuple[!direction];
-
-    t->src = other->dst;
-    t->src_port = is_ported(t) ? other->dst_port : other->src_port;
+    t->src = f->dst[!direction];
+    t->src_port = is_ported(t) ? f->dst_port[!direction] : f->src_port[!direction];
 }
 
 static void translate_destination(struct pg_nat *n, struct pg_packet *p, const struct pg_flow *f,
@@ -131,7 +131,7 @@ static void translate_destination(struct pg_nat *n, struct pg_packet *p, const s
     set_destination(&to, f, now->direction);
     if (now->tell)
         tell_end(n, p, f, now->direction, stage, &to, PG_FIELD_DST,
-                 now->direction == PG_ORIG ? f->dnat_reason : n->reverse);
+                 now->direction == PG_ORIG ? (pg_reason_id)f->dnat_reason : n->reverse);
     pg_rewrite_tuple(p, &to);
     now->half = p->tuple;
 }
@@ -144,7 +144,7 @@ static void translate_source(struct pg_nat *n, struct pg_packet *p, struct pg_fl
 
     set_source(&to, f, now->direction);
     if (now->tell) {
-        pg_reason_id why = now->direction == PG_ORIG ? f->snat_reason : n->reverse;
+        pg_reason_id why = now->direction == PG_ORIG ? (pg_reason_id)f->snat_reason : n->reverse;
         if (matters)
             tell_end(n, p, f, now->direction, PG_STAGE_NAT_POSTROUTING, &to, PG_FIELD_SRC, why);
         mark_told(n, f, now->direction);
@@ -184,11 +184,20 @@ static bool begin_transport(struct pg_nat *n, struct pg_flow *f, const struct pg
 
     switch (p->proto) {
     case PG_PROTO_TCP: return pg_tcp_begin(n, f, p, now_ms);
-    case PG_PROTO_UDP: f->due_ms = now_ms + n->udp_ms; return true;
+    case PG_PROTO_UDP: pg_flow_set_due(f, now_ms + n->udp_ms); return true;
     default:
-        f->due_ms = now_ms + n->icmp_ms;
+        pg_flow_set_due(f, now_ms + n->icmp_ms);
         return type == 8 || type == 128; /* an echo reply begins nothing */
     }
+}
+
+static void set_tuple(struct pg_flow *f, unsigned direction, struct pg_tuple t)
+{
+    f->src[direction] = t.src;
+    f->dst[direction] = t.dst;
+    f->src_port[direction] = t.src_port;
+    f->dst_port[direction] = t.dst_port;
+    f->proto = t.proto;
 }
 
 static void set_tuples(struct pg_flow *f, const struct pg_packet *p,
@@ -203,8 +212,8 @@ static void set_tuples(struct pg_flow *f, const struct pg_packet *p,
     }
     if (d->masquerade)
         end.src = d->snat_addr;
-    f->tuple[PG_ORIG] = p->tuple;
-    f->tuple[PG_REPLY] = pg_tuple_invert(&end);
+    set_tuple(f, PG_ORIG, p->tuple);
+    set_tuple(f, PG_REPLY, pg_tuple_invert(&end));
 }
 
 static bool choose_port(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
@@ -219,7 +228,7 @@ static bool choose_port(struct pg_nat *n, struct pg_flow *f, const struct pg_pac
         f->flags |= FLOW_SNAT;
     } else if (end.src_port != p->tuple.src_port) {
         f->flags |= FLOW_SNAT;
-        f->snat_reason = n->port_clash;
+        f->snat_reason = n->port_clash & REASON_MASK;
         n->counters->value[PG_COUNT_CT_CLASH]++;
     }
     return true;
@@ -231,7 +240,7 @@ static void set_use(struct pg_nat *n, struct pg_flow *f, const struct pg_nat_dec
         return;
     struct pg_use_key key =
         pg_nat_use_key(n, d->service_port, (uint8_t)d->capture, &d->dnat_addr, d->dnat_port);
-    f->use = pg_use_find(n->uses, &key);
+    f->use = pg_use_find(n->uses, &key) & USE_MASK;
 }
 
 static enum pg_verdict_nat begin(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage,
@@ -242,7 +251,7 @@ static enum pg_verdict_nat begin(struct pg_nat *n, struct pg_packet *p, enum pg_
     struct pg_tuple turned = pg_tuple_invert(&p->tuple);
     struct pg_nat_decision d;
 
-    *f = (struct pg_flow){.created_us = n->now_us, .next = PG_POOL_NONE, .previous = PG_POOL_NONE};
+    *f = (struct pg_flow){.created_us = n->now_us & PG_FLOW_MASK};
     if (pg_tuple_equal(&turned, &p->tuple) || !begin_transport(n, f, p))
         return refuse(n, p, stage, PG_DROP_INVALID, 0, NULL, ret_drop);
     decide(n, p, &d);
@@ -253,15 +262,15 @@ static enum pg_verdict_nat begin(struct pg_nat *n, struct pg_packet *p, enum pg_
     if (d.kind != PG_DECIDE_DNAT)
         now->new_affinity = PG_INDEX_NONE;
     f->node = d.node;
-    f->dnat_reason = d.dnat_reason;
-    f->snat_reason = d.snat_reason;
+    f->dnat_reason = d.dnat_reason & REASON_MASK;
+    f->snat_reason = d.snat_reason & REASON_MASK;
     set_tuples(f, p, &d);
     if (!pg_flow_make_room(n))
         return refuse(n, p, stage, PG_DROP_TABLE_FULL, d.dnat_reason, NULL, ret_drop);
     if (!choose_port(n, f, p, d.masquerade))
         return refuse(n, p, stage, PG_DROP_INSERT_FAILED, f->snat_reason, NULL, ret_drop);
     set_use(n, f, &d);
-    f->id = ++n->last_id;
+    now->id = pg_flow_next_id(n);
     if (p->label == 0)
         p->label = pg_trace_new_label_for(n->trace, &p->tuple.src);
     f->label = p->label;
@@ -327,6 +336,7 @@ static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_
         return begin(n, p, stage, ret_drop);
     }
     adopt_label(p, f);
+    now->id = pg_flow_id(n, found >> 1);
     if (fits == PG_TRACK_INVALID)
         return refuse(n, p, stage, PG_DROP_INVALID, 0, f, ret_drop);
     n->counters->value[PG_COUNT_CT_FOUND]++;
@@ -385,8 +395,8 @@ static void confirm(struct pg_nat *n, const struct pg_packet *p)
     pg_flow_count(f, PG_ORIG, p);
     pg_flow_insert(n, f);
     if (n->passing.new_affinity != PG_INDEX_NONE)
-        pg_affinity_note(n, n->passing.new_affinity, &f->tuple[PG_ORIG].src,
-                         &f->tuple[PG_REPLY].src, f->tuple[PG_REPLY].src_port);
+        pg_affinity_note(n, n->passing.new_affinity, &f->src[PG_ORIG], &f->src[PG_REPLY],
+                         f->src_port[PG_REPLY]);
 }
 
 static void finish_error(struct pg_nat *n, struct pg_packet *p)

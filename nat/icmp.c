@@ -178,13 +178,14 @@ bool pg_icmp_echo_reply(struct pg_packet *p)
  * tuple is in the table, or it is half translated and of the packet under way: an error that
  * podglass raised itself between two hooks. */
 static bool find_quoted(const struct pg_nat *n, const struct pg_tuple *quoted, struct pg_flow *ret,
-                        unsigned *ret_direction)
+                        uint64_t *ret_id, unsigned *ret_direction)
 {
     const struct pg_passing *now = &n->passing;
 
     if ((now->kind == PASSING_FLOW || now->kind == PASSING_NEW) &&
         pg_tuple_equal(quoted, &now->half)) {
         *ret_direction = !now->direction;
+        *ret_id = now->id;
         *ret = now->kind == PASSING_NEW ? now->pending : *pg_flow_at(n, now->flow);
         return true;
     }
@@ -194,6 +195,7 @@ static bool find_quoted(const struct pg_nat *n, const struct pg_tuple *quoted, s
     if (found == PG_TABLE_NONE)
         return false;
     *ret_direction = found & 1;
+    *ret_id = pg_flow_id(n, found >> 1);
     *ret = *pg_flow_at(n, found >> 1);
     return true;
 }
@@ -244,8 +246,9 @@ bool pg_icmp_related(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage)
     uint16_t offset;
     unsigned direction;
     struct pg_flow f;
+    uint64_t id;
 
-    if (!pg_packet_quoted(p, &quoted, &offset) || !find_quoted(n, &quoted, &f, &direction))
+    if (!pg_packet_quoted(p, &quoted, &offset) || !find_quoted(n, &quoted, &f, &id, &direction))
         return false;
     if (!pg_addr_equal(&p->tuple.dst, &quoted.src))
         return false;
@@ -255,22 +258,23 @@ bool pg_icmp_related(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage)
         (f.flags & (FLOW_DNAT | FLOW_SNAT)))
         return false;
 
-    const struct pg_tuple *origin = &f.tuple[!direction]; /* what the error's receiver sent */
+    struct pg_tuple origin = pg_flow_tuple(&f, !direction); /* what the error's receiver sent */
     struct pg_tuple outer = p->tuple;
     struct pg_passing *now = &n->passing;
 
     *now = (struct pg_passing){.kind = PASSING_ERROR,
                                .direction = (uint8_t)direction,
                                .packet = p->id,
+                               .id = id,
                                .pending = f,
                                .tell = pg_trace_on(n->trace)};
-    if (!pg_addr_equal(&quoted.dst, &origin->dst))
-        now->error_source = origin->dst;
+    if (!pg_addr_equal(&quoted.dst, &origin.dst))
+        now->error_source = origin.dst;
     p->label = f.label;
-    pg_rewrite_quoted(p, offset, origin);
-    outer.dst = origin->src;
+    pg_rewrite_quoted(p, offset, &origin);
+    outer.dst = origin.src;
     if (now->tell) {
-        tell_quote(n, p, &f, direction, stage, &quoted, origin);
+        tell_quote(n, p, &f, direction, stage, &quoted, &origin);
         if (!pg_addr_equal(&p->tuple.dst, &outer.dst))
             tell_outer(n, p, &f, direction, stage, &p->tuple.dst, &outer.dst);
     }

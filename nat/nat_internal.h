@@ -7,62 +7,11 @@
 #ifndef NAT_INTERNAL_H
 #define NAT_INTERNAL_H
 
+#include "flow_internal.h"
 #include "podglass/nat.h"
 #include "podglass/nat_decide.h"
 #include "podglass/pool.h"
 #include "podglass/table.h"
-#include "podglass/wheel.h"
-
-/* ---- flows ---- */
-
-enum { PG_ORIG, PG_REPLY };
-
-#define FLOW_SEEN_REPLY  0x001u
-#define FLOW_ASSURED     0x002u
-#define FLOW_DNAT        0x008u
-#define FLOW_SNAT        0x010u
-#define FLOW_TOLD        0x020u  /* << direction: its first packet is in the trace */
-#define FLOW_HAS_ACK     0x080u  /* << direction: max_ack is known */
-#define FLOW_UNACKED     0x200u  /* << direction: it sent what nobody acknowledged yet */
-#define FLOW_ROUND       0x3000u /* round of telling that FLOW_TOLD is of (hooks.c) */
-#define FLOW_ROUND_SHIFT 12
-#define FLOW_STREAM      0x800u /* UDP: traffic both ways later than two seconds after the start */
-
-/* What TCP tracking remembers: per direction the highest sequence number sent and acknowledgement
- * given, and the last segment (to notice that one is sent again and again). */
-struct pg_flow_tcp {
-    uint32_t end[2];
-    uint32_t max_ack[2];
-    uint32_t last_seq, last_ack, last_end;
-    uint16_t last_window;
-    uint8_t last_index; /* kind of the last segment */
-    uint8_t last_direction;
-    uint8_t retransmits;
-    uint8_t state; /* enum pg_tcp_state */
-};
-
-/* One flow: two tuples, whose difference is the translation. In the table under both; the value is
- * index * 2 + direction. `due_ms` is when it ends; the timer may fire earlier and is then armed
- * again, so that a packet costs no wheel work. */
-struct pg_flow {
-    struct pg_timer timer;
-    struct pg_tuple tuple[2];
-    uint64_t id;
-    uint64_t created_us;
-    uint64_t due_ms;
-    uint64_t packets[2];
-    uint64_t bytes[2];
-    pg_reason_id dnat_reason;
-    pg_reason_id snat_reason;
-    uint32_t label;
-    uint32_t use;            /* which endpoint of which service (use.c); 0: none */
-    uint32_t next, previous; /* flows of the same use; PG_POOL_NONE ends */
-    struct pg_flow_tcp tcp;
-    uint16_t node;
-    uint16_t flags;
-};
-/* With 16 to 22 bytes for its two table slots a flow stays within 256. */
-_Static_assert(sizeof(struct pg_flow) <= 232, "a flow has grown");
 
 /* ---- how often an endpoint is used ---- */
 
@@ -89,7 +38,7 @@ _Static_assert(sizeof(struct pg_use_key) == 32, "no padding in a hashed key");
 struct pg_use {
     struct pg_use_key key;
     uint32_t active;
-    uint32_t first;  /* its flows (dnat kinds only) */
+    uint32_t first;  /* its UDP flows (dnat kinds only): index plus one */
     uint32_t loaded; /* generation of the load that last named it */
     uint32_t free_next;
     uint64_t hits;
@@ -202,6 +151,7 @@ struct pg_passing {
     bool dying;    /* the flow ends behind this packet */
     uint32_t flow; /* PASSING_FLOW */
     uint64_t packet;
+    uint64_t id;          /* of the flow, as users see it */
     struct pg_tuple half; /* what the packet said between the hooks */
     struct pg_addr
         error_source; /* PASSING_ERROR: outer source to be; none: the router's own stays */
@@ -211,6 +161,7 @@ struct pg_passing {
 };
 
 struct pg_affinity;
+struct pg_expiry;
 struct pg_nat {
     struct pg_counters *counters;
     struct pg_trace *trace;
@@ -218,13 +169,12 @@ struct pg_nat {
     struct pg_hash_key key;
     struct pg_pool *flows;
     struct pg_table *by_tuple;
-    struct pg_wheel *wheel;
+    struct pg_expiry *expiry;
     struct pg_service_table *services; /* NULL before the first load */
     uint32_t *service_names;           /* per service of the snapshot: interned name */
     struct pg_uses *uses;
     struct pg_affinity *affinity;
     struct pg_passing passing;
-    uint64_t last_id;
     uint64_t now_us; /* of the last call */
     uint32_t loads;
     uint32_t tcp_timeout_ms[PG_CT_COUNT];
@@ -242,7 +192,25 @@ uint32_t pg_flow_insert(struct pg_nat *n,
                         const struct pg_flow *f); /* room was made: always works */
 void pg_flow_delete(struct pg_nat *n, uint32_t index);
 void pg_flow_extend(struct pg_nat *n, struct pg_flow *f, uint64_t due_ms);
+static inline void pg_flow_set_due(struct pg_flow *f, uint64_t due_ms)
+{
+    f->due_ms = due_ms & PG_FLOW_MASK;
+}
+/* Index and generation in one number, from 1: what users, records and pg_nat_delete name a flow by. */
+uint64_t pg_flow_id(const struct pg_nat *n, uint32_t index);
+uint64_t pg_flow_next_id(
+    const struct pg_nat *n); /* of the next flow to be inserted; room was made */
 void pg_flow_count(struct pg_flow *f, unsigned direction, const struct pg_packet *p);
+
+/* expiry.c */
+struct pg_expiry *pg_expiry_new(uint64_t now_ms);
+void pg_expiry_free(struct pg_expiry *e);
+void pg_expiry_add(struct pg_nat *n, struct pg_flow *f, uint32_t index);
+void pg_expiry_del(struct pg_nat *n, struct pg_flow *f);
+/* Whether f would be looked at too late for an end at due_ms. */
+bool pg_expiry_is_later(const struct pg_nat *n, const struct pg_flow *f, uint64_t due_ms);
+void pg_expiry_advance(struct pg_nat *n, uint64_t now_ms); /* a bounded number of flows */
+uint64_t pg_expiry_next_ms(const struct pg_nat *n);        /* UINT64_MAX: nothing */
 
 /* tcp_track.c */
 enum pg_track { PG_TRACK_OK, PG_TRACK_LAST, PG_TRACK_REOPEN, PG_TRACK_INVALID };
@@ -250,7 +218,7 @@ bool pg_tcp_begin(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p
 enum pg_track pg_tcp_track(struct pg_nat *n, struct pg_flow *f, unsigned direction,
                            const struct pg_packet *p, uint64_t now_ms);
 
-/* port_alloc.c: gives f->tuple[PG_REPLY] a destination port that makes the tuple unique. */
+/* port_alloc.c: gives the reply tuple of f a destination port that makes it unique. */
 bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
                     bool masquerade);
 

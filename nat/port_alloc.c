@@ -33,11 +33,11 @@ static struct port_range class_of(uint8_t proto, uint16_t port)
 
 /* Where the flow's "source port" stands in its reply tuple: echo replies carry the identifier in
  * src_port too. */
-static uint16_t *reply_port(struct pg_tuple *reply)
+static uint16_t *reply_port(struct pg_flow *f)
 {
-    bool ported = reply->proto == PG_PROTO_TCP || reply->proto == PG_PROTO_UDP;
+    bool ported = f->proto == PG_PROTO_TCP || f->proto == PG_PROTO_UDP;
 
-    return ported ? &reply->dst_port : &reply->src_port;
+    return ported ? &f->dst_port[PG_REPLY] : &f->src_port[PG_REPLY];
 }
 
 /* A masqueraded flow in TIME_WAIT makes way for a SYN whose sequence number is ahead (RFC 1122
@@ -59,16 +59,19 @@ static bool gives_way(struct pg_nat *n, uint32_t taken, const struct pg_packet *
 static bool is_free(struct pg_nat *n, const struct pg_flow *f, const struct pg_packet *p,
                     bool harder)
 {
-    if (pg_tuple_equal(&f->tuple[PG_REPLY], &f->tuple[PG_ORIG]))
+    struct pg_tuple orig = pg_flow_tuple(f, PG_ORIG);
+    struct pg_tuple reply = pg_flow_tuple(f, PG_REPLY);
+
+    if (pg_tuple_equal(&reply, &orig))
         return false;
-    uint32_t taken = pg_flow_find(n, &f->tuple[PG_REPLY]);
+    uint32_t taken = pg_flow_find(n, &reply);
 
     return taken == PG_TABLE_NONE || (harder && gives_way(n, taken, p));
 }
 
 bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p, bool masquerade)
 {
-    uint16_t *port = reply_port(&f->tuple[PG_REPLY]);
+    uint16_t *port = reply_port(f);
     uint16_t asked = *port;
     struct port_range range = class_of(p->proto, asked);
 

@@ -111,14 +111,20 @@ static bool read_segment(const struct pg_packet *p, struct segment_view *s)
     return true;
 }
 
+/* Of all numbers that make two segments the same one. */
+static uint16_t sum_of(const struct segment_view *s)
+{
+    uint32_t sum = s->seq * 0x9e3779b1u + s->ack * 0x85ebca6bu + s->window * 0xc2b2ae35u;
+
+    return (uint16_t)(sum >> 16);
+}
+
 static void remember_last(struct pg_flow_tcp *tcp, unsigned direction, const struct segment_view *s)
 {
-    tcp->last_index = (uint8_t)s->kind;
-    tcp->last_direction = (uint8_t)direction;
-    tcp->last_seq = s->seq;
-    tcp->last_ack = s->ack;
+    tcp->last_kind = s->kind & 0xfu;
+    tcp->last_direction = direction & 1;
+    tcp->last_sum = sum_of(s);
     tcp->last_end = s->end;
-    tcp->last_window = s->window;
 }
 
 bool pg_tcp_begin(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p, uint64_t now_ms)
@@ -139,10 +145,11 @@ bool pg_tcp_begin(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p
         f->flags |= FLOW_HAS_ACK << PG_ORIG;
     }
     remember_last(&f->tcp, PG_ORIG, &s);
-    f->due_ms = now_ms + n->tcp_timeout_ms[state];
-    if (state == PG_CT_ESTABLISHED && f->due_ms > now_ms + UNACKNOWLEDGED_MS)
-        f->due_ms = now_ms +
-                    UNACKNOWLEDGED_MS; /* picked up mid-stream: the other side has not spoken yet */
+    uint64_t timeout_ms = n->tcp_timeout_ms[state];
+    if (state == PG_CT_ESTABLISHED && timeout_ms > UNACKNOWLEDGED_MS)
+        timeout_ms =
+            UNACKNOWLEDGED_MS; /* picked up mid-stream: the other side has not spoken yet */
+    pg_flow_set_due(f, now_ms + timeout_ms);
     return true;
 }
 
@@ -176,15 +183,15 @@ static void learn(struct pg_flow *f, unsigned direction, const struct segment_vi
 static void count_retransmits(struct pg_flow_tcp *tcp, unsigned direction,
                               const struct segment_view *s)
 {
-    bool same = tcp->last_direction == direction && tcp->last_seq == s->seq &&
-                tcp->last_ack == s->ack && tcp->last_end == s->end && tcp->last_window == s->window;
+    bool same =
+        tcp->last_direction == direction && tcp->last_end == s->end && tcp->last_sum == sum_of(s);
 
     if (s->kind != SEG_ACK)
         return;
     if (!same)
         tcp->retransmits = 0;
     else if (tcp->retransmits < MAX_RETRANSMITS)
-        tcp->retransmits++;
+        tcp->retransmits = (tcp->retransmits + 1) & 3;
 }
 
 /* A reset counts only when its receiver would take it (RFC 5961 3): exactly at the highest ACK that
@@ -202,7 +209,7 @@ static enum pg_track on_reset(struct pg_flow *f, unsigned direction, const struc
         return PG_TRACK_OK; /* answer to a SYN: carries no sequence number */
     if (before(s->seq, expected))
         return PG_TRACK_INVALID;
-    bool of_train = f->tcp.last_index == SEG_ACK && f->tcp.last_direction == direction &&
+    bool of_train = f->tcp.last_kind == SEG_ACK && f->tcp.last_direction == direction &&
                     s->seq == f->tcp.last_end;
     if (established && s->seq != expected && !of_train)
         *state = f->tcp.state;
@@ -214,8 +221,8 @@ static enum pg_track on_reset(struct pg_flow *f, unsigned direction, const struc
 static bool answers_ignored_syn(const struct pg_flow_tcp *tcp, unsigned direction,
                                 const struct segment_view *s)
 {
-    return s->kind == SEG_SYNACK && tcp->last_index == SEG_SYN &&
-           tcp->last_direction != direction && s->ack == tcp->last_end;
+    return s->kind == SEG_SYNACK && tcp->last_kind == SEG_SYN && tcp->last_direction != direction &&
+           s->ack == tcp->last_end;
 }
 
 static void resync(struct pg_flow *f, unsigned direction, const struct segment_view *s)

@@ -61,7 +61,7 @@ struct pg_uses *pg_uses_new(const struct pg_hash_key *key)
         pg_uses_free(u);
         return NULL;
     }
-    u->rows[0] = (struct pg_use){.first = PG_POOL_NONE, .taken = true};
+    u->rows[0] = (struct pg_use){.taken = true};
     u->count = 1;
     return u;
 }
@@ -181,7 +181,7 @@ uint32_t pg_use_make(struct pg_uses *u, const struct pg_use_key *key)
         u->free_first = u->rows[use].free_next;
     else
         u->count++;
-    u->rows[use] = (struct pg_use){.key = *key, .first = PG_POOL_NONE, .taken = true};
+    u->rows[use] = (struct pg_use){.key = *key, .taken = true};
     return use;
 }
 
@@ -199,8 +199,8 @@ void pg_use_drop(struct pg_uses *u, uint32_t use)
 {
     struct pg_use *row = &u->rows[use];
 
-    PG_ASSERT(use != 0 && row->taken && row->first == PG_POOL_NONE);
+    PG_ASSERT(use != 0 && row->taken && row->first == 0);
     pg_table_del(u->by_key, hash_key(u, &row->key), use);
-    *row = (struct pg_use){.free_next = u->free_first, .first = PG_POOL_NONE};
+    *row = (struct pg_use){.free_next = u->free_first};
     u->free_first = use;
 }

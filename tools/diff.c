@@ -110,7 +110,7 @@ static void answer(struct diff *diff, int side, const struct pg_question *q)
     pg_dry_explore(d, &a->ask.request, &odds);
     pg_dry_run(d, &a->ask.request, odds.draw, diff->trace, &a->shown);
     pg_hops_collect(&a->hops, diff->trace, seq, 1);
-    pg_outcome_print(&odds, &a->shown, &a->words);
+    pg_outcomes_print(&odds, &a->shown, &a->words);
     if (a->shown.route) {
         pg_text_printf(&a->words, ", by %s", a->shown.route->backend_text);
     }

@@ -221,7 +221,7 @@ static void predict_route(struct maker *m, const struct pg_route *route)
 
     pg_text_printf(&one->text, "%s%s to %s: a client outside is ", host[0] ? host : "any host",
                    route->path, route->backend_text);
-    pg_outcome_print(&odds, &shown, &one->text);
+    pg_outcomes_print(&odds, &shown, &one->text);
     one->reason = shown.has_verdict ? shown.leg[0].snat_reason : shown.reason;
     if (shown.end == PG_DRY_REFUSED) {
         one->level = PG_FINDING_WARNING;

@@ -17,6 +17,8 @@ struct pg_pool;
 struct pg_pool *pg_pool_new(const char *name, size_t entry_size, uint32_t limit);
 void pg_pool_free(struct pg_pool *p);
 uint32_t pg_pool_get(struct pg_pool *p); /* zeroed entry, or PG_POOL_NONE when full */
+/* What pg_pool_get would return now, and its generation. */
+uint32_t pg_pool_next(const struct pg_pool *p, uint32_t *ret_generation);
 void pg_pool_put(struct pg_pool *p, uint32_t index);
 void *pg_pool_at(const struct pg_pool *p, uint32_t index); /* index must be in use: asserted */
 uint32_t pg_pool_index(const struct pg_pool *p, const void *entry);

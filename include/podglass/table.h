@@ -2,8 +2,8 @@
 /* Hash table from a 32-bit hash to a 32-bit value (a pool index), the only table implementation in
  * the tree.
  *
- * Open addressing, power of two, grows a little with every insert (never a stall), deletion without
- * tombstone build-up. Keys stay with the owner: the table asks `equal` whether value is the one
+ * Open addressing, at least half full once it grew, grows a little with every insert (never a stall),
+ * deletion without tombstone build-up. Keys stay with the owner: the table asks `equal` whether value is the one
  * meant. The caller's hash must be keyed (hash.h). */
 #ifndef PODGLASS_TABLE_H
 #define PODGLASS_TABLE_H

@@ -161,7 +161,9 @@ void pg_world_close(struct pg_world *w)
 void pg_world_wait(struct pg_world *w, uint64_t ms)
 {
     w->now_us += ms * 1000;
-    pg_nat_advance(w->nat, w->now_us);
+    do
+        pg_nat_advance(w->nat, w->now_us);
+    while (pg_nat_next_due_us(w->nat) < w->now_us);
 }
 
 static enum pg_verdict_nat through(struct pg_world *w, struct pg_made *m, bool out)

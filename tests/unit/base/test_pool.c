@@ -64,6 +64,9 @@ static void a_generation_tells_a_reused_entry_from_the_old_one(void **state)
     struct pg_pool *p = pg_pool_new("test", 16, 4);
     assert_int_equal(pg_pool_generation(p, 0), 0); /* never used */
     uint32_t index = pg_pool_get(p), last = 0;
+    assert_int_equal(pg_pool_next(p, &last), 1);
+    assert_int_equal(last, 1);
+    last = 0;
     for (int i = 0; i < 1000; i++) {
         uint32_t now = pg_pool_generation(p, index);
         assert_true(now == last + 1);
@@ -71,6 +74,9 @@ static void a_generation_tells_a_reused_entry_from_the_old_one(void **state)
         pg_pool_put(p, index);
         assert_int_equal(pg_pool_generation(p, index), 0);
         assert_false(pg_pool_in_use(p, index));
+        uint32_t promised = 0;
+        assert_int_equal(pg_pool_next(p, &promised), index);
+        assert_int_equal(promised, now + 1);
         assert_int_equal(pg_pool_get(p), index);
     }
     assert_int_equal(pg_pool_generation(p, 4), 0); /* indexes of strangers */
@@ -86,7 +92,7 @@ static void entries_keep_their_address_and_tell_their_index(void **state)
     for (uint32_t i = 1; i < 100000; i++) {
         uint32_t index = pg_pool_get(p);
         void *entry = pg_pool_at(p, index);
-        assert_true((uintptr_t)entry % 16 == 0);
+        assert_true((uintptr_t)entry % 8 == 0);
         assert_int_equal(pg_pool_index(p, entry), index);
     }
     assert_ptr_equal(pg_pool_at(p, 0), first);

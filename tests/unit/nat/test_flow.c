@@ -45,7 +45,66 @@ static enum pg_verdict_nat send_first(struct pg_world *w, const struct pg_tuple 
 static void flow_is_small_enough(void **state)
 {
     (void)state;
-    assert_true(pg_nat_flow_bytes() + 16 <= 256);
+    /* with its word in the pool and two slots in a table that is five eighths full at a million */
+    assert_true(pg_nat_flow_bytes() + 4 + 26 <= 200);
+}
+
+static void a_long_flow_ends_when_it_should_and_not_when_it_is_looked_at(void **state)
+{
+    struct pg_world w;
+    struct pg_nat_options options = {.udp = 3000};
+    struct pg_tuple t = plain(PG_PROTO_UDP, 1);
+
+    (void)state;
+    pg_world_open(&w, &options);
+    send_first(&w, &t);
+    pg_world_wait(&w, 2999999);
+    assert_int_equal(pg_nat_flow_count(w.nat), 1);
+    assert_true(pg_nat_next_due_us(w.nat) <= w.now_us + 1000);
+    pg_world_wait(&w, 1);
+    assert_int_equal(pg_nat_flow_count(w.nat), 0);
+    pg_world_close(&w);
+}
+
+static void many_ends_at_once_are_taken_in_bounded_steps(void **state)
+{
+    struct pg_world *w = *state;
+    unsigned calls = 0;
+
+    for (uint32_t i = 0; i < 20000; i++) {
+        struct pg_tuple t = plain(PG_PROTO_UDP, i);
+        w->now_us += 100;
+        send_first(w, &t);
+    }
+    w->now_us += UINT64_C(100000000);
+    for (; pg_nat_flow_count(w->nat) > 0; calls++)
+        pg_nat_advance(w->nat, w->now_us);
+    assert_in_range(calls, 9, 20);
+    struct pg_tuple t = plain(PG_PROTO_UDP, 1); /* and the ring goes on as before */
+    send_first(w, &t);
+    pg_world_wait(w, 29999);
+    assert_int_equal(pg_nat_flow_count(w->nat), 1);
+    pg_world_wait(w, 1);
+    assert_int_equal(pg_nat_flow_count(w->nat), 0);
+}
+
+static void an_id_names_one_flow_also_after_its_place_is_used_again(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple t = plain(PG_PROTO_UDP, 1);
+    struct pg_nat_flow_view first;
+    struct pg_nat_flow_view second;
+
+    send_first(w, &t);
+    assert_true(pg_nat_find(w->nat, &t, w->now_us, &first));
+    assert_int_equal(first.id, 1);
+    assert_int_equal(pg_nat_delete(w->nat, first.id, w->now_us), 0);
+    send_first(w, &t);
+    assert_true(pg_nat_find(w->nat, &t, w->now_us, &second));
+    assert_true(second.id != first.id);
+    assert_int_equal(pg_nat_delete(w->nat, first.id, w->now_us), -ENOENT);
+    assert_int_equal(pg_nat_delete(w->nat, 0, w->now_us), -ENOENT);
+    assert_int_equal(pg_nat_delete(w->nat, second.id, w->now_us), 0);
 }
 
 static void flow_is_found_by_either_tuple(void **state)
@@ -203,6 +262,9 @@ int main(void)
         WORLD_TEST(deleted_flow_is_gone),
         cmocka_unit_test(full_table_ends_an_unassured_flow_first),
         cmocka_unit_test(assured_flows_are_not_pushed_out),
+        cmocka_unit_test(a_long_flow_ends_when_it_should_and_not_when_it_is_looked_at),
+        WORLD_TEST(many_ends_at_once_are_taken_in_bounded_steps),
+        WORLD_TEST(an_id_names_one_flow_also_after_its_place_is_used_again),
         WORLD_TEST(walk_shows_each_flow_once),
         WORLD_TEST(table_agrees_with_a_model_of_100000_random_flows),
     };

@@ -51,7 +51,7 @@ static void outcome(struct pg_ask_words words, struct pg_text *ret)
     }
     pg_dry_explore(dry, &ask.request, &odds);
     pg_dry_run(dry, &ask.request, odds.draw, NULL, &shown);
-    pg_outcome_print(&odds, &shown, ret);
+    pg_outcomes_print(&odds, &shown, ret);
     pg_ask_free(&ask);
 }
 
