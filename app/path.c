@@ -311,11 +311,17 @@ static int read_links(struct pg_path *path)
     return more;
 }
 
+/* What a link had taken and could not send in the end was counted as sent; it ends as dropped. */
 static void flush_links(struct pg_path *path)
 {
+    struct pg_packet p;
+    enum pg_drop reason = PG_DROP_NONE;
     for (uint32_t i = 0; i < path->link_count; i++) {
-        if (path->links[i].link != NULL) {
-            pg_link_flush(path->links[i].link);
+        struct pg_link *link = path->links[i].link;
+        while (link != NULL && pg_link_flush(link, &p, &reason)) {
+            path->counters.value[PG_COUNT_TX_PACKETS]--;
+            path->counters.value[PG_COUNT_TX_BYTES] -= p.len;
+            pg_path_drop(path, &p, reason);
         }
     }
 }

@@ -225,8 +225,8 @@ static void say_started(const struct run *run, const struct pg_snapshot *s, cons
 {
     struct pg_link *link;
     for (uint32_t i = 0; (link = pg_path_link(run->path, i)) != NULL; i++) {
-        pg_log(PG_LOG_NOTICE, "%s: mtu %u, offloads: %s", pg_link_name(link), pg_link_mtu(link),
-               pg_tun_offloads(link));
+        pg_log(PG_LOG_NOTICE, "%s: mtu %u, offloads: %s, io: %s", pg_link_name(link),
+               pg_link_mtu(link), pg_tun_offloads(link), pg_tun_io(link));
     }
     pg_log(PG_LOG_NOTICE, "%u services, %u endpoints, %u routes; control socket %s",
            s->service_count, s->endpoint_count, s->route_count, socket != NULL ? socket : "none");
@@ -276,7 +276,8 @@ static int adopt_sandbox(struct run *run, const struct pg_sandbox *sandbox)
     struct pg_tun_options tun = {.name = "",
                                  .offload = !pg_options_has(&run->options, PG_FLAG_RUN_NO_OFFLOAD),
                                  .fd = sandbox->tun_fd,
-                                 .mtu = run->mtu};
+                                 .mtu = run->mtu,
+                                 .io = pg_tuns_io(&run->options)};
     int error = pg_tun_open(&tun, &run->tuns.at[0].link, &what);
     if (error != 0) {
         fprintf(stderr, "podglass run: %s: %s\n", what, strerror(-error));

@@ -145,7 +145,8 @@ static void send_fd(int socket, int fd)
 
 __attribute__((noreturn)) static void wait_and_run(const struct pg_sandbox_options *o, int socket)
 {
-    struct pg_tun_options tun = {.name = SANDBOX_TUN, .offload = true, .fd = -1};
+    struct pg_tun_options tun = {
+        .name = SANDBOX_TUN, .offload = true, .fd = -1, .io = PG_TUN_IO_PLAIN};
     struct pg_link *link = NULL;
     const char *what = "";
     char go;

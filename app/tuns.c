@@ -172,6 +172,14 @@ static bool is_end(const struct tun_spec *spec)
 
 /* ---- opening ---- */
 
+enum pg_tun_io pg_tuns_io(const struct pg_options *options)
+{
+    const char *io = options->value[PG_FLAG_RUN_IO];
+    return io == NULL || strcmp(io, "auto") == 0 ? PG_TUN_IO_AUTO
+           : strcmp(io, "plain") == 0            ? PG_TUN_IO_PLAIN
+                                                 : PG_TUN_IO_URING;
+}
+
 /* In the namespace of the device. 0 or PG_EXIT_*, said. */
 static int open_here(const struct pg_options *options, const struct pg_snapshot *s,
                      const struct tun_spec *spec, uint16_t mtu, struct pg_link **ret)
@@ -179,7 +187,8 @@ static int open_here(const struct pg_options *options, const struct pg_snapshot 
     struct pg_tun_options tun = {.name = spec->name,
                                  .offload = !pg_options_has(options, PG_FLAG_RUN_NO_OFFLOAD),
                                  .fd = -1,
-                                 .mtu = mtu};
+                                 .mtu = mtu,
+                                 .io = pg_tuns_io(options)};
     const char *what = "";
     struct pg_text why = {0};
     int error = pg_tun_open(&tun, ret, &what);

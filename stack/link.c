@@ -2,8 +2,7 @@
  *
  * Called by app/path.c and app/loop.c. The forms are tun.c and wire.c, and in tests a wrapper that
  * loses and delays; who uses a link does not know which it has. Batches: rx until it says 0, tx for
- * each packet, flush once; none of today's forms holds anything back until flush, but one on
- * io_uring would. */
+ * each packet, then flush: a TUN with io_uring (tun_uring.c) holds packets back until then. */
 #include "link_internal.h"
 
 int pg_link_rx(struct pg_link *l, struct pg_buf_pool *pool, struct pg_packet *ret,
@@ -17,10 +16,9 @@ enum pg_drop pg_link_tx(struct pg_link *l, const struct pg_packet *p)
     return l->form->tx(l, p);
 }
 
-void pg_link_flush(struct pg_link *l)
+bool pg_link_flush(struct pg_link *l, struct pg_packet *ret, enum pg_drop *ret_drop)
 {
-    if (l->form->flush != NULL)
-        l->form->flush(l);
+    return l->form->flush != NULL && l->form->flush(l, ret, ret_drop);
 }
 
 int pg_link_fd(const struct pg_link *l)

@@ -10,7 +10,7 @@ struct pg_link_form {
     int (*rx)(struct pg_link *l, struct pg_buf_pool *pool, struct pg_packet *ret,
               enum pg_drop *ret_drop);
     enum pg_drop (*tx)(struct pg_link *l, const struct pg_packet *p);
-    void (*flush)(struct pg_link *l);
+    bool (*flush)(struct pg_link *l, struct pg_packet *ret, enum pg_drop *ret_drop);
     void (*close)(struct pg_link *l);
 };
 

@@ -9,11 +9,13 @@
  *          DATA_VALID: somebody verified it -> verified; neither: full, to be verified by
  *          base/packet.c
  *   write  partial -> NEEDS_CSUM; verified or full -> no flag, the kernel verifies. Never
- *          NEEDS_CSUM for an unverified sum: that would launder corruption.
+ *          NEEDS_CSUM for an unverified sum: that would launder corruption. At once, or small
+ *          packets together at the end of a batch (tun_uring.c)
  *
  * Never asked for: TUN_F_TSO_ECN (CWR would stand on every cut segment), UDP segmentation (its
  * datagram boundaries would have to survive all of the path). Owns the descriptor. */
 #include "link_internal.h"
+#include "tun_uring.h"
 
 #include "podglass/checksum.h"
 
@@ -38,6 +40,7 @@
 struct tun {
     struct pg_link link;
     const char *offloads;
+    struct pg_uring *uring; /* NULL: each packet is written at once */
 };
 
 /* ---- in ---- */
@@ -155,6 +158,7 @@ static enum pg_drop write_error(int error)
 
 static enum pg_drop pg_tun_write(struct pg_link *l, const struct pg_packet *p)
 {
+    const struct tun *t = (const struct tun *)l;
     struct iovec iov[PIECES_MAX + 2];
     struct virtio_net_hdr v;
     ssize_t n;
@@ -163,6 +167,8 @@ static enum pg_drop pg_tun_write(struct pg_link *l, const struct pg_packet *p)
         return PG_DROP_BAD_GSO;
     if (p->tail_count > PIECES_MAX)
         return PG_DROP_LINK_ERROR;
+    if (t->uring != NULL && pg_uring_put(t->uring, &v, p))
+        return PG_DROP_NONE;
     iov[0] = (struct iovec){&v, VNET_BYTES};
     iov[1] = (struct iovec){p->head, p->head_len};
     if (p->tail_count > 0)
@@ -175,15 +181,34 @@ static enum pg_drop pg_tun_write(struct pg_link *l, const struct pg_packet *p)
     return n == (ssize_t)(VNET_BYTES + p->len) ? PG_DROP_NONE : PG_DROP_LINK_ERROR;
 }
 
+static bool pg_tun_flush(struct pg_link *l, struct pg_packet *ret, enum pg_drop *ret_drop)
+{
+    const struct tun *t = (const struct tun *)l;
+    int error = 0;
+
+    if (t->uring == NULL)
+        return false;
+    pg_uring_send(t->uring);
+    if (!pg_uring_lost(t->uring, ret, &error))
+        return false;
+    *ret_drop = write_error(error);
+    return true;
+}
+
 /* ---- open and close ---- */
 
 static void pg_tun_close(struct pg_link *l)
 {
+    struct tun *t = (struct tun *)l;
+
+    if (t->uring != NULL)
+        pg_uring_send(t->uring);
+    pg_uring_close(t->uring);
     close(l->fd);
     free(l);
 }
 
-static const struct pg_link_form tun_form = {pg_tun_read, pg_tun_write, NULL, pg_tun_close};
+static const struct pg_link_form tun_form = {pg_tun_read, pg_tun_write, pg_tun_flush, pg_tun_close};
 
 static int attach(struct tun *t, const char *name, const char **ret_text)
 {
@@ -270,6 +295,14 @@ static int ask_name_and_mtu(struct tun *t, uint16_t mtu, const char **ret_text)
     return 0;
 }
 
+static int choose_io(struct tun *t, enum pg_tun_io io, const char **ret_text)
+{
+    int result = io == PG_TUN_IO_PLAIN ? 0 : pg_uring_open(t->link.fd, &t->uring);
+
+    *ret_text = "the kernel offers no io_uring for this";
+    return io == PG_TUN_IO_URING ? result : 0;
+}
+
 int pg_tun_open(const struct pg_tun_options *options, struct pg_link **ret, const char **ret_text)
 {
     struct tun *t = calloc(1, sizeof *t);
@@ -286,6 +319,8 @@ int pg_tun_open(const struct pg_tun_options *options, struct pg_link **ret, cons
         result = agree_on_offloads(t, options->offload, ret_text);
     if (result == 0)
         result = ask_name_and_mtu(t, options->mtu, ret_text);
+    if (result == 0)
+        result = choose_io(t, options->io, ret_text);
     if (result != 0) {
         if (t->link.fd >= 0 && options->fd < 0)
             close(t->link.fd); /* one handed in stays the caller's */
@@ -300,4 +335,9 @@ int pg_tun_open(const struct pg_tun_options *options, struct pg_link **ret, cons
 const char *pg_tun_offloads(const struct pg_link *l)
 {
     return ((const struct tun *)l)->offloads;
+}
+
+const char *pg_tun_io(const struct pg_link *l)
+{
+    return ((const struct tun *)l)->uring != NULL ? "uring" : "plain";
 }

@@ -22,6 +22,8 @@ struct pg_tuns {
  * error; then nothing is open. */
 int pg_tuns_open(const struct pg_options *options, const struct pg_snapshot *s,
                  struct pg_tuns *ret);
+/* What --io says. */
+enum pg_tun_io pg_tuns_io(const struct pg_options *options);
 void pg_tuns_close(struct pg_tuns *t);
 uint16_t pg_tuns_mtu(const struct pg_tuns *t); /* the smallest */
 /* Hands all links over. 0 or PG_EXIT_*, said. */

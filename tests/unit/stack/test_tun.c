@@ -1,5 +1,5 @@
-/* A real TUN in a network namespace of its own, with the kernel's UDP and TCP as the peer. Needs
- * root and /dev/net/tun; says so and skips otherwise. */
+/* A real TUN in a network namespace of its own, with the kernel's UDP and TCP as the peer, once with
+ * plain writes and once with io_uring. Needs root and /dev/net/tun; says so and skips otherwise. */
 #include "stack_internal.h"
 
 #include "podglass/dgram.h"
@@ -27,6 +27,7 @@
 
 static struct pg_link *tun;
 static struct pg_buf_pool *buffers;
+static enum pg_tun_io io;
 static bool usable;
 
 static uint64_t now_us(void)
@@ -39,7 +40,7 @@ static uint64_t now_us(void)
 
 static int open_tun(void **state)
 {
-    const struct pg_tun_options options = {.name = "pgtest0", .offload = true, .fd = -1};
+    const struct pg_tun_options options = {.name = "pgtest0", .offload = true, .fd = -1, .io = io};
     const struct pg_tun_address addresses[] = {
         {pg_addr_v4(10, 77, 0, 1), 24},
         {{.bytes = {0xfd, 0x77, [15] = 1}}, 64},
@@ -54,6 +55,9 @@ static int open_tun(void **state)
     const char *text;
     int result;
 
+    usable = false;
+    tun = NULL;
+    buffers = NULL;
     if (unshare(CLONE_NEWNET) != 0 || access("/dev/net/tun", R_OK | W_OK) != 0) {
         print_message("SKIPPED: needs root and /dev/net/tun\n");
         return 0;
@@ -77,6 +81,19 @@ static int close_tun(void **state)
     pg_link_close(tun);
     pg_buf_pool_free(buffers);
     return 0;
+}
+
+/* Sent, not kept until later. */
+static enum pg_drop send_now(const struct pg_packet *p)
+{
+    struct pg_packet lost;
+    enum pg_drop drop = pg_link_tx(tun, p);
+
+    while (drop == PG_DROP_NONE && pg_link_flush(tun, &lost, &drop)) {
+        assert_int_equal(lost.len, p->len);
+        assert_memory_equal(lost.head, p->head, p->head_len);
+    }
+    return drop;
 }
 
 /* The next packet that is not the kernel's IPv6 noise; false: none within two seconds. */
@@ -131,7 +148,7 @@ static void a_datagram_comes_out_and_its_answer_goes_in(void **state)
     out.head_len = out.len = pg_dgram_build(&back, "pong!", 5, answer, sizeof answer);
     assert_true(pg_packet_parse(&out, &drop));
     assert_int_equal(out.csum, PG_CSUM_VERIFIED);
-    assert_int_equal(pg_link_tx(tun, &out), PG_DROP_NONE);
+    assert_int_equal(send_now(&out), PG_DROP_NONE);
     assert_int_equal(recv(s, got, sizeof got, 0), 5);
     assert_memory_equal(got, "pong!", 5);
     pg_buf_put(p.buf);
@@ -143,40 +160,127 @@ static void the_device_says_what_it_can(void **state)
 {
     if (!usable)
         skip();
-    print_message("offloads: %s\n", pg_tun_offloads(tun));
+    print_message("offloads: %s, io: %s\n", pg_tun_offloads(tun), pg_tun_io(tun));
+    assert_string_equal(pg_tun_io(tun), io == PG_TUN_IO_PLAIN ? "plain" : "uring");
     assert_string_equal(pg_link_name(tun), "pgtest0");
     assert_int_equal(pg_link_mtu(tun), 1500); /* as it was when it was opened */
 }
 
-static void an_interface_that_is_down_is_an_error_of_its_own(void **state)
+static void set_down(void)
 {
-    struct pg_packet p;
     struct ifreq r;
-    struct pg_text why = {0};
-    uint8_t bytes[64];
-    struct pg_tuple t;
-    int s = -1;
+    int s = socket(AF_INET, SOCK_DGRAM, 0);
 
-    if (!usable)
-        skip();
-    memset(&t, 0, sizeof t);
-    t.src = pg_addr_v4(10, 77, 0, 2);
-    t.dst = pg_addr_v4(10, 77, 0, 1);
-    t.proto = PG_PROTO_UDP;
-    memset(&p, 0, sizeof p);
-    p.head = bytes;
-    p.ip_version = 4;
-    p.head_len = p.len = pg_dgram_build(&t, "x", 1, bytes, sizeof bytes);
-    s = socket(AF_INET, SOCK_DGRAM, 0);
     memset(&r, 0, sizeof r);
     memcpy(r.ifr_name, "pgtest0", 8);
     assert_int_equal(ioctl(s, SIOCGIFFLAGS, &r), 0);
     r.ifr_flags = (short)(r.ifr_flags & ~IFF_UP);
     assert_int_equal(ioctl(s, SIOCSIFFLAGS, &r), 0);
-    assert_int_equal(pg_link_tx(tun, &p), PG_DROP_LINK_DOWN);
-    assert_int_equal(pg_tun_set_up("pgtest0", &why), 0);
-    assert_int_equal(pg_link_tx(tun, &p), PG_DROP_NONE);
     close(s);
+}
+
+/* A datagram for port `to` of the kernel. */
+static struct pg_packet datagram(uint16_t to, const void *text, uint32_t len, uint8_t *bytes,
+                                 uint32_t room)
+{
+    struct pg_tuple t = {.src = pg_addr_v4(10, 77, 0, 2),
+                         .dst = pg_addr_v4(10, 77, 0, 1),
+                         .src_port = 9,
+                         .dst_port = to,
+                         .proto = PG_PROTO_UDP};
+    struct pg_packet p = {.head = bytes, .csum = PG_CSUM_FULL};
+    enum pg_drop drop;
+
+    p.head_len = p.len = pg_dgram_build(&t, text, len, bytes, room);
+    assert_true(pg_packet_parse(&p, &drop));
+    return p;
+}
+
+/* More than can wait, and some that are too large to wait: none overtakes another. */
+static void what_waits_for_the_flush_keeps_its_order(void **state)
+{
+    static uint8_t text[5000];
+    static uint8_t bytes[6000];
+    struct sockaddr_in own = {0};
+    socklen_t own_len = sizeof own;
+    const int room = 8 << 20;
+    struct pg_packet lost;
+    enum pg_drop drop;
+    int s = -1;
+
+    if (!usable)
+        skip();
+    s = udp_socket();
+    assert_int_equal(setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room), 0);
+    assert_int_equal(getsockname(s, (struct sockaddr *)&own, &own_len), 0);
+    for (uint32_t i = 0; i < 300; i++) {
+        uint32_t len = i % 50 == 49 ? 5000 : 4 + i;
+
+        memcpy(text, &i, sizeof i);
+        struct pg_packet p = datagram(ntohs(own.sin_port), text, len, bytes, sizeof bytes);
+        assert_int_equal(pg_link_tx(tun, &p), PG_DROP_NONE);
+        memset(bytes, 0, sizeof bytes); /* it was borrowed for the call */
+        if (i % 100 == 99)
+            assert_false(pg_link_flush(tun, &lost, &drop)); /* nothing to say */
+    }
+    for (uint32_t i = 0; i < 300; i++) {
+        uint32_t n;
+
+        assert_int_equal(recv(s, text, sizeof text, 0), i % 50 == 49 ? 5000 : 4 + i);
+        memcpy(&n, text, sizeof n);
+        assert_int_equal(n, i);
+    }
+    close(s);
+}
+
+/* Each ends as lost once, with its bytes, however many they are. */
+static void what_is_lost_after_all_is_told_one_by_one(void **state)
+{
+    bool told[200] = {false};
+    uint8_t bytes[64];
+    struct pg_text why = {0};
+    struct pg_packet lost;
+    enum pg_drop drop;
+
+    if (!usable)
+        skip();
+    set_down();
+    for (uint32_t i = 0; i < 200; i++) {
+        struct pg_packet p = datagram(7, &i, sizeof i, bytes, sizeof bytes);
+        drop = pg_link_tx(tun, &p);
+        assert_true(drop == PG_DROP_NONE || drop == PG_DROP_LINK_DOWN);
+        told[i] = drop != PG_DROP_NONE;
+    }
+    while (pg_link_flush(tun, &lost, &drop)) {
+        uint32_t i;
+
+        assert_int_equal(drop, PG_DROP_LINK_DOWN);
+        assert_int_equal(lost.tuple.dst_port, 7);
+        assert_int_equal(lost.len, 32);
+        memcpy(&i, lost.head + lost.payload_offset, sizeof i);
+        assert_true(i < 200 && !told[i]);
+        told[i] = true;
+    }
+    for (uint32_t i = 0; i < 200; i++)
+        assert_true(told[i]);
+    assert_int_equal(pg_tun_set_up("pgtest0", &why), 0);
+    struct pg_packet p = datagram(7, "x", 1, bytes, sizeof bytes);
+    assert_int_equal(send_now(&p), PG_DROP_NONE);
+}
+
+static void an_interface_that_is_down_is_an_error_of_its_own(void **state)
+{
+    struct pg_text why = {0};
+    uint8_t bytes[64];
+    struct pg_packet p;
+
+    if (!usable)
+        skip();
+    p = datagram(7, "x", 1, bytes, sizeof bytes);
+    set_down();
+    assert_int_equal(send_now(&p), PG_DROP_LINK_DOWN);
+    assert_int_equal(pg_tun_set_up("pgtest0", &why), 0);
+    assert_int_equal(send_now(&p), PG_DROP_NONE);
     assert_int_equal(pg_tun_set_up("nosuch0", &why), -ENODEV);
     assert_string_equal(why.at, "cannot bring nosuch0 up: No such device");
     pg_text_free(&why);
@@ -241,6 +345,7 @@ static void turn(struct pg_stack *s, uint64_t *biggest)
     pg_stack_advance(s, now_us());
     while (pg_stack_sweep(s, now_us()))
         ;
+    assert_false(pg_link_flush(tun, &p, &drop));
 }
 
 /* Sends and receives `total` bytes over the connected socket while the stack runs. Returns how many
@@ -326,10 +431,16 @@ int main(void)
         cmocka_unit_test(the_device_says_what_it_can),
         cmocka_unit_test(a_datagram_comes_out_and_its_answer_goes_in),
         cmocka_unit_test(bad_requests_are_told_in_words),
+        cmocka_unit_test(what_waits_for_the_flush_keeps_its_order),
         cmocka_unit_test(twenty_megabytes_are_echoed_to_the_kernels_tcp),
         cmocka_unit_test(twenty_megabytes_are_echoed_over_ipv6),
         cmocka_unit_test(an_interface_that_is_down_is_an_error_of_its_own),
+        cmocka_unit_test(what_is_lost_after_all_is_told_one_by_one),
     };
+    int failed;
 
-    return cmocka_run_group_tests(tests, open_tun, close_tun);
+    io = PG_TUN_IO_PLAIN;
+    failed = cmocka_run_group_tests_name("plain", tests, open_tun, close_tun);
+    io = PG_TUN_IO_URING;
+    return failed + cmocka_run_group_tests_name("uring", tests, open_tun, close_tun);
 }
