@@ -81,7 +81,7 @@ static void put_sentence(const struct maker *m, const struct pg_service *v,
     if (odds->src[0].count == 0) {
         pg_text_printf(&ret->text, "nobody outside reaches %s/%s by %s: ", v->namespace, v->name,
                        via);
-        pg_outcome_print(odds, shown, &ret->text);
+        pg_outcomes_print(odds, shown, &ret->text);
         ret->reason = shown->reason;
         ret->level = pg_reason_get(shown->reason)->code == PG_CODE_REJECT_NO_ENDPOINT
                          ? PG_FINDING_WARNING
@@ -131,7 +131,7 @@ static void print_node_port(struct maker *m, uint32_t node, const struct pg_serv
     if (odds->src[0].count) {
         put_seen(&odds->src[0], out);
     } else {
-        pg_outcome_print(odds, shown, out);
+        pg_outcomes_print(odds, shown, out);
     }
 }
 
