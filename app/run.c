@@ -28,6 +28,7 @@ struct run {
     struct pg_manifest_input inputs[MAX_INPUTS];
     uint32_t input_count;
     struct pg_load_options load;
+    const char *sets[PG_SETS_MOST];
     struct pg_path *path;
     struct pg_tuns tuns;  /* until the path has them */
     uint64_t next_record; /* of --trace */
@@ -95,6 +96,15 @@ static int read_options(struct run *run, int argc, char **argv)
                                                     ? "nothing stands behind --"
                                                     : "--tun and -- CMD exclude each other");
     }
+    cursor = 0;
+    const char *set;
+    while ((set = pg_options_next(o, PG_FLAG_RUN_SET, &cursor)) != NULL) {
+        if (run->load.set_count == PG_SETS_MOST) {
+            return pg_options_complain(PG_VERB_RUN, "more than %d --set", PG_SETS_MOST);
+        }
+        run->sets[run->load.set_count++] = set;
+    }
+    run->load.sets = run->sets;
     const char *pods = o->value[PG_FLAG_RUN_PODS];
     run->load.pods = pods == NULL || strcmp(pods, "auto") == 0 ? PG_PODS_AUTO
                      : strcmp(pods, "echo") == 0               ? PG_PODS_ECHO

@@ -86,7 +86,7 @@ static bool names_header(const char *header, const char *name)
     return strncasecmp(header, name, len) == 0 && header[len] == ':';
 }
 
-static int write_head(const struct pg_ask_words *w, const struct url *u, struct pg_text *out,
+static int write_head(const struct pg_dry_ask_words *w, const struct url *u, struct pg_text *out,
                       struct pg_text *why)
 {
     bool host = false;
@@ -110,7 +110,7 @@ static int write_head(const struct pg_ask_words *w, const struct url *u, struct 
     return 0;
 }
 
-static int ask_url(const struct pg_dry *d, const struct pg_ask_words *w, struct pg_ask *a,
+static int ask_url(const struct pg_dry *d, const struct pg_dry_ask_words *w, struct pg_dry_ask *a,
                    struct pg_text *why)
 {
     struct url u;
@@ -139,7 +139,7 @@ static int ask_url(const struct pg_dry *d, const struct pg_ask_words *w, struct 
 }
 
 /* HOST:PORT, HOST:PORT/udp, node:NAME:PORT */
-static int ask_to(const struct pg_dry *d, const struct pg_ask_words *w, struct pg_ask *a,
+static int ask_to(const struct pg_dry *d, const struct pg_dry_ask_words *w, struct pg_dry_ask *a,
                   struct pg_text *why)
 {
     struct pg_slice text = pg_slice_of(w->to);
@@ -185,10 +185,10 @@ static int ask_to(const struct pg_dry *d, const struct pg_ask_words *w, struct p
     return error;
 }
 
-int pg_ask_read(const struct pg_dry *d, const struct pg_ask_words *w, struct pg_ask *ret,
+int pg_dry_ask_read(const struct pg_dry *d, const struct pg_dry_ask_words *w, struct pg_dry_ask *ret,
                 struct pg_text *why)
 {
-    *ret = (struct pg_ask){0};
+    *ret = (struct pg_dry_ask){0};
     int error = pg_end_from(pg_dry_snapshot(d), w->from, &ret->from, why);
 
     if (error == 0) {
@@ -202,12 +202,12 @@ int pg_ask_read(const struct pg_dry *d, const struct pg_ask_words *w, struct pg_
         error = -EINVAL;
     }
     if (error) {
-        pg_ask_free(ret);
+        pg_dry_ask_free(ret);
     }
     return error;
 }
 
-void pg_ask_free(struct pg_ask *a)
+void pg_dry_ask_free(struct pg_dry_ask *a)
 {
     pg_text_free(&a->head);
     pg_text_free(&a->title);

@@ -27,7 +27,7 @@ struct answer {
     struct pg_text words;
     struct pg_hops hops;
     struct pg_dry_result shown;
-    struct pg_ask ask;
+    struct pg_dry_ask ask;
     bool asked;
 };
 
@@ -101,7 +101,7 @@ static void answer(struct diff *diff, int side, const struct pg_question *q)
     uint64_t seq = pg_trace_next_seq(diff->trace);
 
     pg_text_clear(&a->words);
-    pg_ask_free(&a->ask);
+    pg_dry_ask_free(&a->ask);
     a->hops.count = 0;
     a->asked = pg_question_ask(d, q, &a->ask, &a->words);
     if (!a->asked) {
@@ -380,7 +380,7 @@ int pg_tool_diff(int argc, char **argv)
     }
     for (int side = 0; diff && side < 2; side++) {
         pg_text_free(&diff->answer[side].words);
-        pg_ask_free(&diff->answer[side].ask);
+        pg_dry_ask_free(&diff->answer[side].ask);
         pg_dry_free(diff->d[side]);
         pg_snapshot_put(diff->s[side]);
     }

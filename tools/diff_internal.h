@@ -32,7 +32,7 @@ void pg_questions_of(const struct pg_snapshot *old, const struct pg_snapshot *ne
 int pg_questions_read(const char *path, struct pg_questions *ret, struct pg_text *why);
 void pg_questions_free(struct pg_questions *q);
 /* false: it can not be asked there, and why. */
-bool pg_question_ask(const struct pg_dry *d, const struct pg_question *q, struct pg_ask *ret,
+bool pg_question_ask(const struct pg_dry *d, const struct pg_question *q, struct pg_dry_ask *ret,
                      struct pg_text *why);
 void pg_question_print(const struct pg_question *q, struct pg_text *out);
 

@@ -38,7 +38,7 @@ int pg_end_resolve(const struct pg_dry *d, struct pg_slice host, const struct pg
 struct pg_addr pg_end_of_ingress(const struct pg_snapshot *s, bool v6);
 
 /* ---- ask.c: a request or connection, from words ---- */
-struct pg_ask {
+struct pg_dry_ask {
     struct pg_end_of from;
     struct pg_dry_request request; /* head points into `head` */
     struct pg_text head;
@@ -46,7 +46,7 @@ struct pg_ask {
     pg_reason_id to_reason;
     bool to_known;
 };
-struct pg_ask_words {
+struct pg_dry_ask_words {
     const char *url; /* NULL: to is given */
     const char *to;
     const char *from; /* NULL: the first client */
@@ -54,9 +54,9 @@ struct pg_ask_words {
     const char *const *headers;
     uint32_t header_count;
 };
-int pg_ask_read(const struct pg_dry *d, const struct pg_ask_words *w, struct pg_ask *ret,
+int pg_dry_ask_read(const struct pg_dry *d, const struct pg_dry_ask_words *w, struct pg_dry_ask *ret,
                 struct pg_text *why);
-void pg_ask_free(struct pg_ask *a);
+void pg_dry_ask_free(struct pg_dry_ask *a);
 
 /* ---- outcome.c: words for what came out ---- */
 /* "LOST", "CARRIED by X-Forwarded-For", "LOST 50% or KEPT 50%", "refused: 404 no-route" */

@@ -90,7 +90,7 @@ static int read_ask(const struct pg_options *o, struct pg_explain *e)
 {
     const char *headers[HEADERS_MOST];
     const char *reader = o->value[PG_FLAG_EXPLAIN_READER];
-    struct pg_ask_words words = {.url = o->arg_count ? o->arg[0] : NULL,
+    struct pg_dry_ask_words words = {.url = o->arg_count ? o->arg[0] : NULL,
                                  .to = o->value[PG_FLAG_EXPLAIN_TO],
                                  .from = o->value[PG_FLAG_EXPLAIN_FROM],
                                  .method = o->value[PG_FLAG_EXPLAIN_METHOD],
@@ -111,7 +111,7 @@ static int read_ask(const struct pg_options *o, struct pg_explain *e)
                                    "xff-trusted=CIDR,... or x-real-ip, not \"%s\"",
                                    reader);
     }
-    int error = pg_ask_read(e->dry, &words, &e->ask, &why);
+    int error = pg_dry_ask_read(e->dry, &words, &e->ask, &why);
 
     if (error) {
         pg_options_complain(o->verb, "%s", why.at);
@@ -200,7 +200,7 @@ static void explain_free(struct pg_explain *e)
         pg_text_free(&e->tried[i].set);
         pg_text_free(&e->tried[i].outcome);
     }
-    pg_ask_free(&e->ask);
+    pg_dry_ask_free(&e->ask);
     pg_dry_free(e->dry);
     pg_snapshot_put(e->snapshot);
     free(e);

@@ -39,7 +39,7 @@ struct pg_tried {
 struct pg_explain {
     struct pg_snapshot *snapshot;
     struct pg_dry *dry;
-    struct pg_ask ask;
+    struct pg_dry_ask ask;
     struct pg_reader reader; /* text NULL: the usual ones */
     struct pg_dry_odds odds;
     struct pg_dry_result shown; /* of odds.draw; alive while dry runs nothing else */

@@ -423,7 +423,7 @@ static void put_outcome(const struct pg_explain *e, bool color, struct pg_text *
 static void put_title(const struct pg_explain *e, struct pg_text *out)
 {
     char text[512];
-    const struct pg_ask *a = &e->ask;
+    const struct pg_dry_ask *a = &e->ask;
 
     pg_text_printf(out, "%s  from %s", a->title.at, pg_addr_print(&a->request.from, text));
     if (a->from.name[0]) {

@@ -264,7 +264,7 @@ static const struct pg_service_port *find_port(const struct pg_snapshot *s,
 }
 
 static bool ask_service_port(const struct pg_dry *d, const struct pg_question *q,
-                             struct pg_ask *ret)
+                             struct pg_dry_ask *ret)
 {
     const struct pg_snapshot *s = pg_dry_snapshot(d);
     uint32_t index = pg_snapshot_service(s, q->namespace, q->name);
@@ -301,14 +301,14 @@ static bool ask_service_port(const struct pg_dry *d, const struct pg_question *q
     return pod_of(s, v6, &ret->request.from);
 }
 
-bool pg_question_ask(const struct pg_dry *d, const struct pg_question *q, struct pg_ask *ret,
+bool pg_question_ask(const struct pg_dry *d, const struct pg_question *q, struct pg_dry_ask *ret,
                      struct pg_text *why)
 {
-    struct pg_ask_words w = {.from = q->from.len ? q->from.at : NULL,
+    struct pg_dry_ask_words w = {.from = q->from.len ? q->from.at : NULL,
                              .method = q->method.len ? q->method.at : NULL};
     struct pg_text to = {0};
 
-    *ret = (struct pg_ask){0};
+    *ret = (struct pg_dry_ask){0};
     if (q->kind == PG_QUESTION_OUTSIDE || q->kind == PG_QUESTION_INSIDE) {
         if (ask_service_port(d, q, ret)) {
             return true;
@@ -322,7 +322,7 @@ bool pg_question_ask(const struct pg_dry *d, const struct pg_question *q, struct
     } else {
         w.url = q->url.at;
     }
-    int error = pg_ask_read(d, &w, ret, why);
+    int error = pg_dry_ask_read(d, &w, ret, why);
 
     pg_text_free(&to);
     return error == 0;

@@ -37,14 +37,14 @@ static int tear_down(void **state)
 }
 
 /* The outcome of a request in words. */
-static void outcome(struct pg_ask_words words, struct pg_text *ret)
+static void outcome(struct pg_dry_ask_words words, struct pg_text *ret)
 {
-    struct pg_ask ask;
+    struct pg_dry_ask ask;
     struct pg_text why = {0};
     struct pg_dry_odds odds;
     struct pg_dry_result shown;
 
-    if (pg_ask_read(dry, &words, &ask, &why) != 0) {
+    if (pg_dry_ask_read(dry, &words, &ask, &why) != 0) {
         pg_text_puts(ret, why.at);
         pg_text_free(&why);
         return;
@@ -58,7 +58,7 @@ static void outcome(struct pg_ask_words words, struct pg_text *ret)
 static void outcomes(void **state)
 {
     static const struct {
-        struct pg_ask_words words;
+        struct pg_dry_ask_words words;
         const char *outcome;
     } cases[] = {
         {{.url = "http://shop.example.test/cart"}, "LOST"},
@@ -96,7 +96,7 @@ static void words_that_are_refused(void **state)
     static const char *const blank = "X: 1\r\nHost: evil";
     static const char *const headless = "no colon";
     static const struct {
-        struct pg_ask_words words;
+        struct pg_dry_ask_words words;
         const char *why;
     } cases[] = {
         {{.url = "https://shop.example.test/"}, "only http://"},
@@ -132,13 +132,13 @@ static void words_that_are_refused(void **state)
 static void odds_add_up_to_one(void **state)
 {
     struct pg_dry_odds odds;
-    struct pg_ask ask;
+    struct pg_dry_ask ask;
     struct pg_text why = {0};
-    struct pg_ask_words words = {.url = "http://shop.example.test/cart"};
+    struct pg_dry_ask_words words = {.url = "http://shop.example.test/cart"};
     double dst = 0, src = 0;
 
     (void)state;
-    assert_int_equal(pg_ask_read(dry, &words, &ask, &why), 0);
+    assert_int_equal(pg_dry_ask_read(dry, &words, &ask, &why), 0);
     pg_dry_explore(dry, &ask.request, &odds);
     assert_int_equal(odds.runs, 4); /* two nodes, two endpoints */
     assert_false(odds.partial);
@@ -151,7 +151,7 @@ static void odds_add_up_to_one(void **state)
         src += odds.src[0].at[i].odds;
     }
     assert_true(fabs(dst - 1) < 1e-9 && fabs(src - 1) < 1e-9);
-    pg_ask_free(&ask);
+    pg_dry_ask_free(&ask);
 }
 
 static void readers_take_what_they_say(void **state)
