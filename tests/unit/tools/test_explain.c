@@ -52,7 +52,7 @@ static void outcome(struct pg_dry_ask_words words, struct pg_text *ret)
     pg_dry_explore(dry, &ask.request, &odds);
     pg_dry_run(dry, &ask.request, odds.draw, NULL, &shown);
     pg_outcomes_print(&odds, &shown, ret);
-    pg_ask_free(&ask);
+    pg_dry_ask_free(&ask);
 }
 
 static void outcomes(void **state)
