@@ -1,7 +1,7 @@
 /* Questions from outside: HTTP/1.1 and JSON on a Unix socket.
  *
  *   GET /v1/TYPE                        a list as JSON (dump_json.c); conntrack?o=conntrack gives conntrack(8)'s lines, with &name= only
- *                                       those of one flow, by its id or label
+ *                                       those of one flow, by its id or label; flows are sent in pieces (control_stream.c)
  *   GET /v1/trace?since=SEQ&limit=N     records as JSON lines; X-Podglass-Next is the since of the next call, X-Podglass-Missed
  *                                       how many records were overwritten before
  *   GET /v1/trace?follow=1              records as they are written (live_trace.c)
@@ -19,6 +19,7 @@
 
 #include "podglass/tools.h"
 
+#include "control_stream.h"
 #include "dump_internal.h"
 #include "live.h"
 
@@ -48,6 +49,7 @@
 #define TRACE_LIMIT_MOST 100000
 
 struct pg_control {
+    struct event_base *base;
     struct pg_path *path;
     uint64_t (*now_us)(void);
     struct evhttp *http;
@@ -172,17 +174,29 @@ static void answer_trace(struct pg_control *c, struct evhttp_request *req, struc
     pg_text_free(&body);
 }
 
+static void on_stream_end(void *arg)
+{
+    struct pg_control *c = arg;
+
+    c->answers--;
+}
+
 static void answer_list(struct pg_control *c, struct evhttp_request *req, const char *type,
                         struct evkeyvalq *query)
 {
     const char *form = evhttp_find_header(query, "o");
+    bool lines = form && strcmp(form, "conntrack") == 0;
+    bool flows = strcmp(type, "conntrack") == 0;
     struct pg_text body = {0};
 
-    if (form && strcmp(form, "conntrack") == 0 && strcmp(type, "conntrack") == 0) {
-        pg_dump_conntrack_lines_of(c->path, evhttp_find_header(query, "name"), c->now_us(), &body);
-        answer(req, HTTP_OK, "text/plain; charset=utf-8", &body);
-    } else if (form && strcmp(form, "json") != 0) {
+    if (form && strcmp(form, "json") != 0 && !(lines && flows)) {
         answer_error(req, HTTP_BADREQUEST, "no such format of this list");
+    } else if (flows) {
+        struct pg_control_stream_question q = {c->path, c->now_us, lines, NULL};
+        q.name = lines ? evhttp_find_header(query, "name") : NULL;
+        if (!pg_control_stream(c->base, req, &q, on_stream_end, c)) {
+            answer_error(req, HTTP_SERVUNAVAIL, "out of memory");
+        }
     } else if (pg_dump_json(c->path, type, c->now_us(), &body)) {
         pg_text_putc(&body, '\n');
         answer(req, HTTP_OK, "application/json", &body);
@@ -410,6 +424,7 @@ int pg_control_open(struct event_base *base, const char *socket_path, struct pg_
     if (!c) {
         return -ENOMEM;
     }
+    c->base = base;
     c->path = path;
     c->now_us = now_us;
     c->address.sun_family = AF_UNIX;

@@ -4,8 +4,8 @@
  * their difference, so nothing here says "before" and "after" of a flow a second time; the reasons say why. For ICMP echo, where a
  * tuple has no ports, there are type, code and identifier instead.
  *
- * Called by dump_json.c; reads nat through pg_nat_walk and pg_nat_walk_rules. pg_dump_conntrack_lines gives the same flows
- * in the words of conntrack(8), for scripts that know those. */
+ * Called by dump_json.c, and by control_stream.c, which takes flows in steps; reads nat through pg_nat_walk and pg_nat_walk_rules.
+ * The lines give the same flows in the words of conntrack(8), for scripts that know those. */
 #include "dump_internal.h"
 
 #include <inttypes.h>
@@ -114,11 +114,7 @@ void pg_dump_nat(struct pg_dump *d)
     pg_nat_walk_rules(pg_path_nat(d->path), on_rule, d);
 }
 
-struct lines {
-    struct pg_text *out;
-    const char *name;
-    uint32_t count;
-};
+/* ---- in steps ---- */
 
 static bool is_named(const struct pg_nat_flow_view *f, const char *name)
 {
@@ -132,9 +128,9 @@ static bool is_named(const struct pg_nat_flow_view *f, const char *name)
 
 static void on_line(void *arg, const struct pg_nat_flow_view *f)
 {
-    struct lines *l = arg;
+    struct pg_flow_list_dump *l = arg;
 
-    if (l->name && !is_named(f, l->name)) {
+    if (l->name[0] && !is_named(f, l->name)) {
         return;
     }
     pg_nat_print_conntrack(f, true, l->out);
@@ -142,18 +138,46 @@ static void on_line(void *arg, const struct pg_nat_flow_view *f)
     l->count++;
 }
 
-uint32_t pg_dump_conntrack_lines_of(struct pg_path *p, const char *name, uint64_t now_us,
-                                    struct pg_text *out)
+static void on_item(void *arg, const struct pg_nat_flow_view *f)
 {
-    struct lines l = {.out = out, .name = name};
-    uint64_t cursor = 0;
+    struct pg_flow_list_dump *l = arg;
 
-    while (pg_nat_walk(pg_path_nat(p), &cursor, PG_DUMP_STEP, now_us, on_line, &l)) {
+    on_flow(&l->d, f);
+}
+
+void pg_flow_list_begin(struct pg_flow_list_dump *l, struct pg_path *p, uint64_t now_us,
+                        struct pg_text *out)
+{
+    l->d = (struct pg_dump){.path = p, .snapshot = pg_path_snapshot(p), .now_us = now_us};
+    l->out = out;
+    l->cursor = 0;
+    l->count = 0;
+    if (!l->lines) {
+        pg_dump_open(&l->d, "ConntrackList", out);
     }
-    return l.count;
+}
+
+bool pg_flow_list_step(struct pg_flow_list_dump *l, uint32_t slots, uint64_t now_us)
+{
+    l->d.snapshot = pg_path_snapshot(l->d.path); /* a reload may have come in between */
+    l->d.now_us = now_us;
+    if (pg_nat_walk(pg_path_nat(l->d.path), &l->cursor, slots, now_us, l->lines ? on_line : on_item,
+                    l)) {
+        return true;
+    }
+    if (!l->lines) {
+        pg_dump_close(&l->d);
+        pg_text_putc(l->out, '\n');
+    }
+    return false;
 }
 
 uint32_t pg_dump_conntrack_lines(struct pg_path *p, uint64_t now_us, struct pg_text *out)
 {
-    return pg_dump_conntrack_lines_of(p, NULL, now_us, out);
+    struct pg_flow_list_dump l = {.lines = true};
+
+    pg_flow_list_begin(&l, p, now_us, out);
+    while (pg_flow_list_step(&l, PG_DUMP_STEP, now_us)) {
+    }
+    return l.count;
 }

@@ -15,10 +15,20 @@ struct pg_dump {
 
 /* dump_flows.c */
 void pg_dump_conntrack(struct pg_dump *d);
+/* A conntrack list in steps, so that the path goes on in between; flows that come and go meanwhile may be in it or not. */
+struct pg_flow_list_dump {
+    struct pg_dump d;
+    struct pg_text *out;
+    bool lines;     /* as conntrack(8), not JSON */
+    char name[24];  /* of lines: only the flows of this id or label; "" all */
+    uint32_t count; /* lines written */
+    uint64_t cursor;
+};
+void pg_flow_list_begin(struct pg_flow_list_dump *l, struct pg_path *p, uint64_t now_us,
+                        struct pg_text *out);
+/* Appends to out what the next `slots` of the table hold. true: more to come; else the end is written too. */
+bool pg_flow_list_step(struct pg_flow_list_dump *l, uint32_t slots, uint64_t now_us);
 void pg_dump_nat(struct pg_dump *d);
-/* As pg_dump_conntrack_lines, but only flows whose id or label is name; NULL: all. */
-uint32_t pg_dump_conntrack_lines_of(struct pg_path *p, const char *name, uint64_t now_us,
-                                    struct pg_text *out);
 /* dump_connections.c */
 void pg_dump_connections(struct pg_dump *d);
 /* dump_cluster.c */
@@ -28,7 +38,9 @@ void pg_dump_nodes(struct pg_dump *d);
 /* dump_counters.c: members of the outer object, since counters are no list */
 void pg_dump_counters(struct pg_dump *d);
 
-/* dump_json.c: pieces of items */
+/* dump_json.c: the frame of a list, and pieces of items */
+void pg_dump_open(struct pg_dump *d, const char *kind, struct pg_text *out);
+void pg_dump_close(struct pg_dump *d);
 void pg_dump_reason(struct pg_dump *d, const char *key, pg_reason_id id); /* null for none */
 void pg_dump_source(struct pg_dump *d, const char *key,
                     const struct pg_source *s); /* "file:line" or null */

@@ -27,6 +27,32 @@ static const struct {
     {"counters", "Counters", pg_dump_counters, false},
 };
 
+static void write_head(struct pg_dump *d, const char *kind, struct pg_text *out)
+{
+    pg_json_begin(&d->json, out);
+    pg_json_object(&d->json);
+    pg_json_key_string(&d->json, "apiVersion", "podglass/v1alpha1");
+    pg_json_key_string(&d->json, "kind", kind);
+    pg_json_key(&d->json, "metadata");
+    pg_json_object(&d->json);
+    pg_json_key_uint(&d->json, "timeMicroseconds", d->now_us);
+    pg_json_key_uint(&d->json, "snapshotGeneration", d->snapshot ? d->snapshot->generation : 0);
+    pg_json_object_end(&d->json);
+}
+
+void pg_dump_open(struct pg_dump *d, const char *kind, struct pg_text *out)
+{
+    write_head(d, kind, out);
+    pg_json_key(&d->json, "items");
+    pg_json_array(&d->json);
+}
+
+void pg_dump_close(struct pg_dump *d)
+{
+    pg_json_array_end(&d->json);
+    pg_json_object_end(&d->json);
+}
+
 bool pg_dump_json(struct pg_path *p, const char *type, uint64_t now_us, struct pg_text *out)
 {
     struct pg_dump d = {.path = p, .snapshot = pg_path_snapshot(p), .now_us = now_us};
@@ -38,24 +64,15 @@ bool pg_dump_json(struct pg_path *p, const char *type, uint64_t now_us, struct p
     if (i == sizeof types / sizeof types[0]) {
         return false;
     }
-    pg_json_begin(&d.json, out);
-    pg_json_object(&d.json);
-    pg_json_key_string(&d.json, "apiVersion", "podglass/v1alpha1");
-    pg_json_key_string(&d.json, "kind", types[i].kind);
-    pg_json_key(&d.json, "metadata");
-    pg_json_object(&d.json);
-    pg_json_key_uint(&d.json, "timeMicroseconds", now_us);
-    pg_json_key_uint(&d.json, "snapshotGeneration", d.snapshot ? d.snapshot->generation : 0);
-    pg_json_object_end(&d.json);
     if (types[i].list) {
-        pg_json_key(&d.json, "items");
-        pg_json_array(&d.json);
+        pg_dump_open(&d, types[i].kind, out);
+        types[i].write(&d);
+        pg_dump_close(&d);
+    } else {
+        write_head(&d, types[i].kind, out);
+        types[i].write(&d);
+        pg_json_object_end(&d.json);
     }
-    types[i].write(&d);
-    if (types[i].list) {
-        pg_json_array_end(&d.json);
-    }
-    pg_json_object_end(&d.json);
     return true;
 }
 

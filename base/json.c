@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define DEPTH_MOST 32 /* bits of the comma word */
+#define SHORT_MOST 60
 
 void pg_json_begin(struct pg_json *j, struct pg_text *out)
 {
@@ -84,10 +85,47 @@ static void put_code(struct pg_text *out, uint32_t code)
     pg_text_printf(out, "\\u%04x", (unsigned)code);
 }
 
+static inline bool is_plain(char c)
+{
+    return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Short and plain, as nearly everything is: quoted with what stands behind it in one piece. false:
+ * not so, nothing written. */
+static bool put_short(struct pg_text *out, const char *bytes, size_t len, const char *behind)
+{
+    char piece[SHORT_MOST + 4];
+    size_t at = 0;
+
+    if (len > SHORT_MOST)
+        return false;
+    piece[at++] = '"';
+    for (size_t i = 0; i < len; i++) {
+        if (!is_plain(bytes[i]))
+            return false;
+        piece[at++] = bytes[i];
+    }
+    piece[at++] = '"';
+    if (*behind)
+        piece[at++] = *behind;
+    pg_text_add(out, piece, at);
+    return true;
+}
+
 static void put_quoted(struct pg_text *out, const char *bytes, size_t len)
 {
+    if (put_short(out, bytes, len, ""))
+        return;
     pg_text_putc(out, '"');
     for (size_t at = 0; at < len;) {
+        size_t run = at;
+        while (run < len && is_plain(bytes[run]))
+            run++;
+        if (run > at) {
+            pg_text_add(out, bytes + at, run - at);
+            at = run;
+            continue;
+        }
         uint32_t code = 0;
         size_t used = pg_utf8_next(bytes + at, len - at, &code);
         if (used == 0) {
@@ -113,8 +151,11 @@ void pg_json_key(struct pg_json *j, const char *key)
 {
     PG_ASSERT(!j->after_key && j->depth > 0);
     before_value(j);
-    put_quoted(j->out, key, strlen(key));
-    pg_text_putc(j->out, ':');
+    size_t len = strlen(key);
+    if (!put_short(j->out, key, len, ":")) {
+        put_quoted(j->out, key, len);
+        pg_text_putc(j->out, ':');
+    }
     j->after_key = true;
 }
 
@@ -136,8 +177,14 @@ void pg_json_string(struct pg_json *j, const char *text)
 
 void pg_json_uint(struct pg_json *j, uint64_t n)
 {
+    char digits[20];
+    size_t at = sizeof(digits);
+
     before_value(j);
-    pg_text_printf(j->out, "%llu", (unsigned long long)n);
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while (n /= 10);
+    pg_text_add(j->out, digits + at, sizeof(digits) - at);
 }
 
 void pg_json_int(struct pg_json *j, int64_t n)

@@ -3,6 +3,8 @@
 #include "podglass/control.h"
 #include "podglass/tools.h"
 
+#include "packet_make.h"
+
 #include <jansson.h>
 
 #include <setjmp.h>
@@ -12,6 +14,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +54,7 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(directory));
     snprintf(socket_path, sizeof socket_path, "%s/made/x.sock", directory);
     pg_random_seed(&random, 1);
+    signal(SIGPIPE, SIG_IGN); /* as run does */
     base = event_base_new();
     buffers = pg_buf_pool_new(16);
     path = pg_path_new(&options, &random, now_us());
@@ -131,6 +135,50 @@ static const char *body_of(const struct pg_text *answer)
     return end + 4;
 }
 
+/* Straight into the path's nat: what is asked here is how they come out. */
+static void make_flows(uint32_t count)
+{
+    struct pg_nat *nat = pg_path_nat(path);
+    struct pg_tuple t = pg_make_tuple(PG_PROTO_UDP, "198.51.100.0", 0, "10.244.2.77", 9999);
+    struct pg_made m;
+    enum pg_drop drop;
+
+    for (uint32_t i = 0; i < count; i++) {
+        t.src_port = (uint16_t)(1 + i);
+        pg_make_first(&m, &t);
+        assert_int_equal(pg_nat_prerouting(nat, &m.p, now_us(), &drop), PG_NAT_ACCEPT);
+        assert_int_equal(pg_nat_postrouting(nat, &m.p, now_us(), &drop), PG_NAT_ACCEPT);
+    }
+}
+
+static int ask_and_go_on(const char *target)
+{
+    struct pg_text request = {0};
+    int fd = connect_to(socket_path);
+
+    pg_text_printf(&request, "GET %s HTTP/1.0\r\n\r\n", target); /* 1.0: no chunks to undo */
+    assert_int_equal(send(fd, request.at, request.len, MSG_NOSIGNAL), request.len);
+    pg_text_free(&request);
+    return fd;
+}
+
+/* Reads to the end; turns the loop whenever nothing is there. */
+static void read_all(int fd, struct pg_text *ret)
+{
+    static char piece[65536];
+    ssize_t n;
+
+    while ((n = recv(fd, piece, sizeof piece, 0)) != 0) {
+        if (n > 0) {
+            pg_text_add(ret, piece, (size_t)n);
+        } else {
+            assert_int_equal(errno, EAGAIN);
+            event_base_loop(base, EVLOOP_NONBLOCK);
+        }
+    }
+    close(fd);
+}
+
 static void every_list_is_json(void **state)
 {
     static const char *const types[] = {"conntrack", "nat",   "connections", "services",
@@ -140,7 +188,9 @@ static void every_list_is_json(void **state)
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         snprintf(target, sizeof target, "/v1/%s", types[i]);
-        assert_int_equal(ask(target, &answer), 200);
+        pg_text_clear(&answer);
+        read_all(ask_and_go_on(target), &answer);
+        assert_non_null(strstr(answer.at, " 200 "));
         json_t *root = json_loads(body_of(&answer), JSON_REJECT_DUPLICATES, NULL);
 
         assert_string_equal(json_string_value(json_object_get(root, "apiVersion")),
@@ -152,6 +202,69 @@ static void every_list_is_json(void **state)
     }
     assert_int_equal(ask("/v1/conntrack?o=conntrack", &answer), 200);
     assert_non_null(strstr(answer.at, "text/plain"));
+    pg_text_free(&answer);
+}
+
+static void a_long_list_of_flows_comes_whole(void **state)
+{
+    struct pg_text answer = {0};
+
+    make_flows(20000);
+    read_all(ask_and_go_on("/v1/conntrack"), &answer);
+    json_t *root = json_loads(body_of(&answer), JSON_REJECT_DUPLICATES, NULL);
+    size_t count = json_array_size(json_object_get(root, "items"));
+    assert_in_range(count, 20000, 22000); /* a few twice while the table grows */
+    json_decref(root);
+    pg_text_clear(&answer);
+    read_all(ask_and_go_on("/v1/conntrack?o=conntrack&name=17"), &answer);
+    assert_non_null(strstr(body_of(&answer), "sport=17 "));
+    assert_string_equal(strchr(body_of(&answer), '\n'), "\n");
+    pg_text_free(&answer);
+}
+
+static void a_reader_that_is_slow_holds_nobody_up_and_little_memory(void **state)
+{
+    struct pg_text answer = {0};
+    struct pg_text other = {0};
+
+    make_flows(20000);
+    int fd = ask_and_go_on("/v1/conntrack");
+    for (int turn = 0; turn < 500; turn++) {
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    }
+    assert_int_equal(ask("/healthz", &other), 200);
+    pg_nat_delete(pg_path_nat(path), 1, now_us()); /* the path goes on in between */
+    read_all(fd, &answer);
+    json_t *root = json_loads(body_of(&answer), 0, NULL);
+    assert_non_null(root);
+    json_decref(root);
+    pg_text_free(&other);
+    pg_text_free(&answer);
+}
+
+static void a_reader_that_goes_away_is_forgotten(void **state)
+{
+    struct pg_text answer = {0};
+
+    make_flows(20000);
+    for (int i = 0; i < 100; i++) { /* more than are answered at once */
+        int fd = ask_and_go_on("/v1/conntrack");
+        for (int turn = 0; turn < 1 + i % 7; turn++) {
+            event_base_loop(base, EVLOOP_NONBLOCK);
+        }
+        close(fd);
+        event_base_loop(base, EVLOOP_NONBLOCK);
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    }
+    assert_int_equal(ask("/healthz", &answer), 200);
+    close(ask_and_go_on("/v1/conntrack")); /* and one is open at the end */
+    int last = ask_and_go_on("/v1/conntrack");
+    for (int turn = 0; turn < 4; turn++) {
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    }
+    pg_control_close(control);
+    control = NULL;
+    close(last);
     pg_text_free(&answer);
 }
 
@@ -420,6 +533,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_list_is_json, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_long_list_of_flows_comes_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reader_that_is_slow_holds_nobody_up_and_little_memory,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reader_that_goes_away_is_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(records_come_in_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(health_readiness_version, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_a_404_in_json, set_up, tear_down),
