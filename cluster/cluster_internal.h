@@ -16,6 +16,7 @@
 #include "raw.h"
 #include "tree.h"
 
+#include "podglass/checks.h"
 #include "podglass/snapshot.h"
 
 #define PG_FINDINGS_MAX 10000u
@@ -69,6 +70,13 @@ struct pg_load {
     struct pg_list ingresses;
     struct pg_list namespaces; /* of const char * */
     struct pg_raw_lab *lab;    /* never NULL */
+    struct pg_arena
+        check_memory;           /* of what kinds_check.c reads: the caller's if the load is good */
+    struct pg_list checks;      /* of struct pg_check_case */
+    struct pg_list check_names; /* of struct pg_check_name: what they name, to be looked up */
+    struct pg_index case_names;
+    const char *check_file; /* name of the last file a case was in */
+    uint32_t check_documents;
     /* Filled by derive*.c: */
     struct pg_index service_by_name; /* "ns/name" -> place in services */
     struct pg_index pod_by_name;
@@ -112,6 +120,10 @@ void pg_kinds_workload(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_config_map(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_lab(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_check(struct pg_load *load, const struct pg_object *object);
+void pg_checks_init(struct pg_load *load);
+void pg_checks_resolve(struct pg_load *load); /* looks up what the cases name; after derive */
+void pg_checks_take(struct pg_load *load, struct pg_checks *ret);
 struct pg_raw_lab *pg_lab_default(struct pg_load *load);
 struct pg_pod_spec pg_kinds_pod_spec(const struct pg_field *spec);
 

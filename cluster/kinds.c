@@ -47,6 +47,7 @@ static const struct kind {
     {"Namespace", {"v1"}, PG_KIND_NAMESPACE, false, PG_NAME_LABEL, NULL},
     {"ConfigMap", {"v1"}, PG_KIND_CONFIG_MAP, true, PG_NAME_SUBDOMAIN, pg_kinds_config_map},
     {"Lab", {"podglass/v1alpha1"}, PG_KIND_LAB, false, PG_NAME_SUBDOMAIN, pg_kinds_lab},
+    {"Check", {"podglass/v1alpha1"}, PG_KIND_CHECK, false, PG_NAME_SUBDOMAIN, pg_kinds_check},
 };
 
 /* Kinds of the core groups that have no part in the path. */
@@ -179,8 +180,6 @@ static void kind_unknown(struct pg_load *load, struct pg_object *o, const struct
     o->title = o->kind_name;
     if (o->name[0] != '\0')
         title_set(load, o);
-    if (strcmp(version, "podglass/v1alpha1") == 0 && strcmp(o->kind_name, "Check") == 0)
-        return; /* read by the check verb */
     if (is_unsupported(group, o->kind_name)) {
         note_kind(load, o, PG_FINDING_WARNING, PG_CODE_IGNORED,
                   "kind is not supported yet and could change the path; it is left out");
@@ -245,8 +244,8 @@ static bool metadata_read(struct pg_load *load, struct pg_object *o, const struc
         o->name = name.tree->text;
         title_set(load, o);
     }
-    if (!pg_field_is(&name) && k->kind == PG_KIND_LAB)
-        o->name = "lab";
+    if (!pg_field_is(&name) && (k->kind == PG_KIND_LAB || k->kind == PG_KIND_CHECK))
+        o->name = k->kind == PG_KIND_LAB ? "lab" : "checks";
     else if (!pg_field_is(&name))
         pg_field_error(&name, "every object needs a name");
     else
@@ -305,7 +304,14 @@ static void object_read(struct pg_load *load, struct pg_object *o, const struct 
         return;
     }
     o->kind = k->kind;
-    if (!metadata_read(load, o, k, root) || !object_add(load, o))
+    if (!metadata_read(load, o, k, root))
+        return;
+    if (k->kind == PG_KIND_CHECK && load->options.checks == NULL) {
+        note_kind(load, o, PG_FINDING_NOTE, PG_CODE_IGNORED, "only podglass check reads this kind");
+        return;
+    }
+    /* Several documents of checks need no names to be told apart. */
+    if (k->kind != PG_KIND_CHECK && !object_add(load, o))
         return;
     if (k->kind == PG_KIND_NAMESPACE)
         pg_list_add_pointer(&load->namespaces, o->name);

@@ -47,6 +47,7 @@ enum pg_kind {
     PG_KIND_NAMESPACE,
     PG_KIND_LAB,
     PG_KIND_CONFIG_MAP,
+    PG_KIND_CHECK,
     PG_KIND_COUNT
 };
 

@@ -391,6 +391,7 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
     for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
         indexes[i]->arena = scratch;
     load->lab = pg_lab_default(load);
+    pg_checks_init(load);
 }
 
 int pg_snapshot_load(const struct pg_manifest_input *inputs, uint32_t count,
@@ -407,13 +408,18 @@ int pg_snapshot_load(const struct pg_manifest_input *inputs, uint32_t count,
     pg_kinds_read(&load);
     /* After wrong values clashes are worth telling in the same run, but not what was made up. */
     load.findings.errors_only = load.findings.errors > 0;
-    if (complete)
+    if (complete) {
         pg_derive(&load);
+        pg_checks_resolve(&load);
+    }
     bool good = load.findings.errors == 0 && !(load.options.strict && load.findings.warnings > 0);
     pg_findings_take(&load, ret_findings);
     if (good)
         *ret = snapshot_build(&load, ret_findings);
+    if (good && load.options.checks != NULL)
+        pg_checks_take(&load, load.options.checks);
     pg_arena_free(&load.scratch);
+    pg_arena_free(&load.check_memory);
     return good ? 0 : load.io_error != 0 ? load.io_error : -EINVAL;
 }
 

@@ -221,6 +221,7 @@ struct pg_manifest_input {
     const char *text; /* NULL: read path */
     size_t text_len;
 };
+struct pg_checks;
 enum pg_pods_mode { PG_PODS_AUTO, PG_PODS_ECHO, PG_PODS_WIRE };
 struct pg_load_options {
     bool strict;    /* warnings of unsupported fields become errors */
@@ -231,6 +232,8 @@ struct pg_load_options {
     const char *const
         *sets; /* "svc/edge/gateway.externalTrafficPolicy=Local": laid over what was read */
     uint32_t set_count;
+    struct pg_checks *
+        checks; /* filled with what documents of kind Check ask (checks.h), if the load is good; NULL: such documents are noted and left out */
 };
 #define PG_SETS_MOST 64
 

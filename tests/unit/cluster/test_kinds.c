@@ -245,8 +245,8 @@ static void kinds_without_a_part_are_noted_once(void **state)
                   "apiVersion: example.test/v1\nkind: Thing\nmetadata: {name: a}\n---\n"
                   "apiVersion: podglass/v1alpha1\nkind: Check\ncases: []\n");
     assert_loads(&l);
-    assert_int_equal(l.findings.count, 3);
-    assert_int_equal(count_level(&l, PG_FINDING_NOTE), 3);
+    assert_int_equal(l.findings.count, 4);
+    assert_int_equal(count_level(&l, PG_FINDING_NOTE), 4);
     assert_non_null(find(&l, "t.yaml:1", "Secret/a: kind does not take part in the path"));
     unload(&l);
 }
