@@ -9,6 +9,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     switch (pg_verb_of(argc, argv)) {
     case PG_VERB_DEMO: return pg_run_demo(argc - 1, argv + 1);
+    case PG_VERB_CHECK: return pg_run_check(argc - 1, argv + 1);
     case PG_VERB_RUN: return pg_run(argc - 1, argv + 1);
     case PG_VERB_EXPLAIN: return pg_tool_explain(argc - 1, argv + 1);
     case PG_VERB_LINT: return pg_tool_lint(argc - 1, argv + 1);

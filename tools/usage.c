@@ -11,6 +11,8 @@ static const char *const examples[PG_VERB_COUNT] = {
     [PG_VERB_DEMO] =
         "  podglass demo                   all scenes\n"
         "  podglass demo 2 --save shop/    one scene, and its manifests to play with\n",
+    [PG_VERB_CHECK] = "  podglass check -f shop/ -f checks.yaml\n"
+                      "  podglass check -f shop/ -f checks.yaml --junit report.xml --github\n",
     [PG_VERB_RUN] = "  podglass run -f shop/ -- curl http://shop.example.test/\n"
                     "  podglass run -f shop/ --tun pg0 --configure\n"
                     "  kubectl get svc,ep,ing,no,po -A -o yaml | podglass run -f - -- sh\n",
@@ -42,7 +44,8 @@ static void print_verbs(void)
     }
     puts("\n\"podglass help VERB\" explains a verb and its flags.\n\n"
          "Exit status:\n"
-         "  0 done, 2 wrong usage, 3 bad manifest, 4 no privilege or device for this,\n"
+         "  0 done, 1 a check failed or what was asked for is not there, 2 wrong usage,\n"
+         "  3 bad manifest or checks file, 4 no privilege or device for this,\n"
          "  5 no running instance; run -- CMD: the status of CMD (128+N if signal N ended it)");
 }
 

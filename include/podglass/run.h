@@ -10,6 +10,7 @@
 
 int pg_run(int argc, char **argv);         /* run.c */
 int pg_run_demo(int argc, char **argv);    /* demo.c */
+int pg_run_check(int argc, char **argv);   /* check.c */
 int pg_run_request(int argc, char **argv); /* request.c */
 
 /* ---- sandbox.c: a network of its own for one command ---- */
