@@ -75,7 +75,7 @@ kind: Check
 cases:
 - name: nobody is there
   request: {from: alice, url: http://203.0.113.10:81/, timeout: 5}
-  expect: {error: timeout, drops: [no-route]}
+  expect: {error: unreachable, drops: [no-route]}
 - name: a name that does not exist
   request: {from: alice, url: http://nowhere.shop.svc.cluster.local/}
   expect: {status: 200}
