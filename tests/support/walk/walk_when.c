@@ -3,13 +3,15 @@
  *   when CLIENT sends METHOD PATH [host HOST] [to ADDR[:PORT]] [header "Name: value"]... [body N] [http10] [pad N]
  *   when CLIENT sends raw "bytes" to ADDR:PORT
  *   when CLIENT sends raw N times "bytes" ...                 (not needed so far)
- *   when CLIENT asks NAME TYPE                                DNS over UDP, at the cluster's DNS address
+ *   when CLIENT asks NAME TYPE [over-udp]                     DNS: straight to the server; or as a datagram to the cluster's DNS address, recorded
  *   when time passes Ns|Nms
  *   when wire ...                                             walk_wire.c
  *   when reload  + block                                      walk.c
  * CLIENT is a client of the lab by name, `client ADDR[:PORT]`, or `pod NS/NAME`. Without `to`, the request goes to the ingress
  * service's first load-balancer address. */
 #include "walk.h"
+
+#include "podglass/dgram.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,7 +198,26 @@ static uint32_t dns_query(uint8_t *out, const char *name, uint16_t type)
     return at;
 }
 
-static void asks(struct walk *w, const char *name, const char *type_name)
+/* As a datagram of a peer on the wire, so that the way of it is recorded. */
+static void ask_over_udp(struct walk *w, const struct pg_addr *from, const void *query,
+                         uint32_t len)
+{
+    uint8_t out[1024];
+    struct pg_tuple t = {.src = *from,
+                         .dst = w->snapshot->lab.dns[pg_addr_is_v4(from) ? 0 : 1],
+                         .src_port = 5300,
+                         .dst_port = 53,
+                         .proto = PG_PROTO_UDP};
+    uint32_t packet = pg_dgram_build(&t, query, len, out, sizeof out);
+    if (packet == 0 || pg_wire_inject(w->sim.wire, out, packet) != 0) {
+        walk_fail(w, "the question could not be put on the wire");
+        return;
+    }
+    pg_sim_settle(&w->sim);
+}
+
+static void asks(struct walk *w, const struct pg_addr *from, const char *name,
+                 const char *type_name, bool over_udp)
 {
     static const struct {
         const char *name;
@@ -214,6 +235,9 @@ static void asks(struct walk *w, const char *name, const char *type_name)
         }
     }
     uint32_t len = dns_query(query, name, type);
+    if (over_udp) {
+        ask_over_udp(w, from, query, len);
+    }
     uint32_t answer_len = pg_dns_answer(pg_path_zone(w->sim.path), query, len, false, 0, answer,
                                         sizeof answer, &about);
     snprintf(w->dns, sizeof w->dns, "%s rcode=%u answers=%u%s first=%s",
@@ -257,7 +281,9 @@ void walk_when(struct walk *w, const struct walk_line *l, const char *block)
     if (strcmp(verb, "sends") == 0 && l->count >= at + 4) {
         sends(w, l, at + 2, &request);
     } else if (strcmp(verb, "asks") == 0) {
-        asks(w, l->tokens[at + 2], l->count > at + 3 ? l->tokens[at + 3] : "A");
+        bool over_udp = strcmp(l->tokens[l->count - 1], "over-udp") == 0;
+        bool typed = l->count > at + 3 + over_udp;
+        asks(w, &request.from, l->tokens[at + 2], typed ? l->tokens[at + 3] : "A", over_udp);
     } else {
         walk_fail(w, "when %s does what? '%s'", l->tokens[at], verb);
     }
