@@ -19,6 +19,8 @@ struct check {
     struct pg_options options;
     struct pg_manifest_input inputs[MAX_INPUTS];
     uint32_t input_count;
+    const char *sets[PG_SETS_MOST];
+    uint32_t set_count;
     struct pg_checks checks;
     struct pg_snapshot *snapshot;
     struct pg_check_printer printer;
@@ -46,18 +48,25 @@ static int read_options(struct check *c, int argc, char **argv)
     }
     const struct pg_options *o = &c->options;
     const char *output = o->value[PG_FLAG_CHECK_OUTPUT];
-    const char *path;
+    const char *value;
     uint32_t cursor = 0;
-    while ((path = pg_options_next(o, PG_FLAG_CHECK_FILENAME, &cursor)) != NULL) {
+    while ((value = pg_options_next(o, PG_FLAG_CHECK_FILENAME, &cursor)) != NULL) {
         if (c->input_count == MAX_INPUTS) {
             return pg_options_complain(PG_VERB_CHECK, "more than %d -f; give a directory",
                                        MAX_INPUTS);
         }
-        c->inputs[c->input_count++].path = path;
+        c->inputs[c->input_count++].path = value;
     }
     if (c->input_count == 0) {
         return pg_options_complain(PG_VERB_CHECK,
                                    "nothing to check: give manifests and checks with -f");
+    }
+    cursor = 0;
+    while ((value = pg_options_next(o, PG_FLAG_CHECK_SET, &cursor)) != NULL) {
+        if (c->set_count == PG_SETS_MOST) {
+            return pg_options_complain(PG_VERB_CHECK, "more than %d --set", PG_SETS_MOST);
+        }
+        c->sets[c->set_count++] = value;
     }
     if (output == NULL) {
         output = isatty(STDOUT_FILENO) ? "text" : "tap";
@@ -97,6 +106,8 @@ static int load(struct check *c)
                                       .recursive =
                                           pg_options_has(&c->options, PG_FLAG_CHECK_RECURSIVE),
                                       .namespace = c->options.value[PG_FLAG_CHECK_NAMESPACE],
+                                      .sets = c->sets,
+                                      .set_count = c->set_count,
                                       .checks = &c->checks};
     struct pg_findings findings;
     int error = pg_snapshot_load(c->inputs, c->input_count, &options, &c->snapshot, &findings);

@@ -54,6 +54,9 @@ assert result["kind"] == "CheckResult" and result["passed"] == 5, result
 assert result["items"][0]["verdict"] == "carried", result["items"][0]
 PY
 
+check "${lab[@]}" --set svc/edge/gateway.externalTrafficPolicy=Local
+ends 0
+
 # ---- reports
 check "${lab[@]}" --junit "$work/report.xml" --github
 ends 1
