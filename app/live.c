@@ -88,6 +88,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     pg_live_trace_pump(arg);
+    pg_live_capture_pump(arg);
 }
 
 void pg_live_tick(struct pg_live *l)
@@ -122,6 +123,10 @@ bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *pa
         pg_live_trace_begin(l, req, query);
         return true;
     }
+    if (strcmp(path, "/v1/capture") == 0) {
+        pg_live_capture_begin(l, req, query);
+        return true;
+    }
     return false;
 }
 
@@ -130,6 +135,7 @@ void pg_live_closed(struct pg_live *l, struct evhttp_connection *connection)
     if (l != NULL) {
         pg_live_trace_closed(l, connection);
         pg_live_request_closed(l, connection);
+        pg_live_capture_closed(l, connection);
     }
 }
 

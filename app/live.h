@@ -57,6 +57,9 @@ void pg_live_tick(struct pg_live *l); /* streams came or went */
 void pg_live_trace_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query);
 void pg_live_trace_pump(struct pg_live *l);
 void pg_live_trace_closed(struct pg_live *l, struct evhttp_connection *connection); /* NULL: all */
+void pg_live_capture_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query);
+void pg_live_capture_pump(struct pg_live *l);
+void pg_live_capture_closed(struct pg_live *l, struct evhttp_connection *connection);
 void pg_live_request_begin(struct pg_live *l, struct evhttp_request *req);
 void pg_live_request_closed(struct pg_live *l, struct evhttp_connection *connection);
 

@@ -141,7 +141,9 @@ void pg_live_trace_closed(struct pg_live *l, struct evhttp_connection *connectio
         }
         *at = t->next;
         pg_watch_end(&l->watchers, &t->watch);
-        pg_live_let_go(t->req);
+        if (connection != NULL) {
+            pg_live_let_go(t->req);
+        }
         free(t);
     }
     pg_live_tick(l);

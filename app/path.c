@@ -15,6 +15,7 @@
 #include "podglass/icmp.h"
 #include "podglass/log.h"
 #include "podglass/nat_rewrite.h"
+#include "podglass/tap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@
 void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop reason)
 {
     path->counters.drop[reason]++;
+    pg_tap_dropped(path->tap, reason);
     if (!pg_trace_on(path->trace)) {
         return;
     }
@@ -166,6 +168,7 @@ static bool pass(struct pg_path *path, struct pg_packet *p, nat_hook *hook)
     if (verdict == PG_NAT_ACCEPT) {
         return true;
     }
+    pg_tap_dropped(path->tap, drop);
     if (verdict == PG_NAT_REJECT) {
         pg_local_reject(path, p);
     } else {
@@ -181,12 +184,14 @@ void pg_path_forward(struct pg_path *path, struct pg_packet *p)
         return;
     }
     if (pass(path, p, pg_nat_postrouting)) {
+        pg_tap_after(path->tap, p);
         link_tx(path, p);
     }
 }
 
 void pg_path_rx(struct pg_path *path, struct pg_packet *p)
 {
+    pg_tap_before(path->tap, p);
     if (!pass(path, p, pg_nat_prerouting)) {
         return;
     }
@@ -194,15 +199,18 @@ void pg_path_rx(struct pg_path *path, struct pg_packet *p)
     if (owner == PG_OWNER_WIRE) {
         pg_path_forward(path, p);
     } else if (pass(path, p, pg_nat_postrouting)) {
+        pg_tap_after(path->tap, p);
         pg_local_deliver(path, owner, p);
     }
 }
 
 void pg_path_tx(struct pg_path *path, struct pg_packet *p)
 {
+    pg_tap_before(path->tap, p);
     if (!pass(path, p, pg_nat_output) || !pass(path, p, pg_nat_postrouting)) {
         return;
     }
+    pg_tap_after(path->tap, p);
     if (pg_path_owner(path, p) == PG_OWNER_WIRE) {
         link_tx(path, p);
     } else {

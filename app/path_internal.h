@@ -9,6 +9,7 @@
 #include "podglass/pool.h"
 
 struct pg_dns_tcp;
+struct pg_tap;
 struct pg_health;
 
 enum pg_queued_kind {
@@ -48,6 +49,7 @@ struct pg_path {
     struct pg_zone *zone;
     struct pg_snapshot *snapshot;
     struct pg_trace *trace;
+    struct pg_tap *tap; /* NULL: nobody captures */
     struct pg_counters counters;
     struct pg_random random;
     struct pg_hash_key zone_key;
