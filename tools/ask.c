@@ -185,8 +185,8 @@ static int ask_to(const struct pg_dry *d, const struct pg_dry_ask_words *w, stru
     return error;
 }
 
-int pg_dry_ask_read(const struct pg_dry *d, const struct pg_dry_ask_words *w, struct pg_dry_ask *ret,
-                struct pg_text *why)
+int pg_dry_ask_read(const struct pg_dry *d, const struct pg_dry_ask_words *w,
+                    struct pg_dry_ask *ret, struct pg_text *why)
 {
     *ret = (struct pg_dry_ask){0};
     int error = pg_end_from(pg_dry_snapshot(d), w->from, &ret->from, why);

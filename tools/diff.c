@@ -66,8 +66,8 @@ static void put_pods(const struct pg_snapshot *s, const struct pg_dry_others *ot
         const struct pg_pod *p = &s->pods[pods[i]];
         pg_text_printf(out, "%s%s/%s", i ? ", " : "", p->namespace, p->name);
     }
-    if (count > PODS_NAMED || others->left_out) {
-        pg_text_printf(out, " and %u more", count - PODS_NAMED + others->left_out);
+    if (count > PODS_NAMED) {
+        pg_text_printf(out, " and %u more", count - PODS_NAMED);
     }
 }
 
@@ -107,7 +107,7 @@ static void answer(struct diff *diff, int side, const struct pg_question *q)
     if (!a->asked) {
         return;
     }
-    pg_dry_explore(d, &a->ask.request, &odds);
+    pg_dry_explore(d, &a->ask.request, PG_DRY_RUNS_MANY, &odds);
     pg_dry_run(d, &a->ask.request, odds.draw, diff->trace, &a->shown);
     pg_hops_collect(&a->hops, diff->trace, seq, 1);
     pg_outcomes_print(&odds, &a->shown, &a->words);

@@ -9,12 +9,11 @@
 
 #include <string.h>
 
-#define RUNS_MOST 4096u
-
 struct count {
     struct pg_dry *d;
     const struct pg_dry_request *request;
     struct pg_dry_odds *odds;
+    uint32_t runs_most;
     bool legs[2];  /* which legs' values are noted now */
     bool verdicts; /* and whether the ends are */
 };
@@ -46,13 +45,15 @@ static void note_leg(struct pg_dry_odds *odds, uint32_t leg, const struct pg_dry
                                .endpoint = d->endpoint,
                                .reason = d->dnat_reason,
                                .odds = odds_here};
-    struct pg_dry_other src = {.addr = result->arrives[leg].src,
-                               .node = d->node,
+    struct pg_dry_other src = {.node = d->node,
                                .endpoint = d->endpoint,
                                .same = !d->masquerade,
                                .reason = d->snat_reason,
                                .odds = odds_here};
 
+    if (d->masquerade) {
+        src.addr = d->snat_addr;
+    }
     if (d->kind != PG_DECIDE_PLAIN && d->kind != PG_DECIDE_DNAT) {
         return; /* it ends here */
     }
@@ -63,7 +64,7 @@ static void note_leg(struct pg_dry_odds *odds, uint32_t leg, const struct pg_dry
 static void visit(struct count *c, const struct pg_dry_result *result, double odds_here)
 {
     c->odds->runs++;
-    for (uint32_t leg = 0; leg < result->leg_count; leg++) {
+    for (uint32_t leg = 0; leg < 2 && leg < result->leg_count; leg++) {
         if (c->legs[leg]) {
             note_leg(c->odds, leg, result, odds_here);
         }
@@ -116,7 +117,7 @@ static void count_some(struct count *c, uint64_t draw[PG_DRY_CHOICES], int digit
     struct pg_dry_result result;
     uint32_t of = 1;
 
-    for (draw[digit] = 0; draw[digit] < of && draw[digit] < RUNS_MOST; draw[digit]++) {
+    for (draw[digit] = 0; draw[digit] < of && draw[digit] < c->runs_most; draw[digit]++) {
         pg_dry_run(c->d, c->request, draw, NULL, &result);
         of = result.of[digit];
         visit(c, &result, 1.0 / of);
@@ -128,7 +129,7 @@ static void count_leg(struct count *c, const struct pg_dry_result *rough, int fi
 {
     uint64_t draw[PG_DRY_CHOICES] = {0};
 
-    if (product(rough, first, last) <= RUNS_MOST) {
+    if (product(rough, first, last) <= c->runs_most) {
         count_digits(c, draw, first, last);
     } else {
         count_some(c, draw, last);
@@ -187,16 +188,21 @@ static void sort_others(struct pg_dry_others *o)
     }
 }
 
-void pg_dry_explore(struct pg_dry *d, const struct pg_dry_request *request, struct pg_dry_odds *ret)
+void pg_dry_explore(struct pg_dry *d, const struct pg_dry_request *request, uint32_t runs_most,
+                    struct pg_dry_odds *ret)
 {
-    struct count c = {
-        .d = d, .request = request, .odds = ret, .legs = {true, true}, .verdicts = true};
+    struct count c = {.d = d,
+                      .request = request,
+                      .odds = ret,
+                      .runs_most = runs_most,
+                      .legs = {true, true},
+                      .verdicts = true};
     struct pg_dry_result rough;
     uint64_t draw[PG_DRY_CHOICES] = {0};
 
     memset(ret, 0, sizeof *ret);
     pg_dry_run(d, request, draw, NULL, &rough);
-    if (product(&rough, 0, PG_DRY_CHOICES - 1) <= RUNS_MOST) {
+    if (product(&rough, 0, PG_DRY_CHOICES - 1) <= runs_most) {
         count_digits(&c, draw, 0, PG_DRY_CHOICES - 1);
     } else {
         ret->partial = true;

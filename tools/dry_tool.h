@@ -54,8 +54,8 @@ struct pg_dry_ask_words {
     const char *const *headers;
     uint32_t header_count;
 };
-int pg_dry_ask_read(const struct pg_dry *d, const struct pg_dry_ask_words *w, struct pg_dry_ask *ret,
-                struct pg_text *why);
+int pg_dry_ask_read(const struct pg_dry *d, const struct pg_dry_ask_words *w,
+                    struct pg_dry_ask *ret, struct pg_text *why);
 void pg_dry_ask_free(struct pg_dry_ask *a);
 
 /* ---- outcome.c: words for what came out ---- */

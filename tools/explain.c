@@ -91,10 +91,10 @@ static int read_ask(const struct pg_options *o, struct pg_explain *e)
     const char *headers[HEADERS_MOST];
     const char *reader = o->value[PG_FLAG_EXPLAIN_READER];
     struct pg_dry_ask_words words = {.url = o->arg_count ? o->arg[0] : NULL,
-                                 .to = o->value[PG_FLAG_EXPLAIN_TO],
-                                 .from = o->value[PG_FLAG_EXPLAIN_FROM],
-                                 .method = o->value[PG_FLAG_EXPLAIN_METHOD],
-                                 .headers = headers};
+                                     .to = o->value[PG_FLAG_EXPLAIN_TO],
+                                     .from = o->value[PG_FLAG_EXPLAIN_FROM],
+                                     .method = o->value[PG_FLAG_EXPLAIN_METHOD],
+                                     .headers = headers};
     struct pg_text why = {0};
     uint32_t cursor = 0;
     const char *header;
@@ -131,7 +131,7 @@ static void try_change(struct pg_explain *e, const struct pg_change *change)
     struct pg_dry_result shown;
 
     if (dry) {
-        pg_dry_explore(dry, &e->ask.request, &odds);
+        pg_dry_explore(dry, &e->ask.request, PG_DRY_RUNS_ONE, &odds);
         pg_dry_run(dry, &e->ask.request, odds.draw, NULL, &shown);
         if (!pg_outcomes_same(&e->odds, &e->shown, &odds, &shown)) {
             pg_change_print(e->snapshot, change, &t->set);
@@ -153,7 +153,7 @@ static int run(struct pg_explain *e)
         return -1;
     }
     pg_trace_set_level(trace, PG_TRACE_FLOWS);
-    pg_dry_explore(e->dry, &e->ask.request, &e->odds);
+    pg_dry_explore(e->dry, &e->ask.request, PG_DRY_RUNS_ONE, &e->odds);
     pg_dry_run(e->dry, &e->ask.request, e->odds.draw, trace, &e->shown);
     pg_hops_collect(&e->hops, trace, 1, 1);
     pg_trace_free(trace);
@@ -228,12 +228,12 @@ static int explain_request(const struct pg_options *o)
     return status;
 }
 
-static int choose(struct pg_options *o)
+/* from: room for a word put together from two. */
+static int choose(struct pg_options *o, char *from, size_t room)
 {
-    char from[600];
     bool to = pg_options_has(o, PG_FLAG_EXPLAIN_TO);
 
-    take_pod_word(o, from, sizeof from);
+    take_pod_word(o, from, room);
     int status = pg_options_args(o, to ? 0 : 1, to ? 0 : 1);
 
     if (status) {
@@ -251,12 +251,13 @@ static int choose(struct pg_options *o)
 int pg_tool_explain(int argc, char **argv)
 {
     struct pg_options o;
+    char from[600];
     int status = pg_options_parse(PG_VERB_EXPLAIN, argc, argv, &o);
 
     if (status) {
         return status;
     }
-    status = choose(&o);
+    status = choose(&o, from, sizeof from);
     pg_options_free(&o);
     return status;
 }

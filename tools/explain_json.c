@@ -16,7 +16,7 @@ static void put_others(struct pg_json *j, const char *key, const struct pg_expla
     for (uint32_t i = 0; i < others->count; i++) {
         const struct pg_dry_other *o = &others->at[i];
         pg_json_object(j);
-        pg_json_key_addr(j, "address", &o->addr);
+        pg_json_key_addr(j, "address", &o->addr); /* null: the source is kept */
         if (o->port) {
             pg_json_key_uint(j, "port", o->port);
         }

@@ -85,8 +85,9 @@ static void put_who(const struct pg_explain *e, const struct pg_dry_other *o, bo
 
 static bool is_shown(const struct pg_dry_other *o, const struct pg_value *shown, bool kept)
 {
-    return pg_addr_equal(&o->addr, &shown->addr) &&
-           (shown->any_port || o->port == shown->port || o->port == 0) && o->same == kept;
+    return o->same == kept &&
+           (kept || (pg_addr_equal(&o->addr, &shown->addr) &&
+                     (shown->any_port || o->port == shown->port || o->port == 0)));
 }
 
 static void note_others(struct notes *n, const struct pg_explain *e, const struct pg_record *r,
@@ -129,7 +130,8 @@ static void note_others(struct notes *n, const struct pg_explain *e, const struc
         said++;
     }
     if (others->count > said + 1 || others->left_out) {
-        pg_text_printf(&text, "and %u more", others->count - said - 1 + others->left_out);
+        pg_text_printf(&text, "and %s%u more", others->left_out ? "at least " : "",
+                       others->count - said - 1);
         remark(n, r->seq, &text);
     }
     pg_text_free(&text);

@@ -66,8 +66,9 @@ static void put_seen(const struct pg_dry_others *src, struct pg_text *out)
         pg_text_puts(out, o->same ? "the client itself" : pg_addr_print(&o->addr, addr));
         said++;
     }
-    if (src->count > said || src->left_out) {
-        pg_text_printf(out, " or one of %u others", src->count - said + src->left_out);
+    if (src->count > said) {
+        pg_text_printf(out, " or one of %s%u others", src->left_out ? "at least " : "",
+                       src->count - said);
     }
 }
 
@@ -101,7 +102,7 @@ static void ask(struct maker *m, const struct pg_addr *to, uint16_t port, uint8_
     struct pg_dry_request request = {
         .from = pg_outsider(m->s, !pg_addr_is_v4(to)), .to = *to, .to_port = port, .proto = proto};
 
-    pg_dry_explore(m->d, &request, odds);
+    pg_dry_explore(m->d, &request, PG_DRY_RUNS_MANY, odds);
     pg_dry_run(m->d, &request, odds->draw, NULL, shown);
 }
 
@@ -215,7 +216,7 @@ static void predict_route(struct maker *m, const struct pg_route *route)
                                      .to_port = 80,
                                      .proto = PG_PROTO_TCP,
                                      .head = {head.at, head.len}};
-    pg_dry_explore(m->d, &request, &odds);
+    pg_dry_explore(m->d, &request, PG_DRY_RUNS_MANY, &odds);
     pg_dry_run(m->d, &request, odds.draw, NULL, &shown);
     struct pg_prediction *one = add(m, "Ingress", ingress->namespace, ingress->name);
 

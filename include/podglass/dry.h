@@ -95,15 +95,15 @@ struct pg_dry_other {
     uint16_t port;
     uint16_t node;     /* that decides */
     uint32_t endpoint; /* one that leads to it; PG_INDEX_NONE */
-    bool same;         /* a source that is kept */
+    bool same;         /* a source that is kept, whatever it is: addr is none */
     pg_reason_id reason;
     double odds;
 };
-#define PG_DRY_OTHERS 64
+#define PG_DRY_OTHERS 256
 struct pg_dry_others {
     struct pg_dry_other at[PG_DRY_OTHERS]; /* likeliest first among those that fit */
     uint32_t count;                        /* those kept */
-    uint32_t left_out;
+    uint32_t left_out;                     /* how often one did not fit */
 };
 struct pg_dry_odds {
     uint64_t draw[PG_DRY_CHOICES]; /* of an outcome with the likeliest end and verdict */
@@ -113,7 +113,10 @@ struct pg_dry_odds {
     uint32_t runs;
     bool partial; /* too many: each leg was looked at with the other one fixed */
 };
-void pg_dry_explore(struct pg_dry *d, const struct pg_dry_request *request,
+/* Beyond runs_most outcomes the legs are looked at one after the other. */
+#define PG_DRY_RUNS_ONE  4096u /* for one question */
+#define PG_DRY_RUNS_MANY 1024u /* for thousands of them */
+void pg_dry_explore(struct pg_dry *d, const struct pg_dry_request *request, uint32_t runs_most,
                     struct pg_dry_odds *ret);
 
 #endif

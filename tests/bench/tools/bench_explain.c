@@ -77,7 +77,7 @@ static void put_cluster(uint32_t services, struct pg_text *out)
 static void ask(struct pg_dry *dry, const struct pg_dry_request *request, struct pg_dry_odds *odds,
                 struct pg_dry_result *shown)
 {
-    pg_dry_explore(dry, request, odds);
+    pg_dry_explore(dry, request, PG_DRY_RUNS_ONE, odds);
     pg_dry_run(dry, request, odds->draw, NULL, shown);
 }
 

@@ -49,7 +49,7 @@ static void outcome(struct pg_dry_ask_words words, struct pg_text *ret)
         pg_text_free(&why);
         return;
     }
-    pg_dry_explore(dry, &ask.request, &odds);
+    pg_dry_explore(dry, &ask.request, PG_DRY_RUNS_ONE, &odds);
     pg_dry_run(dry, &ask.request, odds.draw, NULL, &shown);
     pg_outcomes_print(&odds, &shown, ret);
     pg_dry_ask_free(&ask);
@@ -139,7 +139,7 @@ static void odds_add_up_to_one(void **state)
 
     (void)state;
     assert_int_equal(pg_dry_ask_read(dry, &words, &ask, &why), 0);
-    pg_dry_explore(dry, &ask.request, &odds);
+    pg_dry_explore(dry, &ask.request, PG_DRY_RUNS_ONE, &odds);
     assert_int_equal(odds.runs, 4); /* two nodes, two endpoints */
     assert_false(odds.partial);
     assert_true(fabs(odds.verdict[PG_VERDICT_LOST] - 1) < 1e-9);
