@@ -44,8 +44,8 @@ struct pg_pool *pg_pool_new(const char *name, size_t entry_size, uint32_t limit)
     p->stride = (entry_size + ENTRY_ALIGN - 1) / ENTRY_ALIGN * ENTRY_ALIGN;
     if (p->stride > SIZE_MAX / limit)
         goto fail;
-    p->entries = pg_reserve(p->stride * limit);
-    p->life = pg_reserve(sizeof(*p->life) * limit);
+    p->entries = pg_reserve_small(p->stride * limit);
+    p->life = pg_reserve_small(sizeof(*p->life) * limit);
     if (!p->entries || !p->life)
         goto fail;
     return p;

@@ -83,7 +83,7 @@ static inline uint64_t size_after(uint64_t homes)
 static bool array_open(struct array *a, uint32_t homes, uint32_t serial)
 {
     size_t bytes = ((size_t)homes + SPILL) * sizeof(struct slot);
-    void *at = pg_reserve(bytes);
+    void *at = pg_reserve_small(bytes);
     if (!at)
         return false;
     *a = (struct array){.slots = at, .homes = homes, .serial = serial};

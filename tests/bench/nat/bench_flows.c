@@ -2,7 +2,7 @@
  *
  *   bench-nat-flows [FLOWS]       all of it (default 1,000,000)
  *   bench-nat-flows lookup FLOWS  inserts, then 200,000 packets of known flows, for counting instructions:
- *                                 valgrind --tool=callgrind --toggle-collect=look_up
+ *                                 valgrind --tool=callgrind --toggle-collect='look_up*'
  *
  * Flows are TCP connections of pods to a cluster IP with 25 endpoints: two different tuples each. What is timed are
  * the two hooks a packet passes; making it costs about 20 ns more. Random order means that neither table nor flow is in a cache, which is how a
