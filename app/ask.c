@@ -60,7 +60,7 @@ static int read_url(const char *text, struct url *ret, struct pg_text *why)
         }
     }
     const char *host = at;
-    size_t host_len = len;
+    size_t host_len;
     const char *port = NULL;
     if (len > 0 && at[0] == '[') {
         const char *end = memchr(at, ']', len);

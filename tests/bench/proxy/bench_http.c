@@ -105,7 +105,7 @@ static void route(uint64_t turns)
     struct pg_snapshot *s = load();
     struct pg_hash_key key = {1, 2};
     struct pg_router *r = pg_router_new(s, &key);
-    struct pg_route_match match;
+    struct pg_route_match match = {0};
 
     bench_begin();
     for (uint64_t i = 0; i < turns; i++) {

@@ -89,7 +89,7 @@ static void pieces_in_any_order_give_the_datagram_back(void **state)
 {
     static uint8_t whole[65536];
     static uint8_t pieces[64][1600];
-    uint32_t lens[64];
+    uint32_t lens[64] = {0};
     for (int round = 0; round < 300; round++) {
         bool v4 = round % 2 == 0;
         uint32_t len = datagram(whole, v4, 2000 + pg_random_below(&rng, 20000));
@@ -99,7 +99,7 @@ static void pieces_in_any_order_give_the_datagram_back(void **state)
                               .ip_version = v4 ? 4 : 6,
                               .id = 4711u + (uint64_t)round,
                               .fragment_size = (uint16_t)(600 + pg_random_below(&rng, 900))};
-        uint32_t count = 0;
+        uint32_t count = 0; /* two at least: the payload is longer than a piece */
         uint32_t cursor = 0;
         while ((lens[count] =
                     pg_fragments_split(&p, &cursor, pieces[count], sizeof pieces[count])) != 0) {
