@@ -5,6 +5,7 @@
  * reader that takes nothing for a minute is cut off. */
 #include "live.h"
 
+#include "podglass/dump.h"
 #include "podglass/json.h"
 
 #include <event2/buffer.h>
@@ -121,6 +122,13 @@ bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *pa
     }
     if (strcmp(path, "/v1/trace") == 0 && evhttp_find_header(query, "follow") != NULL) {
         pg_live_trace_begin(l, req, query);
+        return true;
+    }
+    if (strcmp(path, "/metrics") == 0) {
+        struct pg_text body = {0};
+        pg_dump_metrics(l->path, &body);
+        pg_live_answer(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
+        pg_text_free(&body);
         return true;
     }
     if (strcmp(path, "/v1/capture") == 0) {

@@ -252,6 +252,15 @@ static uint32_t on_stack_label(void *arg, const struct pg_tuple *tuple)
     return pg_nat_label_of(path->nat, &reply);
 }
 
+/* Whose connection the ingress has: the source of its flow before NAT. */
+static struct pg_addr on_proxy_origin(void *arg, const struct pg_tuple *received)
+{
+    struct pg_path *path = arg;
+    struct pg_tuple reply = pg_tuple_invert(received);
+    struct pg_nat_flow_view flow;
+    return pg_nat_find(path->nat, &reply, path->now_us, &flow) ? flow.orig.src : received->src;
+}
+
 static void receive(struct pg_path *path, const struct pg_path_link *from, struct pg_packet *p)
 {
     enum pg_drop drop = PG_DROP_NONE;
@@ -402,8 +411,11 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
     if (path->fragments == NULL || path->nat == NULL || path->stack == NULL) {
         return false;
     }
+    struct pg_proxy_options proxy = o->proxy;
+    proxy.origin_of = on_proxy_origin;
+    proxy.origin_arg = path;
     path->proxy =
-        pg_proxy_new(&o->proxy, path->stack, &path->counters, path->trace, &path->random, now_us);
+        pg_proxy_new(&proxy, path->stack, &path->counters, path->trace, &path->random, now_us);
     path->echo = pg_echo_new(path->stack, now_us);
     path->clients = pg_lab_clients_new(path->stack, path->trace, now_us);
     path->dns_tcp = pg_dns_tcp_new(path);

@@ -234,6 +234,18 @@ static bool choose_port(struct pg_nat *n, struct pg_flow *f, const struct pg_pac
     return true;
 }
 
+static void count_rewrites(struct pg_nat *n, const struct pg_flow *f,
+                           const struct pg_nat_decision *d)
+{
+    bool front = d->kind == PG_DECIDE_DNAT && pg_front_is_outside(d->capture);
+    uint64_t *value = n->counters->value;
+
+    value[front ? PG_COUNT_REWRITE_FRONT_DST : PG_COUNT_REWRITE_SERVICE_DST] +=
+        (f->flags & FLOW_DNAT) != 0;
+    value[front ? PG_COUNT_REWRITE_FRONT_SRC : PG_COUNT_REWRITE_SERVICE_SRC] +=
+        (f->flags & FLOW_SNAT) != 0;
+}
+
 static void set_use(struct pg_nat *n, struct pg_flow *f, const struct pg_nat_decision *d)
 {
     if (d->kind != PG_DECIDE_DNAT)
@@ -269,6 +281,7 @@ static enum pg_verdict_nat begin(struct pg_nat *n, struct pg_packet *p, enum pg_
         return refuse(n, p, stage, PG_DROP_TABLE_FULL, d.dnat_reason, NULL, ret_drop);
     if (!choose_port(n, f, p, d.masquerade))
         return refuse(n, p, stage, PG_DROP_INSERT_FAILED, f->snat_reason, NULL, ret_drop);
+    count_rewrites(n, f, &d);
     set_use(n, f, &d);
     now->id = pg_flow_next_id(n);
     if (p->label == 0)

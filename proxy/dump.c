@@ -58,6 +58,11 @@ bool pg_proxy_walk(const struct pg_proxy *p, uint64_t *cursor, uint32_t budget, 
     return *cursor < limit;
 }
 
+const struct pg_request_stats *pg_proxy_stats(const struct pg_proxy *p)
+{
+    return p->stats;
+}
+
 uint32_t pg_proxy_session_count(const struct pg_proxy *p)
 {
     return pg_pool_used(p->sessions);

@@ -13,6 +13,7 @@
 
 #define UPSTREAM_SPARE 1024 /* beyond one per session: idle ones */
 #define TARGET_LIMIT   65536
+#define STATS_SERVICES 2000 /* of which requests are counted by name */
 #define HEAD_BUFFERS   2048 /* heads that arrive in pieces at the same time */
 
 static void use_defaults(struct pg_proxy_options *o)
@@ -64,13 +65,17 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->wheel = pg_wheel_new(now_us / 1000);
     p->sessions = pg_pool_new("sessions", sizeof(struct pg_session), p->options.session_limit);
     p->exchanges = pg_pool_new("exchanges", sizeof(struct pg_exchange), p->options.session_limit);
+    p->stats = pg_request_stats_new(STATS_SERVICES);
+    if (p->options.on_done)
+        p->notes =
+            pg_pool_new("request notes", sizeof(struct pg_request_note), p->options.session_limit);
     p->upstreams = pg_pool_new("upstreams", sizeof(struct pg_upstream),
                                p->options.session_limit + p->options.pool_limit);
     p->targets = pg_pool_new("targets", sizeof(struct pg_target), TARGET_LIMIT);
     p->target_table = pg_table_new(TARGET_LIMIT, pg_target_equal, p);
     p->heads = pg_buf_pool_new(HEAD_BUFFERS);
-    if (p->wheel && p->sessions && p->exchanges && p->upstreams && p->targets && p->target_table &&
-        p->heads)
+    if (p->stats && (p->notes || !p->options.on_done) && p->wheel && p->sessions && p->exchanges &&
+        p->upstreams && p->targets && p->target_table && p->heads)
         return p;
     pg_proxy_free(p);
     return NULL;
@@ -106,6 +111,8 @@ void pg_proxy_free(struct pg_proxy *p)
     pg_pool_free(p->targets);
     pg_pool_free(p->upstreams);
     pg_pool_free(p->exchanges);
+    pg_pool_free(p->notes);
+    pg_request_stats_free(p->stats);
     pg_pool_free(p->sessions);
     pg_wheel_free(p->wheel);
     free(p);
@@ -117,9 +124,23 @@ void pg_routes_put(struct pg_routes *r)
 {
     if (!r || --r->refs > 0)
         return;
+    free(r->places);
     pg_router_free(r->router);
     pg_snapshot_put(r->snapshot);
     free(r);
+}
+
+/* Only services that a rule leads to can have requests. */
+static void find_places(struct pg_proxy *p, struct pg_routes *r)
+{
+    const struct pg_snapshot *s = r->snapshot;
+    r->places = calloc(s->service_count ? s->service_count : 1, sizeof(r->places[0]));
+    for (uint32_t i = 0; r->places && i < s->route_count; i++) {
+        uint32_t service = s->routes[i].service;
+        if (service != PG_INDEX_NONE && r->places[service] == 0)
+            r->places[service] = pg_request_stats_place(p->stats, s->services[service].namespace,
+                                                        s->services[service].name);
+    }
 }
 
 void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zone *zone)
@@ -133,6 +154,7 @@ void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zo
     }
     *r = (struct pg_routes){
         .refs = 1, .snapshot = pg_snapshot_ref(s), .router = router, .trust = pg_trust_of(s)};
+    find_places(p, r);
     pg_routes_put(p->routes);
     p->routes = r;
 }

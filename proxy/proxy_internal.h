@@ -21,6 +21,7 @@ struct pg_routes {
     struct pg_snapshot *snapshot;
     struct pg_router *router;
     struct pg_trust trust;
+    uint32_t *places; /* service -> place in the stats; NULL: out of memory, all count as none */
 };
 
 enum pg_timer_owner { PG_TIMER_OF_SESSION, PG_TIMER_OF_UPSTREAM };
@@ -103,8 +104,17 @@ struct pg_exchange {
     struct pg_body request, response;
     uint64_t request_id[2];
     struct pg_addr service_addr; /* where the request goes */
+    struct pg_addr client;       /* as told to the pod; none: it did not come so far */
+    uint64_t began_us;           /* its head was complete; 0: it never was */
+    uint64_t answered_us;        /* the pod's head was here; 0: not yet */
+    uint32_t note;               /* 1 + its note for the log; 0: none */
     uint16_t service_port;
+    uint8_t verdict; /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
+    bool ended;      /* counted and told */
 };
+
+/* Is who speaks to us the one whose connection it was before NAT? Asked once per connection. */
+enum pg_origin { PG_ORIGIN_UNKNOWN, PG_ORIGIN_HOP, PG_ORIGIN_OTHER };
 
 struct pg_session {
     struct pg_owned_timer timer;
@@ -127,6 +137,7 @@ struct pg_session {
     pg_reason_id reason; /* of the last refusal */
     uint8_t state;
     uint8_t body;   /* of the request, enum pg_http_body */
+    uint8_t origin; /* enum pg_origin */
     bool counted;   /* the request in hand is in the counters */
     bool delimited; /* we know where the request in hand ends */
     bool is_head;
@@ -157,6 +168,8 @@ struct pg_proxy {
     struct pg_pool *targets;
     struct pg_table *target_table;
     struct pg_buf_pool *heads;
+    struct pg_pool *notes; /* NULL: nobody keeps a log */
+    struct pg_request_stats *stats;
     uint32_t idle_upstreams;
     bool draining;
     /* Scratch of one event: the head that was parsed last, and a head being written. */
@@ -212,6 +225,15 @@ void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char
 enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes);
 /* Sends the request in proxy->head on s->up. Error, or NONE with state REQUEST. */
 enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes);
+
+/* ---- request_log.c ---- */
+void pg_request_log_begin(struct pg_session *s, const char *bytes); /* proxy->head is complete */
+/* It was written for the pod, head_len bytes of proxy->out. */
+void pg_request_log_sent(struct pg_session *s, const struct pg_client_addr *who, size_t head_len);
+void pg_request_log_answered(struct pg_session *s);
+/* Over, with this status to the client; 499: he did not wait. A second call does nothing. */
+void pg_request_log_end(struct pg_session *s, uint16_t status);
+void pg_request_log_forget(struct pg_session *s); /* the exchange goes */
 
 /* ---- response.c ---- */
 /* Moves what can be moved of request body, response head and response body. Returns whether the state changed. */

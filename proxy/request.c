@@ -120,7 +120,7 @@ static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *lo
 /* ---- acting ---- */
 
 /* What must be remembered once the head's bytes are gone. */
-static void note_request(struct pg_session *s)
+static void note_request(struct pg_session *s, const char *bytes)
 {
     struct pg_proxy *p = s->proxy;
     const struct pg_http_head *h = &p->head;
@@ -139,6 +139,7 @@ static void note_request(struct pg_session *s)
     s->counted = true;
     s->requests++;
     p->counters->value[PG_COUNT_HTTP_REQUESTS]++;
+    pg_request_log_begin(s, bytes);
     s->exchange->request_id[0] = pg_random_u64(p->random);
     s->exchange->request_id[1] = pg_random_u64(p->random);
 }
@@ -181,7 +182,7 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
     struct pg_proxy *p = s->proxy;
     uint16_t port;
     struct pg_addr local = pg_conn_local(s->client, &port);
-    note_request(s);
+    note_request(s, bytes);
     if (!p->routes)
         return PG_HTTP_ERROR_NO_ROUTE;
     use_routes(s);
@@ -236,6 +237,7 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
     int64_t len = pg_http_rewrite(&in, p->out, sizeof(p->out));
     if (len < 0)
         return PG_HTTP_ERROR_HEAD_TOO_LARGE;
+    pg_request_log_sent(s, &who, (size_t)len);
     int err = pg_conn_write(s->up->conn, p->out, (uint32_t)len);
     if (err == -ENOBUFS)
         return PG_HTTP_ERROR_NO_ROOM;

@@ -36,6 +36,7 @@ static void finish(struct pg_session *s)
 {
     struct pg_proxy *p = s->proxy;
     p->counters->value[PG_COUNT_HTTP_RESPONSES]++;
+    pg_request_log_end(s, s->last_status);
     if (s->exchange->request.done) {
         pg_upstream_release(s->up, s->upstream_keeps);
     } else {
@@ -159,6 +160,7 @@ static bool pass_head(struct pg_session *s, const char *bytes)
               s->requests < p->options.keepalive_requests &&
               (s->exchange->request.done || h->status < 400);
     s->last_status = h->status;
+    pg_request_log_answered(s);
     if (pg_session_watched(s))
         tell_response(s, h->status, "response");
     if (write_head(s, bytes, out) != 0) {

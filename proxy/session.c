@@ -137,6 +137,8 @@ static void on_event(struct pg_session *s, enum pg_session_event event, int erro
 {
     switch (event) {
     case PG_EVENT_CLIENT_CLOSED:
+        if (s->counted)
+            pg_request_log_end(s, 499); /* while it can still be said who it was */
         s->client = NULL;
         pg_session_abort(s);
         break;

@@ -13,8 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINGER_BYTES (256 * 1024)
-#define LINGER_MS    2000
+#define LINGER_BYTES       (256 * 1024)
+#define STATUS_CLIENT_GONE 499 /* nginx' number for it */
+#define LINGER_MS          2000
 
 /* false: no room, which cannot be as long as there is room for the session. */
 static bool need_exchange(struct pg_session *s)
@@ -71,6 +72,8 @@ void pg_session_drop_exchange(struct pg_session *s)
 {
     struct pg_proxy *p = s->proxy;
     pg_session_drop_head(s);
+    if (s->exchange)
+        pg_request_log_forget(s);
     if (s->exchange)
         pg_pool_put(p->exchanges, pg_pool_index(p->exchanges, s->exchange));
     s->exchange = NULL;
@@ -152,11 +155,13 @@ void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
     if (pg_session_watched(s))
         tell_refusal(s, error);
     if (s->state == PG_SESSION_RESPONSE) {
+        pg_request_log_end(s, s->last_status);
         pg_session_abort(s);
         return;
     }
     p->counters->value[PG_COUNT_HTTP_ERRORS]++;
     s->last_status = pg_http_error_status(error);
+    pg_request_log_end(s, s->last_status);
     if (s->up)
         pg_upstream_abort(s->up);
     s->up = NULL;
@@ -183,6 +188,8 @@ void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
 
 static void end(struct pg_session *s)
 {
+    if (s->counted)
+        pg_request_log_end(s, STATUS_CLIENT_GONE);
     if (s->up)
         pg_upstream_abort(s->up);
     s->up = NULL;

@@ -106,6 +106,11 @@ uint64_t pg_trace_now_us(const struct pg_trace *t)
     return t->clock ? t->clock() : t->now_us;
 }
 
+uint64_t pg_trace_turn_us(const struct pg_trace *t)
+{
+    return t->now_us;
+}
+
 void pg_trace_set_clock(struct pg_trace *t, uint64_t (*now_us)(void))
 {
     t->clock = now_us;

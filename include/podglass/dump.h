@@ -9,6 +9,8 @@
 /* Writes {"apiVersion":"podglass/v1alpha1","kind":"ConntrackList","metadata":{...},"items":[...]}. type: "conntrack", "nat", "connections", "services",
  * "endpoints", "nodes", "counters". false: no such type. */
 bool pg_dump_json(struct pg_path *p, const char *type, uint64_t now_us, struct pg_text *out);
+/* Prometheus text 0.0.4. */
+void pg_dump_metrics(struct pg_path *p, struct pg_text *out);
 /* conntrack -L lines, and its summary is the caller's. */
 uint32_t pg_dump_conntrack_lines(struct pg_path *p, uint64_t now_us, struct pg_text *out);
 

@@ -11,6 +11,7 @@
 #include "podglass/dns.h"
 #include "podglass/http.h"
 #include "podglass/netif.h"
+#include "podglass/request_stats.h"
 #include "podglass/snapshot.h"
 #include "podglass/trace.h"
 
@@ -29,6 +30,12 @@ struct pg_proxy_options {
     uint32_t pool_limit;          /* 1024 idle upstream connections */
     uint32_t keepalive_requests;  /* 1000000 per client connection */
     uint64_t body_limit;          /* 0: none */
+    /* Called at the end of each request, borrowed; NULL: nobody keeps a log. */
+    void (*on_done)(void *arg, const struct pg_request_done *done);
+    void *done_arg;
+    /* Whose connection this was before anybody changed its addresses (received as it arrives here); NULL: who it seems to be. */
+    struct pg_addr (*origin_of)(void *arg, const struct pg_tuple *received);
+    void *origin_arg;
 };
 
 struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_stack *stack,
@@ -57,6 +64,7 @@ struct pg_session_view {
 };
 bool pg_proxy_walk(const struct pg_proxy *p, uint64_t *cursor, uint32_t budget, uint64_t now_us,
                    void (*fn)(void *arg, const struct pg_session_view *view), void *arg);
+const struct pg_request_stats *pg_proxy_stats(const struct pg_proxy *p);
 uint32_t pg_proxy_session_count(const struct pg_proxy *p);
 uint32_t pg_proxy_idle_upstreams(const struct pg_proxy *p);
 

@@ -95,6 +95,7 @@ static inline bool pg_trace_on(const struct pg_trace *t)
 /* The clock of records; the path sets it once per turn. */
 void pg_trace_set_time(struct pg_trace *t, uint64_t now_us);
 uint64_t pg_trace_now_us(const struct pg_trace *t);
+uint64_t pg_trace_turn_us(const struct pg_trace *t); /* as it was set, without asking a clock */
 /* A clock that goes on within a turn, so that records of one turn have times of their own; asked only when one is written. NULL: the turn's time. */
 void pg_trace_set_clock(struct pg_trace *t, uint64_t (*now_us)(void));
 uint32_t pg_trace_new_label(struct pg_trace *t); /* never 0 */
