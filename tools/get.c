@@ -1,6 +1,6 @@
 /* `podglass get TYPE [NAME]`: one list of a running instance, as a table or as data.
  *
- * Asks the control API (api_client.c), picks the items meant (get_select.c), prints them (get_table.c knows the columns). kubectl's habits: short
+ * Asks the control API (api_client.c) or reads what was saved (get_saved.c), picks the items meant (get_select.c), prints them (get_table.c knows the columns). kubectl's habits: short
  * names of types, -o, --no-headers, -w, "No resources found" with exit status 0. `-o conntrack` hands through lines that the
  * instance writes as conntrack(8) does, with the count on standard error as there.
  *
@@ -79,6 +79,9 @@ static int ask(const struct get *g, const char *query, struct pg_text *ret_body)
 
 static int ask_json(const struct get *g, json_t **ret)
 {
+    if (pg_options_has(&g->options, PG_FLAG_GET_FILENAME)) {
+        return pg_get_read_saved(g->type, g->options.value[PG_FLAG_GET_FILENAME], ret);
+    }
     struct pg_text body = {0};
     json_error_t error;
     int status = ask(g, "", &body);
@@ -346,6 +349,11 @@ static int understand(struct get *g)
     }
     if (is_form(g, "conntrack") && g->type != PG_GET_CONNTRACK) {
         return pg_options_complain(PG_VERB_GET, "-o conntrack is for conntrack only");
+    }
+    if (pg_options_has(o, PG_FLAG_GET_FILENAME) &&
+        (is_form(g, "conntrack") || pg_options_has(o, PG_FLAG_GET_WATCH))) {
+        return pg_options_complain(PG_VERB_GET,
+                                   "a saved list can be a table, wide, json or jsonl, once");
     }
     if (is_form(g, "conntrack") && pg_options_has(o, PG_FLAG_GET_WATCH)) {
         return pg_options_complain(PG_VERB_GET, "-w goes with table, wide, json and jsonl");

@@ -8,6 +8,8 @@
 
 /* The items of an answer, for one name or (NULL) all: a new array. Counters, which are no list, become items {kind, name, value}. */
 json_t *pg_get_select(enum pg_get_type type, const json_t *answer, const char *name);
+/* A list from a file ("-": standard input). 0, or an exit status, said. */
+int pg_get_read_saved(enum pg_get_type type, const char *path, json_t **ret);
 /* Items as a table. Pure. */
 void pg_get_render(enum pg_get_type type, const json_t *items, bool wide, bool with_heads,
                    struct pg_text *out);

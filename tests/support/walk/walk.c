@@ -8,6 +8,7 @@
  * '#' begins a comment. A statement's block is every following line that is indented. */
 #include "walk.h"
 
+#include "podglass/dump.h"
 #include "podglass/json.h"
 
 #include <ctype.h>
@@ -310,6 +311,23 @@ static char *read_file(const char *path)
     return text.at;
 }
 
+/* All lists as they are at the end, one in a line: WALK_LISTS=1, for the tests of schemas and of `get -f`. */
+static void print_lists(const struct walk *w)
+{
+    static const char *const types[] = {"conntrack", "nat",   "connections", "services",
+                                        "endpoints", "nodes", "counters"};
+    struct pg_text out = {0};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        pg_dump_json(w->sim.path, types[i], w->sim.now_us, &out);
+        while (out.len != 0 && out.at[out.len - 1] == '\n') {
+            out.len--;
+        }
+        pg_text_putc(&out, '\n');
+    }
+    fwrite(out.at, 1, out.len, stdout);
+    pg_text_free(&out);
+}
+
 static void walk_close(struct walk *w)
 {
     if (w->have_response) {
@@ -326,7 +344,7 @@ static void walk_close(struct walk *w)
 }
 
 /* One run; the record stream is the caller's. */
-static unsigned run_once(const char *path, struct pg_text *ret_stream, char title[200])
+static unsigned run_once(const char *path, bool lists, struct pg_text *ret_stream, char title[200])
 {
     struct walk *w = calloc(1, sizeof *w);
     char *text = read_file(path);
@@ -348,6 +366,9 @@ static unsigned run_once(const char *path, struct pg_text *ret_stream, char titl
     unsigned failures = w->failures;
     memcpy(title, w->title, 200);
     *ret_stream = w->stream;
+    if (lists && w->open) {
+        print_lists(w);
+    }
     walk_close(w);
     free(w);
     free(text);
@@ -359,19 +380,20 @@ int main(int argc, char **argv)
     unsigned failures = 0;
     bool verbose = getenv("WALK_RECORDS") != NULL;
     if (argc < 2) {
-        fprintf(stderr, "usage: walk FILE.walk...   (WALK_RECORDS=1 prints the records)\n");
+        fprintf(stderr, "usage: walk FILE.walk...   (WALK_RECORDS=1 prints the records, "
+                        "WALK_LISTS=1 all lists)\n");
         return 2;
     }
     for (int i = 1; i < argc; i++) {
         struct pg_text first = {0};
         struct pg_text second = {0};
         char title[200];
-        unsigned bad = run_once(argv[i], &first, title);
+        unsigned bad = run_once(argv[i], getenv("WALK_LISTS") != NULL, &first, title);
         if (verbose && first.len != 0) {
             fputs(first.at, stdout);
         }
         if (bad == 0) {
-            bad = run_once(argv[i], &second, title);
+            bad = run_once(argv[i], false, &second, title);
             if (bad == 0 && (first.len != second.len ||
                              (first.len != 0 && memcmp(first.at, second.at, first.len) != 0))) {
                 fprintf(stderr, "%s: two runs recorded different things\n", argv[i]);

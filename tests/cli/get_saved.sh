@@ -1,0 +1,38 @@
+#!/bin/bash
+# Lists that were saved read back in, as -o json and as -o jsonl printed them: the same table as from an instance.
+set -euo pipefail
+cd "${PODGLASS_SOURCE:?}"
+walk=$(dirname "${PODGLASS:?}")/tests/walk
+[ -x "$walk" ] || { echo "no $walk"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "FAIL: $*" >&2; exit 1; }
+
+WALK_LISTS=1 "$walk" tests/walk/a-connection-shows-both-legs.walk >"$work/lists"
+for row in ConntrackList=conntrack TranslationList=nat ConnectionList=connections ServiceList=services \
+    EndpointsList=endpoints NodeList=nodes Counters=counters; do
+    kind=${row%=*} type=${row#*=}
+    grep "^{\"apiVersion\":\"podglass/v1alpha1\",\"kind\":\"$kind\"" "$work/lists" >"$work/list" || fail "no $kind"
+    "$PODGLASS" get "$type" -f "$work/list" -o wide >"$work/first"
+    [ "$(wc -l <"$work/first")" -ge 2 ] || fail "$type is empty"
+    "$PODGLASS" get "$type" -f "$work/list" -o json >"$work/json"
+    "$PODGLASS" get "$type" -f "$work/list" -o jsonl >"$work/jsonl"
+    "$PODGLASS" get "$type" --filename "$work/json" -o wide | cmp - "$work/first" || fail "$type from -o json"
+    "$PODGLASS" get "$type" -f - -o wide <"$work/jsonl" | cmp - "$work/first" || fail "$type from -o jsonl"
+done
+
+# one of them by name, and what is not there
+grep ConntrackList "$work/lists" >"$work/flows"
+"$PODGLASS" get ct 2 -f "$work/flows" --no-headers | grep -q '^2 .*10.96.12.40:80' || fail "a flow by its id"
+! "$PODGLASS" get ct 77 -f "$work/flows" 2>/dev/null || fail "a flow that is not there"
+
+# wrong ones
+status() { "$PODGLASS" get "$@" >"$work/out" 2>"$work/err" && echo 0 || echo $?; }
+[ "$(status nodes -f "$work/flows")" = 1 ] || fail "a list of another kind is taken"
+grep -q 'is a ConntrackList, not a NodeList' "$work/err" || fail "which kind it is goes unsaid"
+echo '{"apiVersion": "podglass/v1alpha1", ' >"$work/cut"
+[ "$(status ct -f "$work/cut")" = 1 ] || fail "half a list is taken"
+[ "$(status ct -f "$work/nothing")" = 1 ] || fail "a file that is not there is taken"
+[ "$(status ct -f "$work/flows" -w)" = 2 ] || fail "a saved list can be watched"
+[ "$(status ct -f "$work/flows" -o conntrack)" = 2 ] || fail "conntrack lines come from an instance only"
+printf '\n' | "$PODGLASS" get ct -f - 2>&1 | grep -q 'No resources found' || fail "no items are no list"
