@@ -18,6 +18,7 @@ int main(int argc, char **argv)
     case PG_VERB_TRACE: return pg_tool_trace(argc - 1, argv + 1);
     case PG_VERB_REQUEST: return pg_run_request(argc - 1, argv + 1);
     case PG_VERB_CAPTURE: return pg_tool_capture(argc - 1, argv + 1);
+    case PG_VERB_SCHEMA: return pg_tool_schema(argc - 1, argv + 1);
     case PG_VERB_VERSION: return pg_tool_version(argc - 1, argv + 1);
     case PG_VERB_COMPLETION: return pg_tool_completion(argc - 1, argv + 1);
     case PG_VERB_HELP: return pg_tool_help(argc, argv);

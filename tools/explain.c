@@ -29,21 +29,6 @@ static bool is_code(const char *text)
            text[2] && strspn(text + 2, "0123456789") == strlen(text + 2);
 }
 
-/* Only the title; what explains codes at length takes its place. */
-__attribute__((weak)) int pg_tool_explain_code(const char *text)
-{
-    char name[16];
-
-    for (int c = 0; c < PG_CODE_COUNT; c++) {
-        snprintf(name, sizeof name, "PG%s", text + 2);
-        if (strcmp(pg_code_name((enum pg_code)c), name) == 0) {
-            printf("%s  %s\n", name, pg_code_title((enum pg_code)c));
-            return 0;
-        }
-    }
-    return pg_options_complain(PG_VERB_EXPLAIN, "no code %s", text);
-}
-
 static bool is_field(const char *text)
 {
     return strchr(text, '/') == NULL && strchr(text, ':') == NULL &&

@@ -2,6 +2,7 @@
  *
  * Usage, flags and types come from verbs.def, the table the parser reads, so help can not drift from what is
  * accepted; only the examples are written here. Called by main; reads nothing that runs. */
+#include "pages.h"
 #include "verbs_internal.h"
 
 #include <stdio.h>
@@ -32,8 +33,15 @@ static const char *const examples[PG_VERB_COUNT] = {
                     "  podglass get ct 1042 -o wide    one flow, by its id\n"
                     "  podglass get conn c7f1          one client connection, by its flow label\n"
                     "  podglass get svc shop/web -o json\n",
+    [PG_VERB_SCHEMA] = "  podglass schema                 all kinds\n"
+                       "  podglass schema ConntrackList\n",
     [PG_VERB_COMPLETION] = "  source <(podglass completion bash)\n",
 };
+
+const char *pg_verb_examples(unsigned verb)
+{
+    return verb < PG_VERB_COUNT ? examples[verb] : NULL;
+}
 
 static void print_verbs(void)
 {
@@ -105,6 +113,11 @@ int pg_tool_help(int argc, char **argv)
     const char *about = argc > 1 ? argv[1] : "";
     bool named = false; /* help was asked about itself: "help help", "help --help" */
 
+    if (argc == 4 && strcmp(about, "help") == 0 && strcmp(argv[2], "--page") == 0) {
+        return pg_page_print(argv[3])
+                   ? finish()
+                   : pg_options_complain(PG_VERB_HELP, "there is no page \"%s\"", argv[3]);
+    }
     if (strcmp(about, "help") == 0 && argc > 2) {
         named = true;
         about = argv[2][0] == '-' ? "help" : argv[2];
@@ -124,8 +137,21 @@ int pg_tool_help(int argc, char **argv)
 
 int pg_tool_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    puts("podglass " PODGLASS_VERSION);
-    return finish();
+    struct pg_options o;
+    int status = pg_options_parse(PG_VERB_VERSION, argc, argv, &o);
+
+    if (status) {
+        return status;
+    }
+    const char *form = o.value[PG_FLAG_VERSION_OUTPUT];
+
+    status = pg_options_args(&o, 0, 0);
+    if (status == 0 && form && strcmp(form, "json") == 0) {
+        puts("{\"apiVersion\":\"podglass/v1alpha1\",\"kind\":\"Version\","
+             "\"version\":\"" PODGLASS_VERSION "\"}");
+    } else if (status == 0) {
+        puts("podglass " PODGLASS_VERSION);
+    }
+    pg_options_free(&o);
+    return status ? status : finish();
 }

@@ -1,0 +1,15 @@
+# Writes a C file with the schemas of docs/schemas in it: cmake -D FOLDER=... -D OUT=... -P cmake/embed.cmake
+# Arrays of numbers, because a compiler need not take string literals of that length.
+file(GLOB files ${FOLDER}/*.json)
+list(SORT files)
+set(text "/* Made by cmake/embed.cmake. */\n#include \"schemas.h\"\n\n#include <stddef.h>\n\n")
+set(rows "")
+foreach(file IN LISTS files)
+    cmake_path(GET file STEM kind)
+    file(READ ${file} bytes HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+    string(APPEND text "static const unsigned char text_${kind}[] = {${bytes}0};\n")
+    string(APPEND rows "    {\"${kind}\", text_${kind}},\n")
+endforeach()
+string(APPEND text "const struct pg_schema pg_schemas[] = {\n${rows}    {NULL, NULL},\n};\n")
+file(WRITE ${OUT} "${text}")
