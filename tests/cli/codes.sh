@@ -50,9 +50,9 @@ if command -v scdoc >/dev/null; then
         "$PODGLASS" help --page "podglass-$verb.1" >"$work/page" || finding "$verb has no page"
         [ ! -f "docs/man/podglass-$verb.1.scd" ] || cp "docs/man/podglass-$verb.1.scd" "$work/page"
         scdoc <"$work/page" >"$work/man" || finding "podglass-$verb.1 is no scdoc"
-        while IFS= read -r flag; do
-            grep -q "^\(\*-.\*, \)\?\*--$flag\*" "$work/page" || finding "podglass-$verb.1 lacks --$flag"
-        done < <(sed -nE "s/^PG_FLAG\(${verb^^}, [A-Z_0-9]+, \"([^\"]+)\".*/\1/p" include/podglass/verbs.def)
+        while read -r flag letter; do
+            grep -qF -e "*--$flag*" -e "*-$letter*" "$work/page" || finding "podglass-$verb.1 lacks --$flag"
+        done < <(sed -nE "s/^PG_FLAG\(${verb^^}, [A-Z_0-9]+, \"([^\"]+)\", '?(.).*/\1 \2/p" include/podglass/verbs.def)
     done < <(sed -nE 's/^PG_VERB\([A-Z_0-9]+, "([^"]+)".*/\1/p' include/podglass/verbs.def)
 fi
 exit $bad
