@@ -257,8 +257,8 @@ static struct pg_addr on_proxy_origin(void *arg, const struct pg_tuple *received
 {
     struct pg_path *path = arg;
     struct pg_tuple reply = pg_tuple_invert(received);
-    struct pg_nat_flow_view flow;
-    return pg_nat_find(path->nat, &reply, path->now_us, &flow) ? flow.orig.src : received->src;
+    struct pg_addr origin = pg_nat_origin_of(path->nat, &reply);
+    return pg_addr_is_none(&origin) ? received->src : origin;
 }
 
 static void receive(struct pg_path *path, const struct pg_path_link *from, struct pg_packet *p)

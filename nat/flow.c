@@ -195,6 +195,14 @@ uint32_t pg_nat_label_of(const struct pg_nat *n, const struct pg_tuple *either_d
     return found == PG_TABLE_NONE ? 0 : pg_flow_at(n, found >> 1)->label;
 }
 
+struct pg_addr pg_nat_origin_of(const struct pg_nat *n, const struct pg_tuple *either_direction)
+{
+    uint32_t found = pg_flow_find(n, either_direction);
+
+    return found == PG_TABLE_NONE ? (struct pg_addr){0}
+                                  : pg_flow_tuple(pg_flow_at(n, found >> 1), PG_ORIG).src;
+}
+
 static uint64_t make_id(uint32_t index, uint32_t generation)
 {
     return (uint64_t)(generation - 1) << ID_INDEX_BITS | (index + 1);

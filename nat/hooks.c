@@ -324,10 +324,11 @@ static enum pg_track track(struct pg_nat *n, struct pg_flow *f, unsigned directi
     return PG_TRACK_OK;
 }
 
-/* A flow belongs to whoever uses it now: an idle upstream connection that another client's request goes on is told anew, as a part of that request. */
-static void adopt_label(struct pg_packet *p, struct pg_flow *f)
+/* A flow belongs to whoever uses it now: an idle upstream connection that another client's request goes on is told anew, as a part of that request. Who
+ * answers has no say in it: the pod's own end of that connection still has the label of whoever opened it. */
+static void adopt_label(struct pg_packet *p, struct pg_flow *f, unsigned direction)
 {
-    if (p->label != 0 && p->label != f->label) {
+    if (direction == PG_ORIG && p->label != 0 && p->label != f->label) {
         f->label = p->label;
         f->flags &= (uint16_t) ~(FLOW_TOLD | FLOW_TOLD << 1);
     }
@@ -348,7 +349,7 @@ static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_
         pg_flow_delete(n, found >> 1);
         return begin(n, p, stage, ret_drop);
     }
-    adopt_label(p, f);
+    adopt_label(p, f, direction);
     now->id = pg_flow_id(n, found >> 1);
     if (fits == PG_TRACK_INVALID)
         return refuse(n, p, stage, PG_DROP_INVALID, 0, f, ret_drop);
