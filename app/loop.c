@@ -11,16 +11,21 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DRAIN_SECONDS 10
+#define TURNS_BETWEEN_POLLS \
+    8 /* at most, while there is more to do; a poll costs what a small packet does */
 
 struct pg_loop {
     struct pg_loop_options options;
     struct pg_path *path;
     struct event_base *base;
     struct event *links[PG_PATH_LINKS];
+    int timer_fd; /* ours: libevent's precise timers would set theirs anew before each wait */
     struct event *timer;
     struct event *drain_end;
     struct event *signals[4];
@@ -56,9 +61,10 @@ static void arm_timer(struct pg_loop *l, uint64_t now_us, bool at_once)
         return;
     }
     uint64_t wait = due > now_us ? due - now_us : 0;
-    struct timeval tv = {.tv_sec = (time_t)(wait / 1000000u),
-                         .tv_usec = (suseconds_t)(wait % 1000000u)};
-    evtimer_add(l->timer, &tv);
+    wait = wait != 0 ? wait : 1; /* 0 would disarm it */
+    struct itimerspec it = {.it_value = {.tv_sec = (time_t)(wait / 1000000u),
+                                         .tv_nsec = (long)(wait % 1000000u) * 1000}};
+    timerfd_settime(l->timer_fd, 0, &it, NULL);
     l->armed_us = due;
 }
 
@@ -100,6 +106,15 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
+    turn(arg);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    uint64_t times;
+    if ((what & EV_READ) != 0 && read(fd, &times, sizeof times) < 0) {
+        return; /* it was set anew in the meantime */
+    }
     turn(arg);
 }
 
@@ -192,9 +207,12 @@ static bool add_signals(struct pg_loop *l)
 
 static bool add_events(struct pg_loop *l)
 {
-    l->timer = evtimer_new(l->base, on_turn, l);
+    l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    l->timer = l->timer_fd >= 0 ? event_new(l->base, l->timer_fd, EV_READ | EV_PERSIST, on_timer, l)
+                                : NULL;
     l->drain_end = evtimer_new(l->base, on_drain_end, l);
-    if (l->timer == NULL || l->drain_end == NULL || !add_signals(l)) {
+    if (l->timer == NULL || event_add(l->timer, NULL) != 0 || l->drain_end == NULL ||
+        !add_signals(l)) {
         return false;
     }
     for (uint32_t i = 0; i < pg_path_link_count(l->path); i++) {
@@ -220,10 +238,11 @@ int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, str
     }
     l->options = *options;
     l->path = path;
-    /* the precise timer: TCP's acknowledgements and retransmissions are in milliseconds */
+    l->timer_fd = -1;
+    /* a turn that asks for the next one must not keep signals and the control socket out */
     struct event_config *config = event_config_new();
     if (config != NULL) {
-        event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+        event_config_set_max_dispatch_interval(config, NULL, TURNS_BETWEEN_POLLS, 0);
         l->base = event_base_new_with_config(config);
         event_config_free(config);
     }
@@ -272,6 +291,9 @@ void pg_loop_free(struct pg_loop *l)
     }
     if (l->timer != NULL) {
         event_free(l->timer);
+    }
+    if (l->timer_fd >= 0) {
+        close(l->timer_fd);
     }
     if (l->drain_end != NULL) {
         event_free(l->drain_end);
