@@ -104,7 +104,7 @@ static void what_the_table_does_not_have_is_refused(void **state)
         {PG_VERB_GET, "get --out json"},
         {PG_VERB_DEMO, "demo --color pink"},
         {PG_VERB_GET, "get --=json"},
-        {PG_VERB_GET, "get -f a"},
+        {PG_VERB_GET, "get -F a"},
     };
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
