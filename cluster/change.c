@@ -46,6 +46,7 @@ struct pg_snapshot *pg_snapshot_with(struct pg_snapshot *s, const struct pg_chan
         memcpy(services, s->services, s->service_count * sizeof(*services));
         change_service(&services[change->service], change);
         copy->services = services;
+        copy->service_sums = NULL;
     } else if (change->kind == PG_CHANGE_TRUSTED_PROXIES) {
         copy->lab.trusted_proxies[0] = change->range;
         copy->lab.trusted_proxy_count = change->range.bits != 0;

@@ -175,4 +175,8 @@ void pg_label_index_build(struct pg_load *load, struct pg_label_index *ret); /* 
 const uint32_t *pg_label_select(struct pg_label_index *x, const char *namespace,
                                 const struct pg_selector *selector, uint32_t *ret_count);
 
+/* sum.c */
+uint64_t pg_service_sum(const struct pg_snapshot *s, uint32_t service);
+uint64_t pg_frame_sum(const struct pg_snapshot *s);
+
 #endif

@@ -171,8 +171,8 @@ static struct pg_service keep_service(struct build *b, const struct pg_service *
     return v;
 }
 
-static void keep_ports(struct build *b, struct pg_raw_service *from, struct pg_service_port *ports,
-                       struct pg_endpoint *endpoints)
+static void keep_ports(struct build *b, uint32_t service, struct pg_raw_service *from,
+                       struct pg_service_port *ports, struct pg_endpoint *endpoints)
 {
     for (uint32_t i = 0; i < from->endpoints.count; i++) {
         struct pg_endpoint *e = &endpoints[b->s->endpoint_count + i];
@@ -190,6 +190,7 @@ static void keep_ports(struct build *b, struct pg_raw_service *from, struct pg_s
         p->source = keep_source(b, p->source);
         p->node_port_source = keep_source(b, p->node_port_source);
         p->endpoint_first += b->s->endpoint_count;
+        p->service = service;
     }
     b->s->endpoint_count += from->endpoints.count;
     b->s->service_port_count += from->port_count;
@@ -250,7 +251,7 @@ static void build_services(struct build *b)
         copy(&ranges[v.range_first], from->source_ranges, v.range_count * sizeof(*ranges));
         s->external_ip_count += v.external_count;
         s->source_range_count += v.range_count;
-        keep_ports(b, from, ports, endpoints);
+        keep_ports(b, i, from, ports, endpoints);
         const char *key = pg_arena_printf(&b->memory->arena, "%s/%s", v.namespace, v.name);
         pg_index_add(&b->memory->services, key, strlen(key), i);
     }
@@ -333,6 +334,15 @@ static void build_lab(struct build *b)
     b->s->lab.trusted_source = keep_source(b, from->lab.trusted_source);
 }
 
+static void build_sums(struct build *b)
+{
+    uint64_t *sums = array_of(b, b->s->service_count, sizeof(*sums));
+    for (uint32_t i = 0; i < b->s->service_count; i++)
+        sums[i] = pg_service_sum(b->s, i);
+    b->s->service_sums = sums;
+    b->s->frame_sum = pg_frame_sum(b->s);
+}
+
 static void build_findings(struct build *b, const struct pg_findings *from)
 {
     struct pg_finding *all = array_of(b, from->count, sizeof(*all));
@@ -369,6 +379,7 @@ static struct pg_snapshot *snapshot_build(struct pg_load *load, const struct pg_
     build_vips(&b);
     build_routes(&b);
     build_lab(&b);
+    build_sums(&b);
     build_findings(&b, findings);
     return b.s;
 }

@@ -89,7 +89,7 @@ static struct affinity_key make_key(const struct pg_nat *n, uint32_t service_por
     const struct pg_service_port *port = &t->snapshot->service_ports[service_port];
 
     return (struct affinity_key){.client = *client,
-                                 .name = n->service_names[t->owner[service_port]],
+                                 .name = pg_service_served(t, port->service)->name,
                                  .port = port->port,
                                  .proto = port->proto};
 }
@@ -123,8 +123,8 @@ void pg_affinity_note(struct pg_nat *n, uint32_t service_port, const struct pg_a
                       const struct pg_addr *addr, uint16_t port)
 {
     struct pg_affinity *a = n->affinity;
-    const struct pg_service *service =
-        &n->services->snapshot->services[n->services->owner[service_port]];
+    const struct pg_snapshot *s = n->services->snapshot;
+    const struct pg_service *service = &s->services[s->service_ports[service_port].service];
     uint32_t seconds = service->affinity_seconds ? service->affinity_seconds : SECONDS_DEFAULT;
     struct affinity_key key = make_key(n, service_port, client);
     uint32_t hash = hash_of(a, &key);

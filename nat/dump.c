@@ -159,10 +159,11 @@ static void show_front(const struct rule_walk *w, uint32_t service_port, enum pg
     const struct pg_service_table *t = w->n->services;
     const struct pg_service_port *p = &t->snapshot->service_ports[service_port];
     const struct pg_group *g = pg_service_group(t, service_port, v6);
+    const struct pg_member *m = pg_service_members(t, service_port) + g->first;
     uint32_t count = g->ready ? g->ready : g->terminating;
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct pg_endpoint *e = &t->snapshot->endpoints[t->members[g->first + i].endpoint];
+        const struct pg_endpoint *e = &t->snapshot->endpoints[p->endpoint_first + m[i].endpoint];
         struct pg_nat_rule_view r = {.hook = capture == PG_CAPTURE_CLUSTER_IP ? "service" : "front",
                                      .kind = "dnat",
                                      .before = *addr,
@@ -172,8 +173,9 @@ static void show_front(const struct rule_walk *w, uint32_t service_port, enum pg
                                      .endpoint_number = i + 1,
                                      .endpoint_count = count};
         r.before_port = capture == PG_CAPTURE_NODE_PORT ? p->node_port : p->port;
-        r.reason = capture == PG_CAPTURE_NODE_PORT ? t->node_port_why[service_port]
-                                                   : t->why[t->owner[service_port]].dnat[capture];
+        r.reason = capture == PG_CAPTURE_NODE_PORT
+                       ? pg_service_port(t, service_port)->node_port_why
+                       : pg_service_served(t, p->service)->why.dnat[capture];
         show_rule(w, service_port, (uint8_t)capture, &r);
     }
 }
@@ -182,7 +184,8 @@ static void show_masquerade(const struct rule_walk *w, uint32_t service_port,
                             const struct pg_addr *exit, bool outside)
 {
     const struct pg_service_table *t = w->n->services;
-    const struct pg_service_why *why = &t->why[t->owner[service_port]];
+    const struct pg_service_why *why =
+        &pg_service_served(t, t->snapshot->service_ports[service_port].service)->why;
     struct pg_nat_rule_view r = {.hook = outside ? "front" : "service",
                                  .kind = "snat",
                                  .after = *exit,
@@ -202,13 +205,14 @@ static void show_sources(const struct rule_walk *w, uint32_t service_port, bool 
     const struct pg_service_table *t = w->n->services;
     const struct pg_snapshot *s = t->snapshot;
     const struct pg_group *g = pg_service_group(t, service_port, v6);
-    const struct pg_member *m = &t->members[g->first];
+    const struct pg_member *m = pg_service_members(t, service_port) + g->first;
+    uint32_t first = s->service_ports[service_port].endpoint_first;
     uint32_t count = g->ready ? g->ready : g->terminating;
 
     for (uint32_t i = 0; i < count; i++) {
         if (m[i].node == PG_INDEX_NONE || (i && m[i].node == m[i - 1].node))
             continue;
-        struct pg_addr exit = pg_nat_exit_address(s, m[i].endpoint, m[i].node);
+        struct pg_addr exit = pg_nat_exit_address(s, first + m[i].endpoint, m[i].node);
         show_masquerade(w, service_port, &exit, outside);
     }
     for (uint32_t node = 0; count && node < s->node_count && node < PG_SNAT_ROWS_MOST; node++) {
@@ -216,7 +220,7 @@ static void show_sources(const struct rule_walk *w, uint32_t service_port, bool 
             m[0].node != node ? &m[0] : &m[count - 1]; /* sorted by node */
         if (elsewhere->node == node)
             continue;
-        struct pg_addr exit = pg_nat_exit_address(s, elsewhere->endpoint, node);
+        struct pg_addr exit = pg_nat_exit_address(s, first + elsewhere->endpoint, node);
         show_masquerade(w, service_port, &exit, outside);
     }
 }
@@ -224,22 +228,24 @@ static void show_sources(const struct rule_walk *w, uint32_t service_port, bool 
 static void show_hairpins(const struct rule_walk *w, uint32_t service_port, bool v6)
 {
     const struct pg_service_table *t = w->n->services;
+    const struct pg_service_port *p = &t->snapshot->service_ports[service_port];
     const struct pg_group *g = pg_service_group(t, service_port, v6);
     uint32_t count = g->ready ? g->ready : g->terminating;
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct pg_member *m = &t->members[g->first + i];
-        const struct pg_endpoint *e = &t->snapshot->endpoints[m->endpoint];
+        const struct pg_member *m = pg_service_members(t, service_port) + g->first + i;
+        uint32_t endpoint = p->endpoint_first + m->endpoint;
+        const struct pg_endpoint *e = &t->snapshot->endpoints[endpoint];
         struct pg_nat_rule_view r = {.hook = "service",
                                      .kind = "snat",
                                      .before = e->addr,
                                      .before_port = e->port,
                                      .port_mode = "random",
-                                     .reason = t->why[t->owner[service_port]].masq_hairpin};
+                                     .reason = pg_service_served(t, p->service)->why.masq_hairpin};
         if (m->node == PG_INDEX_NONE ||
             pg_snapshot_node_by_addr(t->snapshot, &e->addr) != PG_INDEX_NONE)
             continue;
-        r.after = pg_nat_exit_address(t->snapshot, m->endpoint, m->node);
+        r.after = pg_nat_exit_address(t->snapshot, endpoint, m->node);
         show_rule(w, service_port, PG_USE_HAIRPIN, &r);
     }
 }
@@ -267,7 +273,8 @@ static void show_outside(const struct rule_walk *w, uint32_t service_port,
 static void show_service_port(const struct rule_walk *w, uint32_t service_port)
 {
     const struct pg_service_table *t = w->n->services;
-    const struct pg_service *svc = &t->snapshot->services[t->owner[service_port]];
+    const struct pg_service *svc =
+        &t->snapshot->services[t->snapshot->service_ports[service_port].service];
     bool outside =
         t->snapshot->service_ports[service_port].node_port || svc->lb_count || svc->external_count;
 

@@ -53,6 +53,8 @@ static void set_active(struct pg_nat *n, const struct pg_flow *f, int change)
             u->hits++;
         } else if (u->active > 0) {
             u->active--; /* a row made by a reload may not have seen this flow begin */
+            if (u->gone && u->active == 0 && u->first == 0)
+                pg_use_drop(n->uses, counted[i]);
         }
     }
 }

@@ -166,11 +166,12 @@ static void decide(struct pg_nat *n, struct pg_packet *p, struct pg_nat_decision
     }
     if (p->entry_node == PG_NODE_NONE)
         p->entry_node = pg_nat_entry_node(n->services, &p->tuple);
-    if (n->services->any_affinity) {
+    if (n->services->affine_count) {
         const struct pg_front *front = pg_service_capture(n->services, &p->tuple);
-        if (front && n->services->snapshot->services[front->service].affinity_client_ip) {
-            affinity = pg_affinity_find(n, front->service_port, &p->tuple.src);
-            n->passing.new_affinity = front->service_port;
+        if (front && n->services->served[front->slot]->affine) {
+            uint32_t service_port = pg_front_port(n->services, front);
+            affinity = pg_affinity_find(n, service_port, &p->tuple.src);
+            n->passing.new_affinity = service_port;
         }
     }
     pg_nat_decide(n->services, &p->tuple, p->entry_node, pg_random_u64(n->random), affinity, ret);

@@ -1,9 +1,11 @@
 /* A nat's beginning and end, and the swap of service tables when the cluster changes.
  *
- * A load builds everything aside and swaps at the end. Flows keep the endpoint they have: TCP until
- * it ends by itself, UDP only while its endpoint still serves, because a UDP sender would never
- * notice. The clean-up goes through the rows of use.c: only flows of endpoints that went away are
- * touched, and plain UDP flows whose destination has become a service's.
+ * A load compiles what changed aside and swaps it in at the end (service_update.c); only when the
+ * nodes or the DNS address are others, everything counts as changed. Flows keep the endpoint they
+ * have: TCP until it ends by itself, UDP only while its endpoint still serves, because a UDP sender
+ * would never notice. The clean-up goes through the rows of use.c that changed services have: only
+ * flows of endpoints that went away are touched, and plain UDP flows whose destination has become a
+ * service's, which are looked for only when an address has.
  *
  * Called by app/ at start, at reload and at the end. Owns the parts that struct pg_nat points to;
  * counters, trace and random are borrowed. */
@@ -90,7 +92,6 @@ void pg_nat_free(struct pg_nat *n)
     if (!n)
         return;
     pg_service_table_free(n->services);
-    free(n->service_names);
     pg_affinity_free(n->affinity);
     pg_uses_free(n->uses);
     pg_expiry_free(n->expiry);
@@ -101,14 +102,13 @@ void pg_nat_free(struct pg_nat *n)
 
 /* ---- rows of use.c ---- */
 
-static struct pg_use_key make_key(const struct pg_service_table *t, const uint32_t *names,
-                                  uint32_t service_port, uint8_t kind, const struct pg_addr *addr,
-                                  uint16_t port)
+static struct pg_use_key make_key(const struct pg_snapshot *s, uint32_t name, uint32_t service_port,
+                                  uint8_t kind, const struct pg_addr *addr, uint16_t port)
 {
-    const struct pg_service_port *p = &t->snapshot->service_ports[service_port];
+    const struct pg_service_port *p = &s->service_ports[service_port];
 
     return (struct pg_use_key){.addr = *addr,
-                               .name = names[t->owner[service_port]],
+                               .name = name,
                                .addr_port = port,
                                .service_port = p->port,
                                .proto = p->proto,
@@ -118,13 +118,18 @@ static struct pg_use_key make_key(const struct pg_service_table *t, const uint32
 struct pg_use_key pg_nat_use_key(const struct pg_nat *n, uint32_t service_port, uint8_t kind,
                                  const struct pg_addr *addr, uint16_t port)
 {
-    return make_key(n->services, n->service_names, service_port, kind, addr, port);
+    const struct pg_service_table *t = n->services;
+    uint32_t service = t->snapshot->service_ports[service_port].service;
+
+    return make_key(t->snapshot, pg_service_served(t, service)->name, service_port, kind, addr,
+                    port);
 }
 
+/* Makes the rows of one service. */
 struct row_maker {
     struct pg_uses *uses;
-    const struct pg_service_table *t;
-    const uint32_t *names;
+    const struct pg_snapshot *s;
+    uint32_t name;
     uint32_t load;
 };
 
@@ -133,7 +138,7 @@ static bool make_row(const struct row_maker *m, uint32_t service_port, uint8_t k
 {
     if (pg_addr_is_none(addr))
         return true;
-    struct pg_use_key key = make_key(m->t, m->names, service_port, kind, addr, port);
+    struct pg_use_key key = make_key(m->s, m->name, service_port, kind, addr, port);
     uint32_t use = pg_use_make(m->uses, &key);
 
     if (!use)
@@ -142,24 +147,43 @@ static bool make_row(const struct row_maker *m, uint32_t service_port, uint8_t k
     row->serving =
         serving || (row->serving && row->loaded == m->load); /* one endpoint in two slices */
     row->loaded = m->load;
+    row->gone = false;
     return true;
 }
 
-static bool make_snat_rows(const struct row_maker *m, uint32_t service_port,
-                           const struct pg_endpoint *e, bool outside)
-{
-    const struct pg_snapshot *s = m->t->snapshot;
-    uint8_t kind = outside ? PG_USE_SNAT_OUTSIDE : PG_USE_SNAT_SERVICE;
-    uint32_t endpoint = (uint32_t)(e - s->endpoints);
+/* Which sources of a service port have their rows: many endpoints are on the same few nodes. */
+struct sources_made {
+    uint64_t here[2];  /* by family, a bit per node */
+    uint64_t there[2]; /* the other nodes of an endpoint on this one */
+};
 
-    if (e->node != PG_INDEX_NONE) {
-        struct pg_addr here = pg_nat_exit_address(s, endpoint, e->node);
-        if (!make_row(m, service_port, kind, &here, 0, false))
+static bool make_source(const struct row_maker *m, uint32_t service_port, uint32_t endpoint,
+                        uint32_t node, bool outside)
+{
+    struct pg_addr from = pg_nat_exit_address(m->s, endpoint, node);
+
+    return make_row(m, service_port, PG_USE_SNAT_SERVICE, &from, 0, false) &&
+           (!outside || make_row(m, service_port, PG_USE_SNAT_OUTSIDE, &from, 0, false));
+}
+
+static bool make_sources(const struct row_maker *m, uint32_t service_port, uint32_t endpoint,
+                         bool outside, struct sources_made *made)
+{
+    const struct pg_snapshot *s = m->s;
+    const struct pg_endpoint *e = &s->endpoints[endpoint];
+    bool v6 = !pg_addr_is_v4(&e->addr);
+    uint64_t bit = e->node < 63 ? UINT64_C(1) << e->node : UINT64_C(1) << 63;
+
+    if (e->node != PG_INDEX_NONE && (e->node >= 63 || !(made->here[v6] & bit))) {
+        made->here[v6] |= bit;
+        if (!make_source(m, service_port, endpoint, e->node, outside))
             return false;
     }
+    if (e->node != PG_INDEX_NONE && e->node < 63 && (made->there[v6] & bit))
+        return true;
+    made->there[v6] |= e->node < 63 ? bit : 0;
     for (uint32_t node = 0; node < s->node_count && node < PG_SNAT_ROWS_MOST; node++) {
-        struct pg_addr there = pg_nat_exit_address(s, endpoint, node);
-        if (node != e->node && !make_row(m, service_port, kind, &there, 0, false))
+        if (node != e->node && !make_source(m, service_port, endpoint, node, outside))
             return false;
     }
     return true;
@@ -167,14 +191,15 @@ static bool make_snat_rows(const struct row_maker *m, uint32_t service_port,
 
 static bool make_rows(const struct row_maker *m, uint32_t service_port)
 {
-    const struct pg_snapshot *s = m->t->snapshot;
+    const struct pg_snapshot *s = m->s;
     const struct pg_service_port *p = &s->service_ports[service_port];
-    const struct pg_service *svc = &s->services[m->t->owner[service_port]];
+    const struct pg_service *svc = &s->services[p->service];
     const bool captures[] = {[PG_CAPTURE_CLUSTER_IP] = true,
                              [PG_CAPTURE_NODE_PORT] = p->node_port != 0,
                              [PG_CAPTURE_LB_IP] = svc->lb_count != 0,
                              [PG_CAPTURE_EXTERNAL_IP] = svc->external_count != 0};
     bool outside = p->node_port || svc->lb_count || svc->external_count;
+    struct sources_made made = {{0}, {0}};
 
     for (uint32_t i = p->endpoint_first; i < p->endpoint_first + p->endpoint_count; i++) {
         const struct pg_endpoint *e = &s->endpoints[i];
@@ -186,19 +211,28 @@ static bool make_rows(const struct row_maker *m, uint32_t service_port)
                 return false;
         }
         if (!make_row(m, service_port, PG_USE_HAIRPIN, &e->addr, e->port, false) ||
-            !make_snat_rows(m, service_port, e, false) ||
-            (outside && !make_snat_rows(m, service_port, e, true)))
+            !make_sources(m, service_port, i, outside, &made))
             return false;
     }
     return true;
 }
 
-static bool make_all_rows(const struct row_maker *m)
+/* Names and rows of what changed. On failure some rows are too many, which does no harm. */
+static bool make_all_rows(struct pg_nat *n, const struct pg_service_update *u)
 {
-    for (uint32_t p = 0; p < m->t->snapshot->service_port_count; p++) {
-        enum pg_service_type type = m->t->snapshot->services[m->t->owner[p]].type;
-        if (type != PG_SERVICE_HEADLESS && type != PG_SERVICE_EXTERNAL_NAME && !make_rows(m, p))
+    for (uint32_t i = 0; i < u->change_count; i++) {
+        const struct pg_service_change *c = &u->changes[i];
+        if (c->service == PG_INDEX_NONE)
+            continue;
+        const struct pg_service *svc = &u->snapshot->services[c->service];
+        struct row_maker m = {.uses = n->uses, .s = u->snapshot, .load = n->loads + 1};
+        m.name = c->made->name = pg_use_name(n->uses, svc->namespace, svc->name);
+        if (m.name == PG_INDEX_NONE)
             return false;
+        for (uint32_t p = 0; p < svc->port_count && pg_service_captures(svc); p++) {
+            if (!make_rows(&m, svc->port_first + p))
+                return false;
+        }
     }
     return true;
 }
@@ -232,54 +266,73 @@ static void delete_captured_plain(struct pg_nat *n)
     }
 }
 
-static void clean_up(struct pg_nat *n)
+static void clean_up_row(struct pg_nat *n, uint32_t use)
+{
+    struct pg_use *row = pg_use_at(n->uses, use);
+    bool gone = row->loaded != n->loads;
+    bool endpoint = row->key.kind <= PG_CAPTURE_EXTERNAL_IP;
+
+    if (endpoint && row->key.proto == PG_PROTO_UDP && (gone || !row->serving))
+        delete_udp_flows(n, use);
+    row->gone = gone;
+    if (gone && row->active == 0 && row->first == 0)
+        pg_use_drop(n->uses, use);
+}
+
+static void clean_up_all(struct pg_nat *n)
 {
     for (uint32_t use = 1; use < pg_use_count(n->uses); use++) {
-        struct pg_use *row = pg_use_at(n->uses, use);
-        if (!row->taken)
-            continue;
-        bool gone = row->loaded != n->loads;
-        bool endpoint = row->key.kind <= PG_CAPTURE_EXTERNAL_IP;
-        if (endpoint && row->key.proto == PG_PROTO_UDP && (gone || !row->serving))
-            delete_udp_flows(n, use);
-        if (gone && row->active == 0 && row->first == 0)
-            pg_use_drop(n->uses, use);
+        if (pg_use_at(n->uses, use)->taken)
+            clean_up_row(n, use);
     }
-    delete_captured_plain(n);
 }
 
-static uint32_t *intern_names(struct pg_uses *uses, const struct pg_snapshot *s)
+/* What a change replaced has the name of the service; what replaced nothing has no old rows. */
+static void clean_up_changed(struct pg_nat *n, const struct pg_service_update *u)
 {
-    uint32_t *names = calloc(s->service_count ? s->service_count : 1, sizeof(*names));
-
-    for (uint32_t i = 0; names && i < s->service_count; i++) {
-        names[i] = pg_use_name(uses, s->services[i].namespace, s->services[i].name);
-        if (names[i] == PG_INDEX_NONE) {
-            free(names);
-            return NULL;
+    for (uint32_t i = 0; i < u->change_count; i++) {
+        const struct pg_served *was = u->changes[i].made;
+        uint32_t next;
+        for (uint32_t use = was ? pg_use_first_of(n->uses, was->name) : 0; use; use = next) {
+            next = pg_use_at(n->uses, use)->next_of_name;
+            clean_up_row(n, use);
         }
     }
-    return names;
 }
 
+/* Into the tables in force if they fit, else into new ones. */
 int pg_nat_load(struct pg_nat *n, struct pg_snapshot *s, uint64_t now_us)
 {
-    struct pg_service_table *t = pg_service_table_new(s, &n->key);
-    uint32_t *names = intern_names(n->uses, s);
-    struct row_maker maker = {.uses = n->uses, .t = t, .names = names, .load = n->loads + 1};
+    struct pg_service_table *old = n->services;
+    bool anew = !old || !pg_service_table_fits(old, s);
+    struct pg_service_table *t = anew ? pg_service_table_empty(s, &n->key) : old;
+    struct pg_service_update update;
 
     n->now_us = now_us;
-    if (!t || !names || !make_all_rows(&maker)) {
-        free(names);
-        pg_service_table_free(t);
+    if (!t)
         return -ENOMEM;
+    int error = pg_service_update_begin(&update, t, s);
+    if (error == 0 && !make_all_rows(n, &update)) {
+        pg_service_update_free(&update);
+        error = -ENOMEM;
     }
-    pg_service_table_free(n->services);
-    free(n->service_names);
+    if (error) {
+        if (anew)
+            pg_service_table_free(t);
+        return error;
+    }
+    pg_service_update_commit(&update);
     n->services = t;
-    n->service_names = names;
     n->loads++;
     n->passing.kind = PASSING_NONE;
-    clean_up(n);
+    if (anew)
+        clean_up_all(n);
+    else
+        clean_up_changed(n, &update);
+    if (update.fronts_changed)
+        delete_captured_plain(n);
+    pg_service_update_free(&update);
+    if (anew)
+        pg_service_table_free(old);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "podglass/nat_decide.h"
 #include "podglass/pool.h"
 #include "podglass/table.h"
+#include "service_internal.h"
 
 /* ---- how often an endpoint is used ---- */
 
@@ -40,9 +41,11 @@ struct pg_use {
     uint32_t active;
     uint32_t first;  /* its UDP flows (dnat kinds only): index plus one */
     uint32_t loaded; /* generation of the load that last named it */
+    uint32_t next_of_name;
     uint32_t free_next;
     uint64_t hits;
     bool serving;
+    bool gone; /* no service has it any more: ends with its last flow */
     bool taken;
 };
 
@@ -61,84 +64,9 @@ uint32_t pg_use_make(struct pg_uses *u,
                      const struct pg_use_key *key); /* control plane; 0: no memory */
 struct pg_use *pg_use_at(const struct pg_uses *u, uint32_t use);
 uint32_t pg_use_count(const struct pg_uses *u); /* numbers below this exist; 0 is "no service" */
+uint32_t pg_use_first_of(const struct pg_uses *u,
+                         uint32_t name); /* rows of one service: by next_of_name; 0 ends */
 void pg_use_drop(struct pg_uses *u, uint32_t use);
-
-/* ---- service tables ---- */
-
-enum { PG_REASONS_CAPTURE = PG_CAPTURE_EXTERNAL_IP + 1 };
-
-/* Why, per service: made at load, copied by decisions. */
-struct pg_service_why {
-    pg_reason_id dnat[PG_REASONS_CAPTURE];
-    pg_reason_id masq_cluster, masq_hairpin, masq_not_pod, masq_node_local;
-    pg_reason_id kept_local, kept_pod, kept_host;
-    pg_reason_id no_endpoint, no_port, no_local[2]; /* [0] internal, [1] external policy */
-    pg_reason_id source_range;
-};
-
-/* An endpoint that may be used, in the order: ready ones by node, then serving and terminating ones
- * by node. */
-struct pg_member {
-    uint32_t endpoint;
-    uint32_t node; /* its nodeName; PG_INDEX_NONE */
-};
-
-/* Endpoints of one service port in one family. */
-struct pg_group {
-    uint32_t first;
-    uint32_t ready;
-    uint32_t terminating;
-    bool hints_nodes; /* every ready endpoint names nodes */
-    bool hints_zones; /* every ready endpoint names zones */
-};
-
-/* An address (or node port) a service answers on. proto and port 0: the address as a whole is
- * known. */
-struct pg_front {
-    struct pg_addr addr; /* none: any node's address (node port) */
-    uint16_t port;
-    uint8_t proto;
-    uint8_t capture; /* enum pg_capture */
-    uint32_t service;
-    uint32_t service_port;
-};
-
-struct pg_service_table {
-    struct pg_snapshot *snapshot;
-    struct pg_hash_key key;
-    struct pg_front *fronts;
-    uint32_t front_count;
-    struct pg_table *by_front;
-    struct pg_group *groups; /* service port * 2 + family (1: IPv6) */
-    struct pg_member *members;
-    uint32_t member_count;
-    uint32_t *owner; /* service port -> service */
-    struct pg_service_why *why;
-    pg_reason_id *node_port_why; /* per service port */
-    uint32_t *ready_nodes;
-    uint32_t ready_node_count;
-    pg_reason_id plain, plain_dns, unallocated, dns_no_port, masq_all;
-    bool any_affinity;
-};
-
-struct pg_front *pg_service_front(const struct pg_service_table *t, const struct pg_addr *addr,
-                                  uint8_t proto, uint16_t port);
-/* What captures a packet to tuple->dst: exact, else node port. NULL: nothing. */
-const struct pg_front *pg_service_capture(const struct pg_service_table *t,
-                                          const struct pg_tuple *tuple);
-const struct pg_group *pg_service_group(const struct pg_service_table *t, uint32_t service_port,
-                                        bool v6);
-/* The members of a group on one node: ready, else terminating; *ret_first is an index into
- * t->members. Returns how many. */
-uint32_t pg_service_local(const struct pg_service_table *t, const struct pg_group *g, uint32_t node,
-                          uint32_t *ret_first);
-void pg_service_why_fill(struct pg_service_table *t);
-static inline bool pg_front_is_outside(enum pg_capture c)
-{
-    return c == PG_CAPTURE_NODE_PORT || c == PG_CAPTURE_LB_IP || c == PG_CAPTURE_EXTERNAL_IP;
-}
-/* Address that a packet to `endpoint` leaves the node with; none: there is no such address. */
-struct pg_addr pg_nat_exit_address(const struct pg_snapshot *s, uint32_t endpoint, uint32_t node);
 
 /* ---- the whole ---- */
 
@@ -171,7 +99,6 @@ struct pg_nat {
     struct pg_table *by_tuple;
     struct pg_expiry *expiry;
     struct pg_service_table *services; /* NULL before the first load */
-    uint32_t *service_names;           /* per service of the snapshot: interned name */
     struct pg_uses *uses;
     struct pg_affinity *affinity;
     struct pg_passing passing;

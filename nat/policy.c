@@ -26,8 +26,10 @@ struct question {
     const struct pg_tuple *tuple;
     const struct pg_front *front;
     const struct pg_service *service;
+    const struct pg_served *served;
     const struct pg_service_why *why;
     const struct pg_group *group;
+    uint32_t endpoint_first; /* of the service port: members count from there */
     bool v6;
     bool outside;    /* captured by something else than a cluster IP */
     bool node_local; /* the client is the deciding node */
@@ -92,9 +94,14 @@ static bool zone_listed(const char *list, const char *zone)
     return false;
 }
 
+static uint32_t endpoint_of(const struct question *q, uint32_t member)
+{
+    return q->endpoint_first + q->served->members[member].endpoint;
+}
+
 static bool passes(const struct question *q, const struct set *set, uint32_t member, uint32_t node)
 {
-    const struct pg_endpoint *e = &q->s->endpoints[q->t->members[member].endpoint];
+    const struct pg_endpoint *e = &q->s->endpoints[endpoint_of(q, member)];
 
     switch (set->filter) {
     case FILTER_NODES: return node < 32 && (e->zone_hints >> node & 1);
@@ -141,7 +148,7 @@ static struct set local_set(const struct question *q, uint32_t node)
 {
     struct set set = {0};
 
-    set.count = pg_service_local(q->t, q->group, node, &set.first);
+    set.count = pg_service_local(q->served->members, q->group, node, &set.first);
     set.chosen = set.count;
     return set;
 }
@@ -150,10 +157,10 @@ static uint32_t find_affine(const struct question *q, const struct set *set, uin
                             const struct pg_endpoint *wanted)
 {
     for (uint32_t i = set->first; i < set->first + set->count; i++) {
-        const struct pg_endpoint *e = &q->s->endpoints[q->t->members[i].endpoint];
+        const struct pg_endpoint *e = &q->s->endpoints[endpoint_of(q, i)];
         if (e->port == wanted->port && pg_addr_equal(&e->addr, &wanted->addr) &&
             passes(q, set, i, node))
-            return q->t->members[i].endpoint;
+            return endpoint_of(q, i);
     }
     return PG_INDEX_NONE;
 }
@@ -171,10 +178,10 @@ static uint32_t choose(const struct question *q, const struct set *set, uint32_t
             return found;
     }
     if (set->filter == FILTER_NONE)
-        return q->t->members[i + left].endpoint;
+        return endpoint_of(q, i + left);
     while (!passes(q, set, i, node) || left-- > 0)
         i++;
-    return q->t->members[i].endpoint;
+    return endpoint_of(q, i);
 }
 
 /* ---- the source address ---- */
@@ -251,9 +258,9 @@ static void decide_rest(const struct pg_service_table *t, const struct pg_tuple 
 
     if (known && known->capture == PG_CAPTURE_CLUSTER_IP) {
         ret->kind = PG_DECIDE_REJECT;
-        ret->service = known->service;
+        ret->service = pg_front_service(t, known);
         ret->dnat_reason =
-            known->service == PG_INDEX_NONE ? t->dns_no_port : t->why[known->service].no_port;
+            known->slot == PG_INDEX_NONE ? t->dns_no_port : t->served[known->slot]->why.no_port;
     } else if (!known && pg_snapshot_in_service_cidr(t->snapshot, &tuple->dst)) {
         ret->kind = PG_DECIDE_DROP;
         ret->dnat_reason = t->unallocated;
@@ -283,8 +290,9 @@ static void decide_endpoint(const struct question *q, uint64_t draw, uint32_t af
     ret->endpoint = choose(q, &set, ret->node, draw, affinity);
     ret->dnat_addr = q->s->endpoints[ret->endpoint].addr;
     ret->dnat_port = q->s->endpoints[ret->endpoint].port;
-    ret->dnat_reason = ret->capture == PG_CAPTURE_NODE_PORT ? q->t->node_port_why[ret->service_port]
-                                                            : q->why->dnat[ret->capture];
+    ret->dnat_reason = ret->capture == PG_CAPTURE_NODE_PORT
+                           ? q->served->ports[q->front->service_port].node_port_why
+                           : q->why->dnat[ret->capture];
     decide_source(q, ret);
 }
 
@@ -314,17 +322,19 @@ void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tupl
     if (f->capture == PG_CAPTURE_NODE_PORT && at != PG_INDEX_NONE)
         ret->node = (uint16_t)at; /* a node port is decided by the node whose address was used */
     ret->capture = (enum pg_capture)f->capture;
-    ret->service = f->service;
-    ret->service_port = f->service_port;
+    ret->service = pg_front_service(t, f);
+    ret->service_port = pg_front_port(t, f);
 
     struct question q = {.t = t,
                          .s = s,
                          .tuple = tuple,
                          .front = f,
-                         .service = &s->services[f->service],
-                         .why = &t->why[f->service]};
+                         .service = &s->services[ret->service],
+                         .served = t->served[f->slot],
+                         .why = &t->served[f->slot]->why,
+                         .endpoint_first = s->service_ports[ret->service_port].endpoint_first};
     q.v6 = !pg_addr_is_v4(&tuple->dst);
-    q.group = pg_service_group(t, f->service_port, q.v6);
+    q.group = &q.served->ports[f->service_port].group[q.v6];
     q.outside = pg_front_is_outside(ret->capture);
     q.node_local =
         ret->node != PG_NODE_NONE && pg_snapshot_node_by_addr(s, &tuple->src) == ret->node;
@@ -353,7 +363,7 @@ enum pg_drop pg_nat_drop_of(const struct pg_nat_decision *d)
 
 /* The nodes a balancer would use for a policy Local: those with a ready endpoint. The n-th of them;
  * *ret_count how many. */
-static uint32_t local_node(const struct pg_service_table *t, const struct pg_group *g,
+static uint32_t local_node(const struct pg_member *members, const struct pg_group *g,
                            uint32_t number, uint32_t *ret_count)
 {
     uint32_t last = PG_INDEX_NONE;
@@ -361,7 +371,7 @@ static uint32_t local_node(const struct pg_service_table *t, const struct pg_gro
     uint32_t count = 0;
 
     for (uint32_t i = g->first; i < g->first + g->ready; i++) {
-        uint32_t node = t->members[i].node;
+        uint32_t node = members[i].node;
         if (node == last || node == PG_INDEX_NONE)
             continue;
         last = node;
@@ -387,14 +397,15 @@ uint16_t pg_nat_entry_choice(const struct pg_service_table *t, const struct pg_t
     const struct pg_front *f = pg_service_capture(t, tuple);
 
     if (f && pg_front_is_outside((enum pg_capture)f->capture) &&
-        s->services[f->service].external_local) {
+        s->services[pg_front_service(t, f)].external_local) {
+        const struct pg_served *served = t->served[f->slot];
         const struct pg_group *g =
-            pg_service_group(t, f->service_port, !pg_addr_is_v4(&tuple->dst));
+            &served->ports[f->service_port].group[!pg_addr_is_v4(&tuple->dst)];
         uint32_t count;
-        local_node(t, g, 0, &count);
+        local_node(served->members, g, 0, &count);
         if (count) {
             *ret_count = count;
-            return (uint16_t)local_node(t, g, (uint32_t)(draw % count), &count);
+            return (uint16_t)local_node(served->members, g, (uint32_t)(draw % count), &count);
         }
     }
     if (!f)

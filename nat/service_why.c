@@ -1,8 +1,8 @@
 /* The reasons of a service table: for each service, every answer policy.c may have to give, with
  * the manifest line behind it.
  *
- * Made once per load, so that a decision copies a number. Where a field was not written, its
- * default decided: the reason says so and points to the service. Called by service.c; texts live in
+ * Made when a service is compiled, so that a decision copies a number. Where a field was not written, its
+ * default decided: the reason says so and points to the service. Called by service_build.c; texts live in
  * trace/reason.c for as long as the process. */
 #include "nat_internal.h"
 
@@ -57,7 +57,7 @@ static pg_reason_id stated_reason(const struct writer *w, enum pg_code code, con
     return pg_reason_intern(&r);
 }
 
-static void fill_captures(const struct pg_service_table *t, const struct writer *w,
+static void fill_captures(const struct pg_snapshot *s, const struct writer *w,
                           struct pg_service_why *why)
 {
     const struct pg_service *svc = w->service;
@@ -73,17 +73,17 @@ static void fill_captures(const struct pg_service_table *t, const struct writer 
             stated_reason(w, PG_CODE_DNAT_LOAD_BALANCER, "spec.type", "LoadBalancer", at);
     }
     if (svc->external_count) {
-        const struct pg_addr *first = &t->snapshot->external_ips[svc->external_first];
+        const struct pg_addr *first = &s->external_ips[svc->external_first];
         why->dnat[PG_CAPTURE_EXTERNAL_IP] =
             stated_reason(w, PG_CODE_DNAT_EXTERNAL_IP, "spec.externalIPs",
                           pg_addr_print(first, addr), svc->source);
     }
 }
 
-static bool has_outside(const struct pg_service_table *t, const struct pg_service *svc)
+static bool has_outside(const struct pg_snapshot *s, const struct pg_service *svc)
 {
     for (uint32_t i = svc->port_first; i < svc->port_first + svc->port_count; i++) {
-        if (t->snapshot->service_ports[i].node_port)
+        if (s->service_ports[i].node_port)
             return true;
     }
     return svc->lb_count || svc->external_count;
@@ -107,14 +107,14 @@ static void fill_outside(const struct writer *w, struct pg_service_why *why)
                                           "spec.loadBalancerSourceRanges", "", svc->source);
 }
 
-static void fill_service(struct pg_service_table *t, uint32_t service)
+void pg_service_why_fill(struct pg_served *served, const struct pg_snapshot *s, uint32_t service)
 {
-    const struct pg_service *svc = &t->snapshot->services[service];
-    struct pg_service_why *why = &t->why[service];
+    const struct pg_service *svc = &s->services[service];
+    struct pg_service_why *why = &served->why;
     struct writer w = {.service = svc};
 
     snprintf(w.object, sizeof(w.object), "Service/%s/%s", svc->namespace, svc->name);
-    fill_captures(t, &w, why);
+    fill_captures(s, &w, why);
     why->masq_hairpin = plain_reason(&w, PG_CODE_MASQ_HAIRPIN);
     why->masq_not_pod = plain_reason(&w, PG_CODE_MASQ_NOT_POD);
     why->kept_pod = plain_reason(&w, PG_CODE_KEPT_POD);
@@ -124,21 +124,21 @@ static void fill_service(struct pg_service_table *t, uint32_t service)
     if (svc->internal_local)
         why->no_local[0] = field_reason(&w, PG_CODE_DROP_NO_LOCAL, "spec.internalTrafficPolicy",
                                         "Local", svc->internal_policy_source);
-    if (has_outside(t, svc))
+    if (has_outside(s, svc))
         fill_outside(&w, why);
-    for (uint32_t i = svc->port_first; i < svc->port_first + svc->port_count; i++) {
-        const struct pg_service_port *port = &t->snapshot->service_ports[i];
+    for (uint32_t i = 0; i < svc->port_count; i++) {
+        const struct pg_service_port *port = &s->service_ports[svc->port_first + i];
         char number[8];
         if (!port->node_port)
             continue;
         snprintf(number, sizeof(number), "%u", port->node_port);
         struct pg_source at = port->node_port_source.line ? port->node_port_source : port->source;
-        t->node_port_why[i] =
+        served->ports[i].node_port_why =
             stated_reason(&w, PG_CODE_DNAT_NODE_PORT, "spec.ports.nodePort", number, at);
     }
 }
 
-void pg_service_why_fill(struct pg_service_table *t)
+void pg_service_why_general(struct pg_service_table *t)
 {
     t->plain = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_PLAIN});
     t->plain_dns = pg_reason_intern(&(struct pg_reason){
@@ -148,9 +148,4 @@ void pg_service_why_fill(struct pg_service_table *t)
         .code = PG_CODE_REJECT_NO_PORT, .field = "cluster DNS", .value = "port 53 only"});
     t->masq_all = pg_reason_intern(&(struct pg_reason){
         .code = PG_CODE_MASQ_ALL, .object = "Lab", .field = "masqueradeAll", .value = "true"});
-    for (uint32_t i = 0; i < t->snapshot->service_count; i++) {
-        enum pg_service_type type = t->snapshot->services[i].type;
-        if (type != PG_SERVICE_HEADLESS && type != PG_SERVICE_EXTERNAL_NAME)
-            fill_service(t, i);
-    }
 }

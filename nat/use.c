@@ -2,8 +2,8 @@
  *
  * Counters outlive reloads: a row is named by what it is about (service name, port, endpoint), not
  * by an index of a snapshot. Rows are made when tables are loaded, so that the data path only looks
- * one up per new flow. A row also heads the list of its flows, which makes the clean-up after a
- * reload touch only flows of endpoints that went away.
+ * one up per new flow. A row also heads the list of its UDP flows, and the rows of a service are
+ * listed, which makes the clean-up after a reload touch only flows of endpoints that went away.
  *
  * load.c makes and drops rows; flow.c counts and lists; dump.c reads. Row 0 is "no service": the
  * plain flows. Service names are kept once each, for as long as the nat lives. */
@@ -20,6 +20,7 @@ struct name {
     char *text; /* "shop/web" */
     char *namespace;
     const char *name; /* inside text */
+    uint32_t first_row;
 };
 
 struct pg_uses {
@@ -131,7 +132,7 @@ uint32_t pg_use_name(struct pg_uses *u, const char *namespace, const char *name)
         free(text);
         return PG_INDEX_NONE;
     }
-    u->names[u->name_count] = (struct name){text, own, text + strlen(namespace) + 1};
+    u->names[u->name_count] = (struct name){text, own, text + strlen(namespace) + 1, 0};
     return u->name_count++;
 }
 
@@ -181,7 +182,9 @@ uint32_t pg_use_make(struct pg_uses *u, const struct pg_use_key *key)
         u->free_first = u->rows[use].free_next;
     else
         u->count++;
-    u->rows[use] = (struct pg_use){.key = *key, .taken = true};
+    struct name *name = &u->names[key->name];
+    u->rows[use] = (struct pg_use){.key = *key, .taken = true, .next_of_name = name->first_row};
+    name->first_row = use;
     return use;
 }
 
@@ -195,12 +198,21 @@ uint32_t pg_use_count(const struct pg_uses *u)
     return u->count;
 }
 
+uint32_t pg_use_first_of(const struct pg_uses *u, uint32_t name)
+{
+    return u->names[name].first_row;
+}
+
 void pg_use_drop(struct pg_uses *u, uint32_t use)
 {
     struct pg_use *row = &u->rows[use];
 
     PG_ASSERT(use != 0 && row->taken && row->first == 0);
     pg_table_del(u->by_key, hash_key(u, &row->key), use);
+    uint32_t *link = &u->names[row->key.name].first_row;
+    while (*link != use)
+        link = &u->rows[*link].next_of_name;
+    *link = row->next_of_name;
     *row = (struct pg_use){.free_next = u->free_first};
     u->free_first = use;
 }

@@ -72,6 +72,7 @@ struct pg_service_port {
      * finds its endpoints. */
     uint32_t endpoint_first;
     uint32_t endpoint_count;
+    uint32_t service; /* whose port it is: index into services */
 };
 
 struct pg_endpoint {
@@ -191,6 +192,11 @@ struct pg_snapshot {
     uint32_t pod_count;
     const struct pg_service *services;
     uint32_t service_count; /* sorted by namespace, name */
+    /* Per service, over all that pg_service_same compares and the places of its fields: equal sums in two snapshots with
+     * equal frame_sum mean that nothing has to be compiled anew. NULL: not known (a changed copy). */
+    const uint64_t *service_sums;
+    uint64_t
+        frame_sum; /* over what every service may depend on: nodes in their order, the DNS address */
     const struct pg_service_port *service_ports;
     uint32_t service_port_count;
     const struct pg_endpoint *endpoints;

@@ -138,7 +138,8 @@ static void every_address_of_thousands_of_services_is_found(void **state)
         const struct pg_front *f = pg_service_capture(w->nat->services, &t);
         snprintf(name, sizeof(name), "s%u", i);
         assert_non_null(f);
-        assert_string_equal(w->snapshot->services[f->service].name, name);
+        assert_string_equal(w->snapshot->services[pg_front_service(w->nat->services, f)].name,
+                            name);
         t.dst_port = 81;
         assert_null(pg_service_capture(w->nat->services, &t));
     }
