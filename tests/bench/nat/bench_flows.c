@@ -39,13 +39,16 @@ static uint64_t now_ns(void)
 
 static uint64_t resident_bytes(void)
 {
-    unsigned long pages = 0;
+    char line[128];
     FILE *f = fopen("/proc/self/statm", "re");
 
-    if (!f || fscanf(f, "%*u %lu", &pages) != 1)
+    if (!f || !fgets(line, sizeof(line), f))
         abort();
     fclose(f);
-    return (uint64_t)pages * 4096;
+    char *second = strchr(line, ' ');
+    uint64_t pages = second ? strtoul(second, NULL, 10) : 0;
+
+    return pages * 4096;
 }
 
 static struct pg_snapshot *load(void)
@@ -202,8 +205,10 @@ static void measure_inserts(struct bench *b, uint32_t flows)
     qsort(took, flows, sizeof(*took), compare);
     printf("memory   %u flows: %.1f bytes each, all told (the entry alone: %u)\n", flows, bytes,
            pg_nat_flow_bytes());
-    printf("insert   median %.2f us, 99.9 %% %.2f us, slowest", (double)took[flows / 2] / 1e3,
-           (double)took[flows - flows / 1000 - 1] / 1e3);
+    uint64_t median = took[flows / 2];
+    uint64_t nearly_all = took[flows - flows / 1000 - 1];
+    printf("insert   median %.2f us, 99.9 %% %.2f us, slowest", (double)median / 1e3,
+           (double)nearly_all / 1e3);
     for (uint32_t i = 1; i <= 5 && i <= flows; i++)
         printf(" %.1f", (double)took[flows - i] / 1e3);
     printf(" us\n");

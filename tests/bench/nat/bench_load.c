@@ -108,8 +108,9 @@ int main(int argc, char **argv)
     }
     pg_snapshot_put(before);
     qsort(took, CHANGES, sizeof(took[0]), compare);
+    uint64_t median = took[CHANGES / 2];
     printf("change   one endpoint, and one back: median %.1f us, slowest %.1f us\n",
-           (double)took[CHANGES / 2] / 1e3, (double)took[CHANGES - 1] / 1e3);
+           (double)median / 1e3, (double)took[CHANGES - 1] / 1e3);
     pg_nat_free(n);
     pg_snapshot_put(first);
     pg_trace_free(trace);

@@ -129,7 +129,7 @@ static int ask(const char *target, struct pg_text *ret)
 
 static const char *body_of(const struct pg_text *answer)
 {
-    const char *end = strstr(answer->at, "\r\n\r\n");
+    const char *end = strstr(answer->at ? answer->at : "", "\r\n\r\n");
 
     assert_non_null(end);
     return end + 4;
@@ -190,6 +190,7 @@ static void every_list_is_json(void **state)
         snprintf(target, sizeof target, "/v1/%s", types[i]);
         pg_text_clear(&answer);
         read_all(ask_and_go_on(target), &answer);
+        assert_non_null(answer.at);
         assert_non_null(strstr(answer.at, " 200 "));
         json_t *root = json_loads(body_of(&answer), JSON_REJECT_DUPLICATES, NULL);
 
