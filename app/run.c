@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define MAX_INPUTS 256
+#define FLOWS_MOST (1u << 28) /* as nat/load.c */
 #define TRACE_RECORDS \
     16384 /* what readers of records may be late by: about 800 requests, 5 MiB touched when used */
 #define SANDBOX_MTU \
@@ -218,7 +219,14 @@ static int make_path(struct run *run, struct pg_snapshot *s)
         options.trace_level = PG_TRACE_FLOWS;
     }
     options.trace_records = TRACE_RECORDS;
-    int error = seed_random(run, &random);
+    uint64_t flows = 0; /* the default */
+    int error = pg_options_has(&run->options, PG_FLAG_RUN_FLOWS)
+                    ? pg_options_number(&run->options, PG_FLAG_RUN_FLOWS, 1, FLOWS_MOST, &flows)
+                    : 0;
+    options.nat.flow_limit = (uint32_t)flows;
+    if (error == 0) {
+        error = seed_random(run, &random);
+    }
     if (error == 0) {
         run->path = pg_path_new(&options, &random, pg_loop_now_us());
         error = run->path != NULL ? pg_tuns_give(&run->tuns, run->path) : PG_EXIT_PRIVILEGE;
