@@ -7,6 +7,8 @@
  * Called by readers of records (tools/, app/), never by the path. Allocates: no packet waits for it. */
 #include "podglass/exchange.h"
 
+#include "exchange_internal.h"
+
 #include "podglass/hash.h"
 #include "podglass/log.h"
 #include "podglass/pool.h"
@@ -151,21 +153,40 @@ static void keep_leg(struct gathering *g, const struct pg_record *r)
     g->legs[g->leg_count++] = *r;
 }
 
-/* The flow of the upstream connection that this request went on, by its end at the ingress. 0: not known. */
-static uint64_t upstream_flow(const struct gathering *g)
+/* ---- whose leg is which flow ---- */
+
+const struct pg_record *pg_exchange_client_event(const struct pg_record *records, uint32_t count)
 {
-    for (uint32_t i = g->carried; i < g->count; i++) {
-        const struct pg_record *up = &g->records[i];
-        if (up->kind != PG_RECORD_EVENT || up->stage != PG_STAGE_UPSTREAM || up->before.is_text) {
-            continue;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pg_record *r = &records[i];
+        if (r->kind == PG_RECORD_EVENT && r->stage == PG_STAGE_CLIENT_ADDR && !r->before.is_text) {
+            return r;
         }
-        for (uint32_t n = 0; n < g->leg_count; n++) {
-            const struct pg_record *leg = &g->legs[n];
-            if (leg->field == PG_FIELD_SRC && leg->direction == 0 &&
-                leg->before.port == up->before.port &&
-                pg_addr_equal(&leg->before.addr, &up->before.addr)) {
-                return leg->conntrack;
-            }
+    }
+    return NULL;
+}
+
+const struct pg_record *pg_exchange_upstream_event(const struct pg_record *records, uint32_t count)
+{
+    for (uint32_t i = count; i-- > 0;) { /* the last: it may have been tried twice */
+        const struct pg_record *r = &records[i];
+        if (r->kind == PG_RECORD_EVENT && r->stage == PG_STAGE_UPSTREAM && !r->before.is_text &&
+            !pg_addr_is_none(&r->before.addr)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+uint64_t pg_exchange_flow_of(const struct pg_record *records, uint32_t count,
+                             const struct pg_record *event, bool behind_nat)
+{
+    for (uint32_t i = 0; event != NULL && i < count; i++) {
+        const struct pg_record *r = &records[i];
+        const struct pg_value *end = behind_nat ? &r->after : &r->before;
+        if (is_leg(r) && r->field == PG_FIELD_SRC && r->direction == 0 &&
+            end->port == event->before.port && pg_addr_equal(&end->addr, &event->before.addr)) {
+            return r->conntrack;
         }
     }
     return 0;
@@ -186,8 +207,10 @@ static bool told_now(const struct gathering *g, const struct pg_record *leg)
 /* Puts the client leg's records, and those of the upstream connection in use, in front. */
 static void carry_legs(struct gathering *g)
 {
-    uint64_t client = g->leg_count != 0 ? g->legs[0].conntrack : 0;
-    uint64_t upstream = upstream_flow(g);
+    const struct pg_record *from = pg_exchange_client_event(g->records, g->count);
+    const struct pg_record *to = pg_exchange_upstream_event(g->records, g->count);
+    uint64_t client = pg_exchange_flow_of(g->legs, g->leg_count, from, true);
+    uint64_t upstream = pg_exchange_flow_of(g->legs, g->leg_count, to, false);
     struct pg_record *own = g->records;
     uint32_t own_count = g->count;
     g->records = NULL;

@@ -198,21 +198,17 @@ static void participant(struct pg_text *out, const char *id, const char *what,
 }
 
 /* Who says a record: NAT in front of the ingress or behind it, the ingress, or the DNS. */
-static const char *teller_of(const struct pg_exchange *x, const struct pg_record *r)
+static const char *teller_of(const struct pg_exchange *x, uint64_t client_flow,
+                             const struct pg_record *r)
 {
     const char *work = pg_hops_work(r);
     if (strcmp(work, "nat") != 0 && strcmp(work, "link") != 0) {
         return strcmp(work, "dns") == 0 ? "dns" : "ingress";
     }
-    uint64_t first = 0;
-    for (uint32_t i = 0; i < x->count && first == 0; i++) {
-        first = x->records[i].conntrack;
-    }
-    return r->conntrack == first || !x->is_http ? "front" : "service";
+    return r->conntrack == client_flow || !x->is_http ? "front" : "service";
 }
 
-static void mermaid_note(const struct pg_exchange *x, const struct pg_record *r,
-                         struct pg_text *out)
+static void mermaid_note(const char *teller, const struct pg_record *r, struct pg_text *out)
 {
     char what[640];
     struct pg_text plain = {0};
@@ -221,7 +217,7 @@ static void mermaid_note(const struct pg_exchange *x, const struct pg_record *r,
     for (char *from = what, *to = what; (*to = *from) != 0; from++) {
         to += !(from[0] == ' ' && from[1] == ' '); /* columns mean nothing in a box */
     }
-    pg_text_printf(out, "    Note over %s: ", teller_of(x, r));
+    pg_text_printf(out, "    Note over %s: ", teller);
     pg_text_printf(&plain, "%s%s%s", what, code != PG_CODE_NONE ? "  " : "",
                    code != PG_CODE_NONE ? pg_code_name(code) : "");
     mm(out, &plain);
@@ -236,7 +232,7 @@ static void mermaid_step(const char *from, const char *to, struct pg_text *out)
     }
 }
 
-static void mermaid_there(const struct pg_exchange *x, struct pg_text *out)
+static void mermaid_there(const struct pg_exchange *x, uint64_t client_flow, struct pg_text *out)
 {
     const char *last = "front";
     for (uint32_t i = 0; i < x->count; i++) {
@@ -244,9 +240,10 @@ static void mermaid_there(const struct pg_exchange *x, struct pg_text *out)
         if (r->direction != 0) {
             continue;
         }
-        mermaid_step(last, teller_of(x, r), out);
-        last = teller_of(x, r);
-        mermaid_note(x, r, out);
+        const char *teller = teller_of(x, client_flow, r);
+        mermaid_step(last, teller, out);
+        last = teller;
+        mermaid_note(teller, r, out);
     }
 }
 
@@ -270,7 +267,7 @@ void pg_exchange_mermaid(const struct pg_exchange *x, const struct pg_names *nam
     print_subject(x, &v, &plain);
     mm(out, &plain);
     pg_text_putc(out, '\n');
-    mermaid_there(x, out);
+    mermaid_there(x, v.client_flow, out);
     if (has_pod) {
         pg_text_printf(out, "    %s->>pod: seen from ", x->is_http ? "service" : "front");
         print_end(&v.peer, names, &plain);

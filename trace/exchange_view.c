@@ -1,11 +1,13 @@
 /* What an exchange came to: who called whom, which pod got it, whom that pod sees, and what became of the client.
  *
  * The client is the source of the first flow before NAT, the pod the destination of the last flow behind NAT, the peer that flow's source behind
- * NAT. With an ingress between, first and last are different flows, joined by their label. The verdict is the one definition of
+ * NAT. With an ingress between, they are different flows, joined by their label: which is which is told by the ends that the ingress has itself. The verdict is the one definition of
  * verdict.c, fed with what the records say was written.
  *
  * Pure; called by the printers, by filters and by whoever counts. */
 #include "podglass/exchange.h"
+
+#include "exchange_internal.h"
 
 #include "podglass/hops.h"
 
@@ -55,27 +57,58 @@ static void take_last_flow(const struct pg_record *r, struct pg_exchange_view *v
     }
 }
 
-static void look_at_flows(const struct pg_exchange *x, struct pg_exchange_view *v)
+/* When the client's side began; the end of what came before on the other leg may be told earlier. */
+static uint64_t begin_of(const struct pg_exchange *x, uint64_t client)
+{
+    for (uint32_t i = x->carried; i < x->count; i++) {
+        const struct pg_record *r = &x->records[i];
+        if (r->conntrack == 0 || r->conntrack == client) {
+            return r->time_us;
+        }
+    }
+    return x->records[0].time_us;
+}
+
+/* The flow the client called on, and the one that led to the pod; 0: not there. */
+static void find_legs(const struct pg_exchange *x, uint64_t *ret_client, uint64_t *ret_pod)
 {
     uint64_t first = 0;
     uint64_t last = 0;
     for (uint32_t i = 0; i < x->count; i++) {
-        const struct pg_record *r = &x->records[i];
-        if (is_leg(r)) {
-            first = first != 0 ? first : r->conntrack;
-            last = r->conntrack;
+        if (is_leg(&x->records[i])) {
+            first = first != 0 ? first : x->records[i].conntrack;
+            last = x->records[i].conntrack;
         }
     }
+    *ret_client = first;
+    *ret_pod = last;
+    if (!x->is_http) {
+        return;
+    }
+    const struct pg_record *from = pg_exchange_client_event(x->records, x->count);
+    const struct pg_record *to = pg_exchange_upstream_event(x->records, x->count);
+    uint64_t client = pg_exchange_flow_of(x->records, x->count, from, true);
+    *ret_client = from != NULL ? client : first;
+    *ret_pod = pg_exchange_flow_of(x->records, x->count, to, false);
+}
+
+static void look_at_flows(const struct pg_exchange *x, struct pg_exchange_view *v)
+{
+    uint64_t client = 0;
+    uint64_t pod = 0;
+    find_legs(x, &client, &pod);
+    v->client_flow = client;
     for (uint32_t i = 0; i < x->count; i++) {
         const struct pg_record *r = &x->records[i];
-        if (is_leg(r) && r->conntrack == first) {
+        if (is_leg(r) && r->conntrack == client) {
             take_first_flow(r, v);
         }
-        /* of a request that has not gone on, the last flow is its way to the ingress, not to a pod */
-        if (is_leg(r) && r->conntrack == last && (!x->is_http || last != first)) {
+        if (is_leg(r) && r->conntrack == pod) {
             take_last_flow(r, v);
         }
     }
+    v->began_us = begin_of(x, client);
+    v->took_us = x->records[x->count - 1].time_us - v->began_us;
 }
 
 /* ---- the request ---- */
@@ -191,9 +224,6 @@ void pg_exchange_look(const struct pg_exchange *x, struct pg_exchange_view *ret)
     if (x->count == 0) {
         return;
     }
-    uint32_t first = x->carried < x->count ? x->carried : 0;
-    v->began_us = x->records[first].time_us;
-    v->took_us = x->records[x->count - 1].time_us - v->began_us;
     look_at_flows(x, v);
     if (x->is_http) {
         look_at_http(x, v);

@@ -48,6 +48,7 @@ struct pg_exchange_view {
     struct pg_end vip;    /* whom it called */
     struct pg_end pod;    /* who got it in the end */
     struct pg_end peer;   /* whom that one sees */
+    uint64_t client_flow; /* conntrack id of the flow the client called on; 0: not told */
     uint8_t proto;
     uint16_t status; /* 0: no answer yet, or no HTTP */
     char method[20];

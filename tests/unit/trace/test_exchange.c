@@ -104,8 +104,11 @@ static void header(uint32_t label, const char *name, const char *before, const c
     feed(r);
 }
 
+static struct pg_value hop; /* whom the ingress sees */
+
 static void client_leg(uint32_t label, bool masquerade)
 {
+    hop = masquerade ? end_at(10, 244, 1, 1, 999) : end_at(198, 51, 100, 7, 4000);
     nat(label, 1, PG_FIELD_DST, end_at(203, 0, 113, 10, 80), end_at(10, 244, 1, 2, 80),
         PG_CODE_DNAT_LOAD_BALANCER);
     nat(label, 1, PG_FIELD_SRC, end_at(198, 51, 100, 7, 4000),
@@ -124,6 +127,7 @@ static void upstream_leg(uint32_t label, uint64_t flow, uint16_t port)
 static void request(uint32_t label, const char *text)
 {
     event(label, PG_STAGE_HTTP_PARSE, "request", pg_value_none(), text, 0);
+    event(label, PG_STAGE_CLIENT_ADDR, "client", hop, "somebody", 0);
 }
 
 static void response(uint32_t label, const char *status)
@@ -140,6 +144,7 @@ static void both_legs_are_one_exchange(void **state)
     client_leg(7, true);
     request(7, "GET /cart host shop.example.test");
     upstream_leg(7, 2, 5000);
+    event(7, PG_STAGE_UPSTREAM, "connect", end_at(10, 244, 1, 2, 5000), "service", 0);
     header(7, "X-Forwarded-For", NULL, "10.244.1.1");
     header(7, "X-Real-IP", NULL, "10.244.1.1");
     assert_int_equal(got.count, 0);
@@ -183,6 +188,25 @@ static void the_second_request_gets_what_was_told_once(void **state)
     assert_int_equal(v.pod.port, 8080);
     assert_int_equal(v.verdict, PG_VERDICT_CARRIED);
     assert_int_equal(v.began_us, got.x[1].records[4].time_us);
+}
+
+/* A watcher came while the connection was open: the end of what was before is told first, on the other leg. */
+static void legs_are_told_apart_in_any_order(void **state)
+{
+    struct pg_exchange_view v;
+    (void)state;
+    upstream_leg(7, 2, 5000);
+    client_leg(7, true);
+    request(7, "GET / host x");
+    event(7, PG_STAGE_UPSTREAM, "reuse", end_at(10, 244, 1, 2, 5000), "service", 0);
+    header(7, "X-Forwarded-For", NULL, "10.244.1.1");
+    response(7, "200");
+    pg_exchange_look(&got.x[0], &v);
+    assert_int_equal(v.client.port, 4000);
+    assert_int_equal(v.pod.port, 8080);
+    assert_int_equal(v.verdict, PG_VERDICT_LOST);
+    assert_int_equal(v.client_flow, 1);
+    assert_int_equal(v.began_us, got.x[0].records[2].time_us);
 }
 
 static void a_refusal_ends_a_request(void **state)
@@ -330,11 +354,12 @@ static void text_says_it_in_one_line(void **state)
     client_leg(0xc7f1, true);
     request(0xc7f1, "GET /cart host shop.example.test");
     upstream_leg(0xc7f1, 2, 5000);
+    event(0xc7f1, PG_STAGE_UPSTREAM, "connect", end_at(10, 244, 1, 2, 5000), "service", 0);
     header(0xc7f1, "X-Forwarded-For", NULL, "10.244.1.1");
     response(0xc7f1, "200");
     pg_exchange_text(&got.x[0], NULL, false, &out);
     *strchr(out.at, '\n') = 0;
-    assert_string_equal(out.at, "c7f1  GET shop.example.test/cart 200  0.060ms  198.51.100.7:4000 "
+    assert_string_equal(out.at, "c7f1  GET shop.example.test/cart 200  0.080ms  198.51.100.7:4000 "
                                 "-> 10.244.2.9:8080     client LOST at hop 1");
     pg_text_free(&out);
 }
@@ -345,6 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(both_legs_are_one_exchange, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_second_request_gets_what_was_told_once, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(legs_are_told_apart_in_any_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_ends_a_request, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flow_without_http_is_over_when_it_is_silent, set_up,
                                         tear_down),

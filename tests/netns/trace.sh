@@ -1,0 +1,144 @@
+#!/bin/bash
+# What is seen of real traffic while it happens: trace, request and metrics against real pods, with nginx's log as the judge.
+#
+#   client (alice, mallory) -- veth -- node: podglass on pg0 -- veth -- pod1 web-0, nginx
+#                                                           \-- veth -- pod2 web-1, nginx
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+lab_up
+start_podglass
+
+podglass() { timeout 60 "$PODGLASS" "$@" --socket "$SOCK"; }
+# watch NAME [FLAG...]: a trace in the background, its lines in $WORK/NAME
+watch() {
+    local name=$1
+    shift
+    "$PODGLASS" trace --socket "$SOCK" "$@" >"$WORK/$name" 2>"$WORK/$name.err" 9>&- & # 9 is the end of held connections
+    WATCHER=$!
+    PIDS+=("$WATCHER")
+    sleep 0.3
+}
+unwatch() { # unwatch PID
+    kill -INT "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+records() { counter records; }
+heads() { grep -v '^ ' "$WORK/$1" || true; }
+lines() { wc -l <"$WORK/$1"; }
+# shellcheck disable=SC2317 # wait_for calls it
+has_line() { grep -qE "$2" "$WORK/$1"; }
+
+# ---- nobody watches
+
+for _ in 1 2 3; do ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'; done
+is "requests without a watcher leave no records" "$(records)" 0
+has "trace --last says so" "$(podglass trace --last 3 2>&1)" 'nothing recorded'
+
+# ---- everybody is watched
+
+watch all
+ALL=$WATCHER
+watch json -o jsonl
+JSON=$WATCHER
+ask "$CLIENT" http://$VIP/cart -H 'Host: shop.example.test'
+wait_for 5 has_line all '^[0-9a-f]+  GET shop.example.test/cart' || true
+has "a request is one exchange" "$(heads all)" "GET shop.example.test/cart\?ask=$ASKED 200  .*$ALICE:$FROM_PORT -> shop/$POD     client LOST at hop 1"
+has "its peer is what the pod's log has" "$(cat "$WORK/all")" "src +10.244.1.2:$PEER_PORT +unchanged"
+has "its X-Forwarded-For is what the pod's log has" "$(cat "$WORK/all")" "set +X-Forwarded-For: $XFF "
+has "and times pass" "$(cat "$WORK/all")" '^ +\+[0-9]+\.[0-9]*[1-9][0-9]*  ingress +response 200'
+is "both legs are there" "$(grep -c ' nat .* dst .*=>.*PG11[0-2]' "$WORK/all")" 2
+ask "$CLIENT" http://203.0.113.21/ --interface $MALLORY
+wait_for 5 has_line all '^[0-9a-f]+  tcp 203.0.113.21:80' || true
+has "a flow without ingress is one, too" "$(heads all)" "tcp 203.0.113.21:80 .*$MALLORY:$FROM_PORT -> shop/$POD     client KEPT"
+
+# A connection that was open before anybody watched, and one that another request reuses.
+hold 1 http://$VIP/held shop.example.test
+unwatch "$ALL"
+watch late
+ALL=$WATCHER
+hold_again || true
+wait_for 5 has_line late 'GET shop.example.test/held' || true
+has "a connection opened before shows both legs" "$(heads late)" "GET shop.example.test/held.* $ALICE:[0-9]+ -> shop/web-[01]     client LOST"
+hold_end
+unwatch "$ALL"
+
+# ---- who is watched
+
+watch mallory --from $MALLORY
+unwatch "$JSON"
+before=$(records)
+ask "$CLIENT" http://$VIP/alice -H 'Host: shop.example.test'
+sleep 0.3
+is "others leave no records" "$(records)" "$before"
+ask "$CLIENT" http://$VIP/mallory --interface $MALLORY -H 'Host: shop.example.test'
+wait_for 5 has_line mallory '/mallory' || true
+is "only who was asked for is shown" "$(heads mallory | grep -c GET)" 1
+unwatch "$WATCHER"
+at_least "records are written for him" "$(records)" $((before + 10))
+before=$(records)
+ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
+is "and none when he has gone" "$(records)" "$before"
+
+# ---- read back
+
+at_least "lines of JSON" "$(lines json)" 20
+is "all are JSON" "$(jq -c .kind "$WORK/json" | sort -u | tr '\n' ' ')" '"Event" "Keep" "Rewrite" '
+has "and read back to the same" "$("$PODGLASS" trace -f "$WORK/json")" 'GET shop.example.test/cart.* 200 .*client LOST at hop 1'
+is "filters apply" "$("$PODGLASS" trace -f "$WORK/json" -o json "host $MALLORY and port 80" | jq '.items | length')" 1
+
+# ---- a reader that takes nothing does not hold anybody up
+
+"$PODGLASS" trace --socket "$SOCK" -o jsonl | { sleep 5; tail -n 1 >/dev/null; } &
+PIDS+=($!)
+curl -sN -m 6 --limit-rate 1000 --unix-socket "$SOCK" 'http://podglass/v1/trace?follow=1' >"$WORK/slow" &
+PIDS+=($!)
+sleep 0.3
+took=$(date +%s%N)
+count=$(slow 400 100)
+in_client curl -s -m 60 -o /dev/null -H 'Host: shop.example.test' "http://$VIP/[1-$count]"
+took=$((($(date +%s%N) - took) / 1000000))
+at_most "milliseconds for $count requests beside a stuck reader" "$took" "$(slow 4000 15000)"
+
+# ---- request
+
+out=$(podglass request --from $ALICE "http://shop.example.test/asked?ask=asked-1")
+wait_for 3 logged asked-1 || true
+read_seen "$(logged asked-1)"
+has "request reaches a real pod" "$out" 'HTTP/1.1 200 OK'
+is "whose log has whom podglass says" "$PEER" 10.244.1.2
+has "and the verdict is of the records" "$out" 'client 198.51.100.7  LOST'
+has "the readers are what the log has" "$out" "xff-left $XFF "
+json=$(podglass request --from pod:shop/web-0 -o json http://10.96.12.40/ || true)
+is "JSON has the status" "$(jq -r '"\(.status) \(.verdict) \(.witness)"' <<<"$json" | sed 's/kept\|lost/V/')" "200 V records"
+out=$(podglass request --from 198.51.100.77 --timeout 5 http://10.96.12.40:81/ || true)
+has "a refusal is told" "$out" 'no response: connection refused'
+has "and why" "$out" 'PG121'
+is "nobody may send by GET" "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$SOCK" http://podglass/v1/requests)" 405
+is "nonsense is refused" "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$SOCK" http://podglass/v1/requests -d '[1]')" 400
+
+# ---- metrics
+
+metrics=$(curl -s --unix-socket "$SOCK" http://podglass/metrics)
+if command -v promtool >/dev/null; then
+    is "promtool has nothing to say" "$(promtool check metrics <<<"$metrics" 2>&1)" ""
+fi
+has "requests are counted by service" "$metrics" '^podglass_requests_total\{service="shop/web",code="200"\} [1-9]'
+is "as often as the ingress had them" "$(awk '/^podglass_requests_total/ { n += $NF } END { print n }' <<<"$metrics")" "$(counter http_requests)"
+has "verdicts too" "$metrics" '^podglass_client_identity_total\{service="shop/web",verdict="lost"\} [1-9]'
+lab_manifest Local >"$WORK/lab.yaml"
+reload
+ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
+has "and carried ones, with policy Local" "$(curl -s --unix-socket "$SOCK" http://podglass/metrics)" \
+    '^podglass_client_identity_total\{service="shop/web",verdict="carried"\} 1$'
+
+# ---- a watcher and an asker that vanish
+
+watch gone
+kill -KILL "$WATCHER"
+wait "$WATCHER" 2>/dev/null || true
+timeout -s KILL 0.3 curl -s -o /dev/null --unix-socket "$SOCK" http://podglass/v1/requests -d '{"from":"198.51.100.7","url":"http://10.96.12.99/"}' || true
+ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
+is "the path goes on" "$STATUS" 200
+stop_podglass
+done_testing
