@@ -17,6 +17,7 @@
  * Owns the listener, the evhttp instance and the socket file, which it removes only if it is still its own. */
 #include "podglass/control.h"
 
+#include "podglass/names.h"
 #include "podglass/tools.h"
 
 #include "control_stream.h"
@@ -141,6 +142,8 @@ static bool number(struct evhttp_request *req, struct evkeyvalq *query, const ch
 static void answer_trace(struct pg_control *c, struct evhttp_request *req, struct evkeyvalq *query)
 {
     const struct pg_trace *trace = pg_path_trace(c->path);
+    struct pg_namer namer = {.snapshot = pg_path_snapshot(c->path)};
+    struct pg_names names = pg_namer_names(&namer);
     struct evkeyvalq *head = evhttp_request_get_output_headers(req);
     struct pg_text body = {0};
     struct pg_record record;
@@ -163,7 +166,7 @@ static void answer_trace(struct pg_control *c, struct evhttp_request *req, struc
         }
         missed += gone;
         pg_json_begin(&j, &body);
-        pg_record_json(&record, &j);
+        pg_record_json_named(&record, &names, &j);
         pg_text_putc(&body, '\n');
     }
     snprintf(text, sizeof text, "%" PRIu64, since);
@@ -456,6 +459,11 @@ void pg_control_set_wake(struct pg_control *c, void (*wake)(void *arg), void *ar
 {
     c->live->wake = wake;
     c->live->wake_arg = arg;
+}
+
+void pg_control_set_command_line(struct pg_control *c, const char *text)
+{
+    c->live->command_line = text;
 }
 
 void pg_control_close(struct pg_control *c)

@@ -102,6 +102,35 @@ void pg_live_tick(struct pg_live *l)
     }
 }
 
+/* ---- who this is ---- */
+
+static void answer_about(const struct pg_live *l, struct evhttp_request *req)
+{
+    const struct pg_snapshot *s = pg_path_snapshot(l->path);
+    struct pg_text body = {0};
+    struct pg_text line = {0};
+    struct pg_json j;
+    pg_json_begin(&j, &body);
+    pg_json_object(&j);
+    pg_json_key_string(&j, "apiVersion", "podglass/v1alpha1");
+    pg_json_key_string(&j, "kind", "About");
+    pg_json_key_string(&j, "version", PODGLASS_VERSION);
+    pg_json_key_string(&j, "commandLine", l->command_line);
+    pg_json_key(&j, "findings");
+    pg_json_array(&j);
+    for (uint32_t i = 0; s != NULL && i < s->finding_count; i++) {
+        pg_text_clear(&line);
+        pg_finding_print(&s->findings[i], &line);
+        pg_json_string(&j, line.at);
+    }
+    pg_json_array_end(&j);
+    pg_json_object_end(&j);
+    pg_text_putc(&body, '\n');
+    pg_live_answer(req, HTTP_OK, "application/json", &body);
+    pg_text_free(&body);
+    pg_text_free(&line);
+}
+
 /* ---- paths ---- */
 
 bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *path,
@@ -129,6 +158,10 @@ bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *pa
         pg_dump_metrics(l->path, &body);
         pg_live_answer(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
         pg_text_free(&body);
+        return true;
+    }
+    if (strcmp(path, "/v1/about") == 0) {
+        answer_about(l, req);
         return true;
     }
     if (strcmp(path, "/v1/capture") == 0) {

@@ -21,7 +21,8 @@ struct pg_live {
     struct pg_path *path;
     struct event_base *base;
     uint64_t (*now_us)(void);
-    void (*wake)(void *arg); /* the path has work that came from here; may be NULL */
+    const char *command_line; /* how it was started; NULL: not told */
+    void (*wake)(void *arg);  /* the path has work that came from here; may be NULL */
     void *wake_arg;
     struct pg_watchers watchers;
     struct event *tick; /* while there are streams */

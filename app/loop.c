@@ -257,6 +257,7 @@ int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, str
     }
     if (l->control != NULL) {
         pg_control_set_wake(l->control, wake, l);
+        pg_control_set_command_line(l->control, options->command_line);
     }
     *ret = l;
     return 0;

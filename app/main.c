@@ -19,6 +19,8 @@ int main(int argc, char **argv)
     case PG_VERB_REQUEST: return pg_run_request(argc - 1, argv + 1);
     case PG_VERB_CAPTURE: return pg_tool_capture(argc - 1, argv + 1);
     case PG_VERB_SCHEMA: return pg_tool_schema(argc - 1, argv + 1);
+    case PG_VERB_DESCRIBE: return pg_tool_describe(argc - 1, argv + 1);
+    case PG_VERB_REPORT: return pg_tool_report(argc - 1, argv + 1);
     case PG_VERB_VERSION: return pg_tool_version(argc - 1, argv + 1);
     case PG_VERB_COMPLETION: return pg_tool_completion(argc - 1, argv + 1);
     case PG_VERB_HELP: return pg_tool_help(argc, argv);

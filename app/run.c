@@ -33,6 +33,7 @@ struct run {
     struct pg_path *path;
     struct pg_tuns tuns;  /* until the path has them */
     uint64_t next_record; /* of --trace */
+    struct pg_text command_line;
     uint16_t mtu; /* of the command's TUN, which only its own namespace can ask; 0: ask the link */
 };
 
@@ -252,7 +253,8 @@ static void say_started(const struct run *run, const struct pg_snapshot *s, cons
 
 static int serve(struct run *run, const struct pg_snapshot *s, struct pg_sandbox *sandbox)
 {
-    struct pg_loop_options loop_options = {.reload = reload, .arg = run};
+    struct pg_loop_options loop_options = {
+        .reload = reload, .arg = run, .command_line = run->command_line.at};
     struct pg_loop *loop = NULL;
     const char *what = "";
     struct pg_text socket = {0};
@@ -333,11 +335,16 @@ int pg_run(int argc, char **argv)
 {
     static struct run run; /* large, and there is one */
     struct pg_snapshot *s = NULL;
+    pg_text_puts(&run.command_line, "podglass");
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) { /* CMD may have secrets */
+        pg_text_printf(&run.command_line, " %s", argv[i]);
+    }
     int status = read_options(&run, argc, argv);
     if (status == 0) {
         status = load(&run, &s) ? run_loaded(&run, s) : PG_EXIT_MANIFEST;
     }
     pg_snapshot_put(s);
+    pg_text_free(&run.command_line);
     pg_options_free(&run.options);
     pg_reason_forget_all();
     return status;

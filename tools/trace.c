@@ -21,6 +21,7 @@
 #define CONNECTIONS 4096 /* that are put together at the same time */
 #define LAST_MOST   100000
 #define IDLE_MS     250
+#define PASS_US     250000u
 
 struct trace {
     struct pg_options options;
@@ -36,7 +37,8 @@ struct trace {
     bool has_from;
     bool broken; /* standard output */
     uint64_t next_seq;
-    uint64_t last; /* --last: that many are kept, 0: they are printed as they come */
+    uint64_t passed_us; /* time of the records */
+    uint64_t last;      /* --last: that many are kept, 0: they are printed as they come */
     uint64_t kept_count;
     struct pg_text *kept; /* the last ones, as a ring */
 };
@@ -186,6 +188,10 @@ static void take_line(struct trace *t, const char *at, size_t len)
     switch (pg_record_read_line(at, len, &r, &t->names)) {
     case PG_LINE_RECORD:
         t->next_seq = r.seq + 1;
+        if (r.time_us > t->passed_us + PASS_US) { /* so that the past comes in order, too */
+            t->passed_us = r.time_us;
+            pg_exchanges_pass(t->exchanges, r.time_us);
+        }
         pg_exchanges_feed(t->exchanges, &r);
         break;
     case PG_LINE_MISSED:

@@ -35,6 +35,22 @@ static const char *const examples[PG_VERB_COUNT] = {
                     "  podglass get svc shop/web -o json\n",
     [PG_VERB_SCHEMA] = "  podglass schema                 all kinds\n"
                        "  podglass schema ConntrackList\n",
+    [PG_VERB_TRACE] =
+        "  podglass trace                          everything, as it happens\n"
+        "  podglass trace --from 198.51.100.7      one client; others cost nothing\n"
+        "  podglass trace --verdict lost --service shop/web\n"
+        "  podglass trace 'net 10.244.2.0/24 and port 8080' -o jsonl > records.jsonl\n"
+        "  podglass trace -f records.jsonl -o markdown\n",
+    [PG_VERB_REQUEST] =
+        "  podglass request -f shop/ --from 198.51.100.7 http://shop.example.test/cart\n"
+        "  podglass request --from pod:shop/web-1 http://web.shop/\n"
+        "  podglass request -H 'X-Forwarded-For: 10.0.0.1' -d hello http://shop.example.test/\n",
+    [PG_VERB_CAPTURE] = "  podglass capture -w shop.pcapng host 198.51.100.7\n"
+                        "  podglass capture | wireshark -k -i -\n"
+                        "  tshark -r shop.pcapng -Y 'frame.comment contains \"PG101\"'\n",
+    [PG_VERB_DESCRIBE] = "  podglass describe svc shop/web\n"
+                         "  podglass describe flow c7f1\n",
+    [PG_VERB_REPORT] = "  podglass report --last 3 > issue.md\n",
     [PG_VERB_COMPLETION] = "  source <(podglass completion bash)\n",
 };
 

@@ -14,6 +14,7 @@ int pg_control_open(struct event_base *base, const char *socket_path, struct pg_
                     uint64_t (*now_us)(void), struct pg_control **ret, const char **ret_text);
 /* Called when a question has given the path work to do. */
 void pg_control_set_wake(struct pg_control *c, void (*wake)(void *arg), void *arg);
+void pg_control_set_command_line(struct pg_control *c, const char *text); /* borrowed */
 void pg_control_close(struct pg_control *c); /* and removes the socket */
 /* Default: $XDG_RUNTIME_DIR/podglass/NAME.sock, else /run/podglass/NAME.sock; name "" is "default". */
 void pg_control_default_socket(const char *name, struct pg_text *out);

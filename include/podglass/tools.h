@@ -85,6 +85,8 @@ int pg_tool_diff(int argc, char **argv);
 int pg_tool_explain_code(const char *code); /* "PG101": what `explain PG101` prints */
 int pg_tool_capture(int argc, char **argv);
 int pg_tool_schema(int argc, char **argv);
+int pg_tool_describe(int argc, char **argv);
+int pg_tool_report(int argc, char **argv);
 int pg_tool_version(int argc, char **argv);
 int pg_tool_completion(int argc, char **argv);
 /* Takes main's argv, since there may be no verb: "podglass", "podglass --help", "podglass help get", "podglass get --help". */

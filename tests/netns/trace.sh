@@ -132,12 +132,31 @@ ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
 has "and carried ones, with policy Local" "$(curl -s --unix-socket "$SOCK" http://podglass/metrics)" \
     '^podglass_client_identity_total\{service="shop/web",verdict="carried"\} 1$'
 
+# ---- describe and report
+
+watch secrets
+ask "$CLIENT" "http://$VIP/cart?token=s3cret&x" -H 'Host: shop.example.test' -H 'Proxy-Authorization: Basic c2VjcmV0'
+wait_for 5 has_line secrets 'GET shop.example.test/cart.token' || true
+unwatch "$WATCHER"
+label=$(grep -o '^[0-9a-f]*  GET shop.example.test/cart.token' "$WORK/secrets" | cut -d' ' -f1)
+has "a flow is described with what was recorded" "$(podglass describe flow "$label")" "^$label  GET shop.example.test/cart\?token"
+has "a service with its endpoints" "$(podglass describe svc shop/web)" '^    Pod: +shop/web-0$'
+has "and its line" "$(podglass describe svc edge/gateway)" '^External Traffic Policy: +Local  .*lab.yaml:[0-9]+$'
+has "an endpoint by its pod" "$(podglass describe endpoint shop/web-0)" '^  Address: +10.244.1.7$'
+has "a node with its endpoints" "$(podglass describe node node-1)" '  shop/web  10.244.1.7:8080  shop/web-0'
+has "what is not there is not found" "$(podglass describe node nobody 2>&1 || true)" 'not found'
+report=$(podglass report --last 3)
+has "a report has the request" "$(grep '^###' <<<"$report")" '### '"$label"': GET shop.example.test/cart\?\(removed\)'
+is "and no secrets" "$(grep -c 's3cret\|c2VjcmV0' <<<"$report" || true)" 0
+has "but says that there was one" "$report" 'remove  Proxy-Authorization: \(removed\)'
+has "and how it was started" "$report" 'started as: podglass run'
+
 # ---- a watcher and an asker that vanish
 
 watch gone
 kill -KILL "$WATCHER"
 wait "$WATCHER" 2>/dev/null || true
-timeout -s KILL 0.3 curl -s -o /dev/null --unix-socket "$SOCK" http://podglass/v1/requests -d '{"from":"198.51.100.7","url":"http://10.96.12.99/"}' || true
+( timeout -s KILL 0.3 curl -s -o /dev/null --unix-socket "$SOCK" http://podglass/v1/requests -d '{"from":"198.51.100.7","url":"http://10.96.12.99/"}' ) 2>/dev/null || true
 ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
 is "the path goes on" "$STATUS" 200
 stop_podglass
