@@ -4,6 +4,7 @@
  * capability is needed any more, so all are dropped. */
 #include "podglass/run.h"
 
+#include "podglass/access_log.h"
 #include "podglass/control.h"
 #include "podglass/log.h"
 #include "podglass/loop.h"
@@ -34,6 +35,7 @@ struct run {
     struct pg_tuns tuns;  /* until the path has them */
     uint64_t next_record; /* of --trace */
     struct pg_text command_line;
+    struct pg_access_log *access_log;
     uint16_t mtu; /* of the command's TUN, which only its own namespace can ask; 0: ask the link */
 };
 
@@ -59,6 +61,7 @@ static bool load(struct run *run, struct pg_snapshot **ret)
 static bool reload(void *arg, struct pg_snapshot **ret)
 {
     struct run *run = arg;
+    pg_access_log_reopen(run->access_log);
     for (uint32_t i = 0; i < run->input_count; i++) {
         if (strcmp(run->inputs[i].path, "-") == 0) {
             pg_log(
@@ -220,6 +223,10 @@ static int make_path(struct run *run, struct pg_snapshot *s)
         options.trace_level = PG_TRACE_FLOWS;
     }
     options.trace_records = TRACE_RECORDS;
+    if (run->access_log != NULL) {
+        options.proxy.on_done = pg_access_log_request;
+        options.proxy.done_arg = run->access_log;
+    }
     uint64_t flows = 0; /* the default */
     int error = pg_options_has(&run->options, PG_FLAG_RUN_FLOWS)
                     ? pg_options_number(&run->options, PG_FLAG_RUN_FLOWS, 1, FLOWS_MOST, &flows)
@@ -278,6 +285,9 @@ static int serve(struct run *run, const struct pg_snapshot *s, struct pg_sandbox
         return PG_EXIT_PRIVILEGE;
     }
     drop_privileges();
+    if (run->access_log != NULL && pg_access_log_start(run->access_log, run->path) != 0) {
+        pg_log(PG_LOG_WARN, "no thread for the access log; there will be none");
+    }
     if (sandbox != NULL) {
         pg_sandbox_go(sandbox);
     } else {
@@ -307,6 +317,21 @@ static int adopt_sandbox(struct run *run, const struct pg_sandbox *sandbox)
     return 0;
 }
 
+static int open_access_log(struct run *run)
+{
+    const char *file = run->options.value[PG_FLAG_RUN_ACCESS_LOG];
+    const char *form = run->options.value[PG_FLAG_RUN_ACCESS_LOG_FORMAT];
+    if (file == NULL) {
+        return 0;
+    }
+    int error =
+        pg_access_log_open(file, form != NULL && strcmp(form, "json") == 0, &run->access_log);
+    if (error != 0) {
+        fprintf(stderr, "podglass run: access log %s: %s\n", file, strerror(-error));
+    }
+    return error == 0 ? 0 : PG_EXIT_PRIVILEGE;
+}
+
 /* With manifests loaded: the devices, the path, the loop. */
 static int run_loaded(struct run *run, struct pg_snapshot *s)
 {
@@ -318,6 +343,7 @@ static int run_loaded(struct run *run, struct pg_snapshot *s)
         return status;
     }
     status = command ? adopt_sandbox(run, &sandbox) : 0;
+    status = status == 0 ? open_access_log(run) : status;
     if (status == 0) {
         status = make_path(run, s);
     }
@@ -328,6 +354,7 @@ static int run_loaded(struct run *run, struct pg_snapshot *s)
         pg_sandbox_abandon(&sandbox);
     }
     pg_path_free(run->path);
+    pg_access_log_close(run->access_log);
     return status;
 }
 

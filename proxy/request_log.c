@@ -157,6 +157,12 @@ static void tell(struct pg_session *s, uint16_t status, uint64_t took_us, const 
         .bytes_in = x->request.passed,
         .bytes_out = x->response.passed,
     };
+    if (s->up && s->up->conn) {
+        struct pg_tuple *t = &d.upstream_sent;
+        t->proto = PG_PROTO_TCP;
+        t->src = pg_conn_local(s->up->conn, &t->src_port);
+        t->dst = pg_conn_peer(s->up->conn, &t->dst_port);
+    }
     p->options.on_done(p->options.done_arg, &d);
 }
 

@@ -61,6 +61,7 @@ struct pg_request_done {
     struct pg_addr origin; /* whose connection it really was, before anybody changed it */
     struct pg_addr upstream; /* service address; none: it did not come so far */
     uint16_t upstream_port;
+    struct pg_tuple upstream_sent; /* what goes to the service on that connection; proto 0: none */
     bool has_verdict;
     enum pg_verdict verdict;
     uint64_t took_us;

@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 lab_up
+PG_FLAGS+=(--access-log "$WORK/access.log")
 start_podglass
 
 podglass() { timeout 60 "$PODGLASS" "$@" --socket "$SOCK"; }
@@ -159,5 +160,16 @@ wait "$WATCHER" 2>/dev/null || true
 ( timeout -s KILL 0.3 curl -s -o /dev/null --unix-socket "$SOCK" http://podglass/v1/requests -d '{"from":"198.51.100.7","url":"http://10.96.12.99/"}' ) 2>/dev/null || true
 ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
 is "the path goes on" "$STATUS" 200
+
+# ---- the access log
+
+ask "$CLIENT" "http://$VIP/logged" -H 'Host: shop.example.test' -A 'a"b'
+seen=$(counter http_requests)
+pod=$(pod_addr "$POD")
 stop_podglass
+is "a line for each request" "$(grep -c . "$WORK/access.log")" "$seen"
+has "with the pod that nginx' own log names" "$(cat "$WORK/access.log")" \
+    "^$ALICE - - \[.*\] \"GET /logged\?ask=$ASKED HTTP/1.1\" 200 [0-9]+ \"-\" \"a.x22b\" flow=[0-9a-f]+ .*upstream=$pod:8080 rt=0\.[0-9]+ .*client=carried$"
+is "every line reads as combined" \
+    "$(grep -cvE '^[^ ]+ - - \[[^]]+\] "[^"]*" [0-9]{3} [0-9]+ "[^"]*" "[^"]*" ' "$WORK/access.log" || true)" 0
 done_testing
