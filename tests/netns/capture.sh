@@ -90,7 +90,12 @@ capture -s 40
 ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
 capture_end
 is "-s cuts" "$(fields '' frame.cap_len | sort -un | tail -n 1)" 40
-is "to a pipe" "$(timeout 10 "$PODGLASS" capture --socket "$SOCK" -c 4 2>/dev/null > >(tshark -r - 2>/dev/null | wc -l >"$WORK/piped") & sleep 0.4; ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'; wait; cat "$WORK/piped")" 4
+timeout 10 "$PODGLASS" capture --socket "$SOCK" -c 4 2>/dev/null | tshark -r - 2>/dev/null | wc -l >"$WORK/piped" &
+PIPED=$!
+sleep 0.4
+ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
+wait "$PIPED" # the last of the pipeline, which ends when all of it has
+is "to a pipe" "$(cat "$WORK/piped")" 4
 is "a program that is none is refused" "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$SOCK" 'http://podglass/v1/capture?filter=0015000000000000')" 400
 
 # A reader that stands still: packets are lost and counted, requests are not held up.
