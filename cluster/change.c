@@ -48,9 +48,9 @@ struct pg_snapshot *pg_snapshot_with(struct pg_snapshot *s, const struct pg_chan
         copy->services = services;
         copy->service_sums = NULL;
     } else if (change->kind == PG_CHANGE_TRUSTED_PROXIES) {
-        copy->lab.trusted_proxies[0] = change->range;
-        copy->lab.trusted_proxy_count = change->range.bits != 0;
-        copy->lab.trusted_source = from_set;
+        copy->lab.ingress.trusted_proxies[0] = change->range;
+        copy->lab.ingress.trusted_proxy_count = change->range.bits != 0;
+        copy->lab.ingress.trusted_source = from_set;
     } else {
         copy->lab.masquerade_all = change->on;
     }

@@ -125,6 +125,13 @@ void pg_checks_init(struct pg_load *load);
 void pg_checks_resolve(struct pg_load *load); /* looks up what the cases name; after derive */
 void pg_checks_take(struct pg_load *load, struct pg_checks *ret);
 struct pg_raw_lab *pg_lab_default(struct pg_load *load);
+/* Reads up to room ranges; more are an error. Returns how many. */
+uint32_t pg_lab_prefixes(const struct pg_field *f, struct pg_prefix *to, uint32_t room);
+/* "namespace/name"; the name may hold '*' if wild. false: it is not there, or wrong and reported. */
+bool pg_lab_name(const struct pg_field *f, bool wild, const char **ret_namespace,
+                 const char **ret_name);
+/* ---- kinds_lab_ingress.c ---- */
+void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab);
 struct pg_pod_spec pg_kinds_pod_spec(const struct pg_field *spec);
 
 /* --- derive*.c, in the order they run --- */

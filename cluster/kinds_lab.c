@@ -27,8 +27,6 @@ static const struct pg_known node_fields[] = {
     {"name", NULL},     {"address", NULL}, {"address6", NULL}, {"podCIDR", NULL},
     {"podCIDR6", NULL}, {"zone", NULL},    {NULL, NULL}};
 static const struct pg_known client_fields[] = {{"name", NULL}, {"address", NULL}, {NULL, NULL}};
-static const struct pg_known ingress_fields[] = {
-    {"service", NULL}, {"trustedProxies", NULL}, {NULL, NULL}};
 static const struct pg_known pod_fields[] = {
     {"match", NULL}, {"backing", NULL}, {"address", NULL}, {"node", NULL}, {NULL, NULL}};
 
@@ -40,7 +38,7 @@ struct pg_raw_lab *pg_lab_default(struct pg_load *load)
     lab->lab.cluster_domain = "cluster.local";
     lab->lab.dns_ttl = 30;
     lab->lab.ingress_service = PG_INDEX_NONE;
-    lab->lab.trusted_source.file = "";
+    lab->lab.ingress.trusted_source.file = "";
     lab->lb_cidr = (struct pg_prefix){pg_addr_v4(203, 0, 113, 0), 120};
     lab->nodes = PG_LIST(&load->scratch, struct pg_node);
     lab->clients = PG_LIST(&load->scratch, struct pg_client);
@@ -50,7 +48,7 @@ struct pg_raw_lab *pg_lab_default(struct pg_load *load)
     return lab;
 }
 
-static uint32_t prefixes_read(const struct pg_field *f, struct pg_prefix *to, uint32_t room)
+uint32_t pg_lab_prefixes(const struct pg_field *f, struct pg_prefix *to, uint32_t room)
 {
     uint32_t count = pg_field_list(f);
     uint32_t used = 0;
@@ -177,8 +175,8 @@ static void clients_read(const struct pg_field *spec, struct pg_raw_lab *lab)
 }
 
 /* "namespace/name"; the name may hold '*' if wild. */
-static bool split_name(const struct pg_field *f, bool wild, const char **ret_namespace,
-                       const char **ret_name)
+bool pg_lab_name(const struct pg_field *f, bool wild, const char **ret_namespace,
+                 const char **ret_name)
 {
     const char *text = pg_field_text(f, NULL);
     if (text == NULL)
@@ -192,24 +190,6 @@ static bool split_name(const struct pg_field *f, bool wild, const char **ret_nam
     *ret_namespace = pg_arena_text(&f->load->scratch, text, (size_t)(slash - text));
     *ret_name = slash + 1;
     return true;
-}
-
-static void ingress_read(const struct pg_field *spec, struct pg_raw_lab *lab)
-{
-    struct pg_field ingress = pg_field_get(spec, "ingress");
-    struct pg_field service = pg_field_get(&ingress, "service");
-    struct pg_field trusted = pg_field_get(&ingress, "trustedProxies");
-    const char *namespace = NULL;
-    const char *name = NULL;
-    (void)pg_field_map(&ingress);
-    pg_field_known(&ingress, ingress_fields, true);
-    if (split_name(&service, false, &namespace, &name)) {
-        lab->ingress_service = pg_field_text(&service, "");
-        lab->ingress_source = pg_field_source(&service);
-    }
-    uint32_t room = sizeof(lab->lab.trusted_proxies) / sizeof(lab->lab.trusted_proxies[0]);
-    lab->lab.trusted_proxy_count = prefixes_read(&trusted, lab->lab.trusted_proxies, room);
-    lab->lab.trusted_source = pg_field_source(&trusted);
 }
 
 static void pods_read(const struct pg_field *spec, struct pg_raw_lab *lab)
@@ -228,7 +208,7 @@ static void pods_read(const struct pg_field *spec, struct pg_raw_lab *lab)
         pg_field_known(&f, pod_fields, true);
         if (!pg_field_is(&match))
             pg_field_error(&match, "expected namespace/name, the name may hold *");
-        if (!split_name(&match, true, &p.namespace, &p.name))
+        if (!pg_lab_name(&match, true, &p.namespace, &p.name))
             continue;
         p.exact = strpbrk(p.namespace, "*?[") == NULL && strpbrk(p.name, "*?[") == NULL;
         p.has_backing = pg_field_is(&backing);
@@ -263,13 +243,13 @@ void pg_kinds_lab(struct pg_load *load, const struct pg_object *object)
     pg_field_known(&root, root_fields, true);
     pg_field_known(&spec, spec_fields, true);
     lab->lab.cluster_domain = pg_field_dns_name(&domain, PG_NAME_SUBDOMAIN, "cluster.local");
-    lab->lab.cluster_cidr_count = prefixes_read(&pod_cidrs, lab->lab.cluster_cidr, 4);
-    lab->lab.service_cidr_count = prefixes_read(&service_cidrs, lab->lab.service_cidr, 4);
+    lab->lab.cluster_cidr_count = pg_lab_prefixes(&pod_cidrs, lab->lab.cluster_cidr, 4);
+    lab->lab.service_cidr_count = pg_lab_prefixes(&service_cidrs, lab->lab.service_cidr, 4);
     (void)pg_field_prefix(&lb_cidr, &lab->lb_cidr);
     lab->lab.masquerade_all = pg_field_bool(&masquerade, false);
     dns_read(&spec, lab);
     nodes_read(&spec, lab);
     clients_read(&spec, lab);
-    ingress_read(&spec, lab);
+    pg_kinds_lab_ingress(&spec, lab);
     pods_read(&spec, lab);
 }

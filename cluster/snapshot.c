@@ -331,7 +331,7 @@ static void build_lab(struct build *b)
     b->s->client_count = from->clients.count;
     b->s->lab = from->lab;
     b->s->lab.cluster_domain = keep(b, from->lab.cluster_domain);
-    b->s->lab.trusted_source = keep_source(b, from->lab.trusted_source);
+    b->s->lab.ingress.trusted_source = keep_source(b, from->lab.ingress.trusted_source);
 }
 
 static void build_sums(struct build *b)

@@ -116,15 +116,15 @@ void pg_client_addr_decide(const struct pg_trust *trust, const struct pg_addr *h
 
 struct pg_trust pg_trust_of(const struct pg_snapshot *s)
 {
-    const struct pg_lab *lab = &s->lab;
+    const struct pg_ingress_settings *ingress = &s->lab.ingress;
     struct pg_reason reason = {.code = PG_CODE_XFF_TRUSTED,
                                .object = "Lab",
                                .field = "trustedProxies",
-                               .file = lab->trusted_source.file,
-                               .line = lab->trusted_source.line};
+                               .file = ingress->trusted_source.file,
+                               .line = ingress->trusted_source.line};
     return (struct pg_trust){
-        .trusted = lab->trusted_proxies,
-        .trusted_count = lab->trusted_proxy_count,
+        .trusted = ingress->trusted_proxies,
+        .trusted_count = ingress->trusted_proxy_count,
         .peer_reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_XFF_PEER}),
         .trusted_reason = pg_reason_intern(&reason),
     };

@@ -58,7 +58,7 @@ uint32_t pg_changes_for(const struct pg_snapshot *s, const struct pg_dry_result 
         add(ret, &count,
             (struct pg_change){.kind = PG_CHANGE_TRUSTED_PROXIES,
                                .range = {.addr = *hop, .bits = 128}});
-        if (s->lab.trusted_proxy_count) {
+        if (s->lab.ingress.trusted_proxy_count) {
             add(ret, &count, (struct pg_change){.kind = PG_CHANGE_TRUSTED_PROXIES});
         }
     }

@@ -10,15 +10,12 @@
 #define PODGLASS_SNAPSHOT_H
 
 #include "podglass/addr.h"
+#include "podglass/ingress_settings.h"
+#include "podglass/source.h"
 #include "podglass/text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct pg_source {
-    const char *file; /* "" if none */
-    uint32_t line;    /* 0: not written anywhere */
-};
 
 #define PG_INDEX_NONE 0xffffffffu
 
@@ -173,9 +170,7 @@ struct pg_lab {
     uint32_t ingress_pod[16]; /* pods in which the ingress runs */
     uint32_t ingress_pod_count;
     bool masquerade_all;
-    struct pg_prefix trusted_proxies[16]; /* whose X-Forwarded-* count */
-    uint32_t trusted_proxy_count;
-    struct pg_source trusted_source;
+    struct pg_ingress_settings ingress;
     uint32_t dns_ttl; /* seconds */
     bool pod_records; /* 10-244-1-7.ns.pod.zone answers */
 };

@@ -89,8 +89,8 @@ static void a_lab_is_made_if_there_is_none(void **state)
 
     (void)state;
     assert_loads(&l);
-    assert_int_equal(l.s->lab.trusted_proxy_count, 2);
-    assert_string_equal(l.s->lab.trusted_source.file, "--set");
+    assert_int_equal(l.s->lab.ingress.trusted_proxy_count, 2);
+    assert_string_equal(l.s->lab.ingress.trusted_source.file, "--set");
     unload(&l);
 }
 
@@ -190,11 +190,11 @@ static void a_change_is_what_set_does(void **state)
             assert_int_equal(s->services[v].range_count, l.s->services[v].range_count);
         }
         assert_int_equal(s->lab.masquerade_all, l.s->lab.masquerade_all);
-        assert_int_equal(s->lab.trusted_proxy_count, l.s->lab.trusted_proxy_count);
-        if (s->lab.trusted_proxy_count) {
+        assert_int_equal(s->lab.ingress.trusted_proxy_count, l.s->lab.ingress.trusted_proxy_count);
+        if (s->lab.ingress.trusted_proxy_count) {
             assert_true(
-                pg_addr_equal(&s->lab.trusted_proxies[0].addr, &l.s->lab.trusted_proxies[0].addr));
-            assert_int_equal(s->lab.trusted_proxies[0].bits, l.s->lab.trusted_proxies[0].bits);
+                pg_addr_equal(&s->lab.ingress.trusted_proxies[0].addr, &l.s->lab.ingress.trusted_proxies[0].addr));
+            assert_int_equal(s->lab.ingress.trusted_proxies[0].bits, l.s->lab.ingress.trusted_proxies[0].bits);
         }
         assert_int_equal(pg_snapshot_service(s, "shop", "web"), web);
         pg_snapshot_put(s);

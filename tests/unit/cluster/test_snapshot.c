@@ -81,7 +81,7 @@ static void the_documentation_lab_comes_out_as_documented(void **state)
     assert_int_equal(l.s->lab.dns_ttl, 5);
     assert_true(l.s->lab.pod_records);
     assert_string_equal(l.s->lab.cluster_domain, "cluster.local");
-    assert_int_equal(l.s->lab.trusted_proxy_count, 1);
+    assert_int_equal(l.s->lab.ingress.trusted_proxy_count, 1);
     assert_int_equal(l.s->client_count, 2);
     assert_string_equal(l.s->clients[0].name, "alice");
     assert_addr(&l.s->clients[1].addr, "198.51.100.66");
