@@ -13,6 +13,8 @@ enum pg_reader_kind {
     PG_READER_XFF_RIGHT,
     PG_READER_XFF_TRUSTED,
     PG_READER_X_REAL_IP,
+    PG_READER_FORWARDED,
+    PG_READER_PROXY,
 };
 #define PG_READER_RANGES 16
 struct pg_reader {

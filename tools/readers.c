@@ -1,4 +1,4 @@
-/* How applications find their client, by name: peer, xff-left, xff-right=N, xff-trusted=CIDR,..., x-real-ip.
+/* How applications find their client, by name: peer, xff-left, xff-right=N, xff-trusted=CIDR,..., x-real-ip, forwarded, proxy.
  *
  * The readers themselves are trace/verdict.c's; here are only their words. */
 #include "explain_internal.h"
@@ -26,7 +26,9 @@ bool pg_reader_parse(const char *text, struct pg_reader *ret)
         enum pg_reader_kind kind;
     } plain[] = {{"peer", PG_READER_PEER},
                  {"xff-left", PG_READER_XFF_LEFT},
-                 {"x-real-ip", PG_READER_X_REAL_IP}};
+                 {"x-real-ip", PG_READER_X_REAL_IP},
+                 {"forwarded", PG_READER_FORWARDED},
+                 {"proxy", PG_READER_PROXY}};
 
     *ret = (struct pg_reader){.text = text};
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
@@ -57,6 +59,8 @@ bool pg_reader_take(const struct pg_reader *r, const struct pg_seen *seen, struc
     case PG_READER_XFF_TRUSTED:
         return pg_reader_xff_trusted(seen, r->trusted, r->trusted_count, ret);
     case PG_READER_X_REAL_IP: return pg_reader_x_real_ip(seen, ret);
+    case PG_READER_FORWARDED: return pg_reader_forwarded(seen, ret);
+    case PG_READER_PROXY: return pg_reader_proxy(seen, ret);
     case PG_READER_PEER:
     default: *ret = seen->peer; return true;
     }

@@ -1,13 +1,16 @@
 /* Does the pod see the real client? The one definition that explain, check, demo and the metrics
  * share.
  *
- * What the hops wrote and what the client wrote itself stand in the same X-Forwarded-For line. They
- * are told apart by position: a line that begins with what the client had sent (client_xff) was
+ * There are four carriers: X-Forwarded-For and Forwarded, which are lists, X-Real-IP and the PROXY
+ * preface, which are one value. What the hops wrote and what the client wrote itself stand in the
+ * same list. They are told apart by position: a list that begins with what the client had sent was
  * extended, and only what follows was written by a hop. A value that a reader would take and that
- * the client chose is forged, whoever copied it.
+ * the client chose is forged, whoever copied it, and into which carrier.
  *
  * Pure. Called by tools/ and the request log; knows nothing of packets. */
 #include "podglass/verdict.h"
+
+#include "podglass/forwarded.h"
 
 #include <string.h>
 
@@ -74,7 +77,23 @@ static bool parse_address(struct pg_slice s, struct pg_addr *ret)
     return pg_addr_parse(s.at, s.len, ret) == 0;
 }
 
-static bool list_has(struct pg_slice list, const struct pg_addr *wanted)
+/* ---- the two forms of a list ---- */
+
+enum form { XFF, FORWARDED };
+
+static bool take_element(enum form form, struct pg_slice *rest, struct pg_slice *ret)
+{
+    return form == FORWARDED ? pg_forwarded_next(rest, ret) : next_element(rest, ret);
+}
+
+static bool address_of(enum form form, struct pg_slice element, struct pg_addr *ret)
+{
+    bool named;
+
+    return form == FORWARDED ? pg_forwarded_for(element, ret, &named) : parse_address(element, ret);
+}
+
+static bool list_has(enum form form, struct pg_slice list, const struct pg_addr *wanted)
 {
     struct pg_slice rest = list;
     struct pg_slice element;
@@ -83,8 +102,8 @@ static bool list_has(struct pg_slice list, const struct pg_addr *wanted)
     if (trim(list).len == 0) {
         return false;
     }
-    while (next_element(&rest, &element)) {
-        if (parse_address(element, &a) && pg_addr_equal(&a, wanted)) {
+    while (take_element(form, &rest, &element)) {
+        if (address_of(form, element, &a) && pg_addr_equal(&a, wanted)) {
             return true;
         }
     }
@@ -93,7 +112,7 @@ static bool list_has(struct pg_slice list, const struct pg_addr *wanted)
 
 /* Takes off `list` what the client had sent, element by element. false: the list does not begin
  * with it. */
-static bool skip_own_claims(struct pg_slice claims, struct pg_slice *list)
+static bool skip_own_claims(enum form form, struct pg_slice claims, struct pg_slice *list)
 {
     struct pg_slice rest = *list;
     struct pg_slice claim;
@@ -102,14 +121,16 @@ static bool skip_own_claims(struct pg_slice claims, struct pg_slice *list)
     if (trim(claims).len == 0) {
         return false;
     }
-    while (next_element(&claims, &claim)) {
-        if (!next_element(&rest, &element) || !pg_slice_equal(claim, element)) {
+    while (take_element(form, &claims, &claim)) {
+        if (!take_element(form, &rest, &element) || !pg_slice_equal(claim, element)) {
             return false;
         }
     }
     *list = rest;
     return true;
 }
+
+/* ---- readers ---- */
 
 bool pg_reader_xff_left(const struct pg_seen *seen, struct pg_addr *ret)
 {
@@ -164,33 +185,104 @@ bool pg_reader_x_real_ip(const struct pg_seen *seen, struct pg_addr *ret)
     return parse_address(seen->x_real_ip, ret);
 }
 
+bool pg_reader_forwarded(const struct pg_seen *seen, struct pg_addr *ret)
+{
+    struct pg_slice rest = seen->forwarded;
+    struct pg_slice element;
+    bool named = false;
+    bool found = false;
+
+    while (rest.len && !named && pg_forwarded_next(&rest, &element)) {
+        found = pg_forwarded_for(element, ret, &named);
+    }
+    return found;
+}
+
+bool pg_reader_proxy(const struct pg_seen *seen, struct pg_addr *ret)
+{
+    if (!seen->has_proxy || pg_addr_is_none(&seen->proxy)) {
+        return false;
+    }
+    *ret = seen->proxy;
+    return true;
+}
+
+/* ---- the verdict ---- */
+
+/* Did the client itself name this address, in whatever carrier? */
+static bool claimed(const struct pg_seen *seen, const struct pg_addr *a)
+{
+    struct pg_addr real;
+
+    return list_has(XFF, seen->client_xff, a) || list_has(FORWARDED, seen->client_forwarded, a) ||
+           (parse_address(seen->client_x_real_ip, &real) && pg_addr_equal(&real, a)) ||
+           (!pg_addr_is_none(&seen->client_proxy) && pg_addr_equal(&seen->client_proxy, a));
+}
+
+/* What one carrier comes to. */
+struct carrier {
+    bool found; /* a reader gets an address out of it */
+    bool is_true;
+    bool forged; /* the address a reader gets was the client's choice */
+};
+
+static struct carrier look_at_value(const struct pg_seen *seen, bool found,
+                                    const struct pg_addr *value)
+{
+    struct carrier c = {.found = found};
+
+    if (found) {
+        c.is_true = pg_addr_equal(value, &seen->client);
+        c.forged = !c.is_true && claimed(seen, value);
+    }
+    return c;
+}
+
+static struct carrier look_at_list(const struct pg_seen *seen, enum form form, struct pg_slice list,
+                                   struct pg_slice claims, bool found, const struct pg_addr *left)
+{
+    struct carrier c = {.found = found};
+    struct pg_slice written = list; /* what hops wrote */
+    bool claims_pass = skip_own_claims(form, claims, &written);
+
+    if (claims_pass && written.len == 0 && found && pg_addr_equal(left, &seen->client)) {
+        /* An honest client named itself, or a hop wrote the very same: no reader is misled. */
+        written = list;
+        claims_pass = false;
+    }
+    c.is_true = list_has(form, written, &seen->client);
+    c.forged =
+        found && (claims_pass || (!pg_addr_equal(left, &seen->client) && claimed(seen, left)));
+    return c;
+}
+
 enum pg_verdict pg_verdict_decide(const struct pg_seen *seen)
 {
-    struct pg_slice written = seen->xff; /* what hops wrote */
-    struct pg_addr left;
-    struct pg_addr real;
-    bool has_left = pg_reader_xff_left(seen, &left);
-    bool has_real = pg_reader_x_real_ip(seen, &real);
-    bool claims_pass = skip_own_claims(seen->client_xff, &written);
+    struct pg_addr a = {0};
+    struct carrier all[4];
+    bool is_true = false;
+    bool forged = false;
+    bool disagree = false;
 
     if (pg_addr_equal(&seen->peer, &seen->client)) {
         return PG_VERDICT_KEPT;
     }
-    if (claims_pass && written.len == 0 && has_left && pg_addr_equal(&left, &seen->client)) {
-        /* An honest client named itself, or a hop wrote the very same: no reader is misled. */
-        written = seen->xff;
-        claims_pass = false;
+    bool found = pg_reader_xff_left(seen, &a);
+    all[0] = look_at_list(seen, XFF, seen->xff, seen->client_xff, found, &a);
+    found = pg_reader_forwarded(seen, &a);
+    all[1] = look_at_list(seen, FORWARDED, seen->forwarded, seen->client_forwarded, found, &a);
+    found = pg_reader_x_real_ip(seen, &a);
+    all[2] = look_at_value(seen, found, &a);
+    found = pg_reader_proxy(seen, &a);
+    all[3] = look_at_value(seen, found, &a);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        is_true = is_true || all[i].is_true;
+        forged = forged || all[i].forged;
+        disagree = disagree || (all[i].found && !all[i].is_true);
     }
-    bool xff_true = list_has(written, &seen->client);
-    bool real_true = has_real && pg_addr_equal(&real, &seen->client);
-    bool forged =
-        (has_left && claims_pass) || (has_real && !real_true && list_has(seen->client_xff, &real));
-
-    if (!xff_true && !real_true) {
+    if (!is_true) {
         return forged ? PG_VERDICT_FORGED : PG_VERDICT_LOST;
     }
-    bool disagree = (has_left && !xff_true) || (has_real && !real_true);
-
     return forged || disagree ? PG_VERDICT_AMBIGUOUS : PG_VERDICT_CARRIED;
 }
 
@@ -203,5 +295,5 @@ enum pg_verdict pg_verdict_of_reader(const struct pg_seen *seen, bool has_value,
     if (pg_addr_equal(value, &seen->client)) {
         return pg_addr_equal(&seen->peer, &seen->client) ? PG_VERDICT_KEPT : PG_VERDICT_CARRIED;
     }
-    return list_has(seen->client_xff, value) ? PG_VERDICT_FORGED : PG_VERDICT_LOST;
+    return claimed(seen, value) ? PG_VERDICT_FORGED : PG_VERDICT_LOST;
 }

@@ -1,12 +1,14 @@
 /* folder: trace */
 /* Does the pod see the real client? One definition for every output.
- * kept: the pod's TCP peer is the client. carried: a header written by a hop that should be trusted has it. lost: nothing
+ * kept: the pod's TCP peer is the client. carried: a header or PROXY preface written by a hop that should be trusted has it. lost: nothing
  * the pod can read has it. forged: the value a reader would use was chosen by the client. ambiguous: carriers disagree. */
 #ifndef PODGLASS_VERDICT_H
 #define PODGLASS_VERDICT_H
 
 #include "podglass/addr.h"
 #include "podglass/text.h"
+
+#include <stdbool.h>
 
 enum pg_verdict {
     PG_VERDICT_KEPT,
@@ -17,14 +19,21 @@ enum pg_verdict {
     PG_VERDICT_COUNT,
 };
 
-/* What the pod could read. Slices may be empty (absent). */
+/* What the pod could read, and what of it the client had said itself. Slices may be empty (absent); several lines of a field are joined by ", ". */
 struct pg_seen {
     struct pg_addr client; /* the true client */
     struct pg_addr peer;   /* TCP peer of the pod */
-    struct pg_slice xff;   /* X-Forwarded-For as received, lines joined by ", " */
+    /* ---- carriers, as the pod gets them ---- */
+    struct pg_slice xff; /* X-Forwarded-For */
     struct pg_slice x_real_ip;
-    struct pg_slice
-        client_xff; /* what the client itself had sent as X-Forwarded-For: a value found only there is forged */
+    struct pg_slice forwarded; /* Forwarded, RFC 7239 */
+    bool has_proxy;            /* a PROXY preface is in front of the pod's connection */
+    struct pg_addr proxy;      /* its source; none for LOCAL and UNKNOWN */
+    /* ---- what the client itself had sent (not a balancer in front of us): a value found only there is forged ---- */
+    struct pg_slice client_xff;
+    struct pg_slice client_x_real_ip;
+    struct pg_slice client_forwarded;
+    struct pg_addr client_proxy; /* source its own PROXY preface names; none: it sent none */
 };
 
 enum pg_verdict pg_verdict_decide(const struct pg_seen *seen); /* pure */
@@ -37,6 +46,9 @@ bool pg_reader_xff_right(const struct pg_seen *seen, unsigned n,
 bool pg_reader_xff_trusted(const struct pg_seen *seen, const struct pg_prefix *trusted,
                            uint32_t count, struct pg_addr *ret);
 bool pg_reader_x_real_ip(const struct pg_seen *seen, struct pg_addr *ret);
+/* The first for= of Forwarded, if it is an address. */
+bool pg_reader_forwarded(const struct pg_seen *seen, struct pg_addr *ret);
+bool pg_reader_proxy(const struct pg_seen *seen, struct pg_addr *ret);
 /* The verdict for an application that takes exactly this value (has_value false: it finds nothing). */
 enum pg_verdict pg_verdict_of_reader(const struct pg_seen *seen, bool has_value,
                                      const struct pg_addr *value);

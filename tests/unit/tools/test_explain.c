@@ -160,6 +160,9 @@ static void readers_take_what_they_say(void **state)
                            .peer = pg_addr_v4(10, 244, 1, 2),
                            .xff = PG_SLICE_LITERAL("9.9.9.9, 198.51.100.7, 10.0.0.1"),
                            .x_real_ip = PG_SLICE_LITERAL("198.51.100.7"),
+                           .forwarded = PG_SLICE_LITERAL("for=9.9.9.9;by=10.0.0.1"),
+                           .has_proxy = true,
+                           .proxy = pg_addr_v4(198, 51, 100, 7),
                            .client_xff = PG_SLICE_LITERAL("9.9.9.9")};
     static const struct {
         const char *reader;
@@ -173,6 +176,8 @@ static void readers_take_what_they_say(void **state)
         {"xff-trusted=10.0.0.0/8", "198.51.100.7", PG_VERDICT_CARRIED},
         {"xff-trusted=0.0.0.0/0", "9.9.9.9", PG_VERDICT_FORGED},
         {"x-real-ip", "198.51.100.7", PG_VERDICT_CARRIED},
+        {"forwarded", "9.9.9.9", PG_VERDICT_FORGED},
+        {"proxy", "198.51.100.7", PG_VERDICT_CARRIED},
     };
     static const char *const wrong[] = {"",
                                         "xff",
@@ -181,7 +186,7 @@ static void readers_take_what_they_say(void **state)
                                         "xff-right=x",
                                         "xff-trusted=",
                                         "xff-trusted=a",
-                                        "forwarded"};
+                                        "forward"};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
