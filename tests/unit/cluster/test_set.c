@@ -192,9 +192,10 @@ static void a_change_is_what_set_does(void **state)
         assert_int_equal(s->lab.masquerade_all, l.s->lab.masquerade_all);
         assert_int_equal(s->lab.ingress.trusted_proxy_count, l.s->lab.ingress.trusted_proxy_count);
         if (s->lab.ingress.trusted_proxy_count) {
-            assert_true(
-                pg_addr_equal(&s->lab.ingress.trusted_proxies[0].addr, &l.s->lab.ingress.trusted_proxies[0].addr));
-            assert_int_equal(s->lab.ingress.trusted_proxies[0].bits, l.s->lab.ingress.trusted_proxies[0].bits);
+            assert_true(pg_addr_equal(&s->lab.ingress.trusted_proxies[0].addr,
+                                      &l.s->lab.ingress.trusted_proxies[0].addr));
+            assert_int_equal(s->lab.ingress.trusted_proxies[0].bits,
+                             l.s->lab.ingress.trusted_proxies[0].bits);
         }
         assert_int_equal(pg_snapshot_service(s, "shop", "web"), web);
         pg_snapshot_put(s);

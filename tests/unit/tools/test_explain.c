@@ -179,14 +179,9 @@ static void readers_take_what_they_say(void **state)
         {"forwarded", "9.9.9.9", PG_VERDICT_FORGED},
         {"proxy", "198.51.100.7", PG_VERDICT_CARRIED},
     };
-    static const char *const wrong[] = {"",
-                                        "xff",
-                                        "xff-right",
-                                        "xff-right=0",
-                                        "xff-right=x",
-                                        "xff-trusted=",
-                                        "xff-trusted=a",
-                                        "forward"};
+    static const char *const wrong[] = {
+        "",       "xff", "xff-right", "xff-right=0", "xff-right=x", "xff-trusted=", "xff-trusted=a",
+        "forward"};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
