@@ -78,7 +78,7 @@ bool pg_http_last_element(struct pg_slice *rest, struct pg_slice *ret)
 struct known_name {
     const char *text; /* lower case */
     enum pg_http_name id;
-    bool managed; /* '_' equals '-' */
+    bool twins; /* '_' equals '-', because a CGI reader takes them for the same */
 };
 
 /* By length, so that a name is compared with two or three others at most. Each group ends with NULL. */
@@ -96,12 +96,12 @@ static const struct known_name names[NAME_LENGTHS][NAMES_PER_LENGTH] = {
     [10] = {{"connection", PG_HTTP_NAME_CONNECTION, false},
             {"keep-alive", PG_HTTP_NAME_KEEP_ALIVE, false}},
     [12] = {{"x-request-id", PG_HTTP_NAME_X_REQUEST_ID, false}},
-    [14] = {{"content-length", PG_HTTP_NAME_CONTENT_LENGTH, false}},
+    [14] = {{"content-length", PG_HTTP_NAME_CONTENT_LENGTH, true}},
     [15] = {{"x-forwarded-for", PG_HTTP_NAME_X_FORWARDED_FOR, true}},
     [16] = {{"proxy-connection", PG_HTTP_NAME_PROXY_CONNECTION, false},
             {"x-forwarded-host", PG_HTTP_NAME_IDENTITY, true},
             {"x-forwarded-port", PG_HTTP_NAME_IDENTITY, true}},
-    [17] = {{"transfer-encoding", PG_HTTP_NAME_TRANSFER_ENCODING, false},
+    [17] = {{"transfer-encoding", PG_HTTP_NAME_TRANSFER_ENCODING, true},
             {"x-forwarded-proto", PG_HTTP_NAME_IDENTITY, true}},
     [18] = {{"proxy-authenticate", PG_HTTP_NAME_PROXY_AUTHENTICATE, false},
             {"x-forwarded-scheme", PG_HTTP_NAME_IDENTITY, true},
@@ -120,14 +120,18 @@ static enum pg_http_name match_name(const struct known_name *known, struct pg_sl
         char c = name.at[i];
         if (c >= 'A' && c <= 'Z')
             c = (char)(c | 0x20);
-        if (c == '_' && known->managed) {
+        if (c == '_' && known->twins) {
             twin = true;
             c = '-';
         }
         if (c != known->text[i])
             return PG_HTTP_NAME_OTHER;
     }
-    return twin ? PG_HTTP_NAME_IDENTITY : known->id;
+    if (!twin)
+        return known->id;
+    bool framing =
+        known->id == PG_HTTP_NAME_CONTENT_LENGTH || known->id == PG_HTTP_NAME_TRANSFER_ENCODING;
+    return framing ? PG_HTTP_NAME_FRAMING_TWIN : PG_HTTP_NAME_IDENTITY;
 }
 
 enum pg_http_name pg_http_name_of(struct pg_slice name)
@@ -226,7 +230,8 @@ static struct pg_slice without_query(struct pg_slice path)
 bool pg_http_path_is_odd(struct pg_slice path)
 {
     path = without_query(path);
-    return path.len > 0 && (memchr(path.at, '%', path.len) || memmem(path.at, path.len, "/.", 2));
+    return path.len > 0 && (memchr(path.at, '%', path.len) || memmem(path.at, path.len, "/.", 2) ||
+                            memmem(path.at, path.len, "//", 2));
 }
 
 static uint32_t decode_unreserved(struct pg_slice path, char *out)
@@ -244,6 +249,17 @@ static uint32_t decode_unreserved(struct pg_slice path, char *out)
         out[len++] = c;
     }
     return len;
+}
+
+/* Before dots, as a file system and nginx do it: "/a//../b" is "/b". */
+static uint32_t merge_slashes(char *path, uint32_t len)
+{
+    uint32_t to = 0;
+    for (uint32_t i = 0; i < len; i++) {
+        if (path[i] != '/' || to == 0 || path[to - 1] != '/')
+            path[to++] = path[i];
+    }
+    return to;
 }
 
 /* RFC 3986 5.2.4 in place, for a path that begins with '/': each segment is "/" and what follows it. */
@@ -275,7 +291,7 @@ uint32_t pg_http_path_normalise(struct pg_slice path, char *out)
     struct pg_slice plain = without_query(path);
     uint32_t len = decode_unreserved(plain, out);
     if (len > 0 && out[0] == '/')
-        len = remove_dot_segments(out, len);
+        len = remove_dot_segments(out, merge_slashes(out, len));
     memcpy(out + len, plain.at + plain.len, path.len - plain.len);
     return len + (uint32_t)(path.len - plain.len);
 }

@@ -373,7 +373,7 @@ static bool read_connection(const struct reader *r, const struct pg_http_field *
     return true;
 }
 
-static bool collect(struct reader *r, struct singles *s)
+static enum pg_http_error collect(struct reader *r, struct singles *s)
 {
     struct pg_http_head *h = r->head;
     bool close = false, keep = false;
@@ -387,13 +387,17 @@ static bool collect(struct reader *r, struct singles *s)
         case PG_HTTP_NAME_EXPECT: note_single(&s->expect, &s->twice_expect, f); break;
         case PG_HTTP_NAME_CONNECTION:
             if (!read_connection(r, f, &close, &keep, &options))
-                return false;
+                return PG_HTTP_ERROR_BAD_FIELD_VALUE;
+            break;
+        case PG_HTTP_NAME_FRAMING_TWIN:
+            if (r->kind == PG_HTTP_REQUEST)
+                return PG_HTTP_ERROR_BAD_FIELD_NAME;
             break;
         default: break;
         }
     }
     h->keep_alive = !close && (h->minor >= 1 || keep);
-    return true;
+    return PG_HTTP_ERROR_NONE;
 }
 
 /* 1*DIGIT, 19 at most, below 2^63. */
@@ -413,17 +417,21 @@ static bool read_length(struct pg_slice text, uint64_t *ret)
     return true;
 }
 
-/* A list of plain tokens of which one is not "chunked": a coding we do not know, rather than nonsense. */
+/* A list of plain tokens of which one is not "chunked": a coding we do not know, rather than nonsense. What has chunked
+ * anywhere but at its end has no end that could be found, RFC 9112 6.3. */
 static bool names_unknown_coding(struct pg_slice rest)
 {
     struct pg_slice coding;
-    bool unknown = false;
+    bool unknown = false, chunked = false;
     while (pg_http_next_element(&rest, &coding)) {
         for (size_t i = 0; i < coding.len; i++) {
             if (!pg_http_is(coding.at[i], PG_HTTP_TCHAR))
                 return false;
         }
-        unknown = unknown || !pg_slice_equal_nocase(coding, PG_SLICE_LITERAL("chunked"));
+        if (chunked)
+            return false;
+        chunked = pg_slice_equal_nocase(coding, PG_SLICE_LITERAL("chunked"));
+        unknown = unknown || !chunked;
     }
     return unknown;
 }
@@ -477,9 +485,9 @@ static enum pg_http_error check_head(struct reader *r)
 {
     struct pg_http_head *h = r->head;
     struct singles s = {0};
-    enum pg_http_error error;
-    if (!collect(r, &s))
-        return PG_HTTP_ERROR_BAD_FIELD_VALUE;
+    enum pg_http_error error = collect(r, &s);
+    if (error)
+        return error;
     if (r->kind == PG_HTTP_REQUEST && (error = check_host(r, &s)))
         return error;
     if ((error = framing(r, &s)))

@@ -109,8 +109,9 @@ struct pg_exchange {
     uint64_t answered_us;        /* the pod's head was here; 0: not yet */
     uint32_t note;               /* 1 + its note for the log; 0: none */
     uint16_t service_port;
-    uint8_t verdict; /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
-    bool ended;      /* counted and told */
+    uint8_t interims; /* informational answers so far */
+    uint8_t verdict;  /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
+    bool ended;       /* counted and told */
 };
 
 /* Is who speaks to us the one whose connection it was before NAT? Asked once per connection. */

@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define HEAD_GROWS 128 /* what pg_http_rewrite_response may add to a head */
+#define INTERIMS_MAX \
+    16 /* one is usual, two are known; a pod that goes on for ever holds its client */
 
 static void tell_response(struct pg_session *s, uint16_t status, const char *name)
 {
@@ -139,8 +141,8 @@ static int write_head(struct pg_session *s, const char *bytes, enum pg_http_body
 static bool pass_interim(struct pg_session *s, const char *bytes)
 {
     struct pg_proxy *p = s->proxy;
-    if (p->head.status == 101) {
-        pg_session_refuse(s, PG_HTTP_ERROR_BAD_RESPONSE); /* we never ask for it */
+    if (p->head.status == 101 /* we never ask for it */ || ++s->exchange->interims > INTERIMS_MAX) {
+        pg_session_refuse(s, PG_HTTP_ERROR_BAD_RESPONSE);
         return true;
     }
     if (p->head.status != 100 && !s->http10)

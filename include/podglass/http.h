@@ -43,6 +43,7 @@ enum pg_http_name {
     PG_HTTP_NAME_X_REQUEST_ID,
     PG_HTTP_NAME_VIA,
     PG_HTTP_NAME_IDENTITY, /* the rest of the managed set: X-Forwarded-*, Forwarded, X-Scheme, X-Original-Forwarded-*, Proxy, and underscore twins */
+    PG_HTTP_NAME_FRAMING_TWIN, /* Content_Length, Transfer_Encoding: refused in requests */
     PG_HTTP_NAME_COUNT,
 };
 
