@@ -19,7 +19,7 @@ static bool is_header(const struct pg_record *r, const char *name)
 static bool is_refusal(const struct pg_record *r)
 {
     enum pg_code code = reason_of(r)->code;
-    return (code >= PG_CODE_REJECT_NO_ENDPOINT && code <= PG_CODE_DROP_SOURCE_RANGE) ||
+    return (code >= PG_CODE_REJECT_NO_ENDPOINT && code <= PG_CODE_DROP_CLUSTER_IP) ||
            (code >= PG_CODE_ROUTE_NONE && code <= PG_CODE_NO_ENDPOINT_HTTP) ||
            (r->kind == PG_RECORD_DROP && r->reason != 0);
 }

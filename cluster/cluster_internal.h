@@ -47,6 +47,7 @@ void pg_findings_take(struct pg_load *load,
 #define PG_CODE_IGNORED     "PG402" /* kind does not take part */
 #define PG_CODE_ASSUMED     "PG403" /* nobody wrote it, so it was made up */
 #define PG_CODE_DANGLING    "PG404" /* names something that is not there */
+#define PG_CODE_OUTGOING    "PG405" /* works, and will not for ever */
 
 /* One load. */
 struct pg_load {
@@ -132,6 +133,8 @@ bool pg_lab_name(const struct pg_field *f, bool wild, const char **ret_namespace
                  const char **ret_name);
 /* ---- kinds_lab_ingress.c ---- */
 void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab);
+void pg_kinds_lab_services(const struct pg_field *spec, struct pg_raw_lab *lab);
+void pg_lab_default_services(struct pg_service_settings *to);
 struct pg_pod_spec pg_kinds_pod_spec(const struct pg_field *spec);
 
 /* --- derive*.c, in the order they run --- */

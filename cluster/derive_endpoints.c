@@ -64,12 +64,6 @@ static void join_slice(const struct pg_load *load, const struct pg_slice_endpoin
         to->node = p->node;
     if (to->node == PG_INDEX_NONE)
         to->node = pg_derive_node_of(load, &to->addr);
-    to->zone_hints = 0;
-    for (uint32_t i = 0; i < from->hint_node_count; i++) {
-        uint32_t node = node_index(load, from->hint_nodes[i]);
-        if (node < 32)
-            to->zone_hints |= 1u << node;
-    }
 }
 
 static void port_from_slices(const struct pg_load *load, struct pg_raw_service *s,
@@ -125,7 +119,7 @@ static void pod_add(struct pg_raw_service *s, const struct pg_raw_pod *pod, uint
     e->node = pod->node;
     e->pod = pod->index;
     e->hostname = named ? pod->spec.hostname : "";
-    e->zone_hint = "";
+    e->node_hint = e->zone_hint = "";
     e->source = pod->object.source;
 }
 

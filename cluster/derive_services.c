@@ -102,10 +102,31 @@ static void outside_addr(struct pg_load *load, const struct pg_raw_service *s, u
     }
 }
 
+/* Deprecated, and off by default in some release to come: see docs/manifests.md. */
+static void external_ips_judge(struct pg_load *load, struct pg_raw_service *s)
+{
+    const struct pg_service_settings *set = &load->lab->lab.services;
+    if (s->external_ip_count == 0)
+        return;
+    if (!set->external_ips) {
+        pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_OUTGOING, s->object.title,
+                       "spec.externalIPs", &s->service.external_source,
+                       "the Lab says externalIPs: false, so nodes do not answer there");
+        s->external_ip_count = 0;
+        return;
+    }
+    bool known = set->external_ips_source.line != 0;
+    pg_finding_add(load, known ? PG_FINDING_NOTE : PG_FINDING_WARNING, PG_CODE_OUTGOING,
+                   s->object.title, "spec.externalIPs", &s->service.external_source,
+                   "deprecated since Kubernetes 1.36 and off by default from 1.40 on%s",
+                   known ? "" : ": the Lab's externalIPs: true or false says what your nodes do");
+}
+
 static void service_written(struct pg_load *load, uint32_t at, struct pg_index *claims)
 {
     static const struct pg_addr none;
     struct pg_raw_service *s = PG_LIST_POINTER(load->services, struct pg_raw_service, at);
+    external_ips_judge(load, s);
     cluster_ip_written(load, s);
     for (uint32_t i = 0; i < s->lb_ip_count; i++)
         outside_addr(load, s, at, &s->lb_ips[i].addr, &s->lb_ips[i].source,

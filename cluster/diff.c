@@ -27,19 +27,6 @@ static const char *node_name(const struct pg_snapshot *s, uint32_t node)
     return node == PG_INDEX_NONE ? "" : s->nodes[node].name;
 }
 
-/* Bits are node indexes: they mean the same only while the first nodes are the same. */
-static bool hints_same(const struct side *a, const struct side *b, uint32_t hints_a,
-                       uint32_t hints_b)
-{
-    if (hints_a != hints_b)
-        return false;
-    for (uint32_t i = 0; i < 32; i++) {
-        if ((hints_a >> i & 1) != 0 && strcmp(node_name(a->s, i), node_name(b->s, i)) != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool endpoint_same(const struct side *a, const struct side *b, const struct pg_endpoint *x,
                           const struct pg_endpoint *y)
 {
@@ -50,7 +37,7 @@ static bool endpoint_same(const struct side *a, const struct side *b, const stru
            (!pod_x || strcmp(a->s->pods[x->pod].name, b->s->pods[y->pod].name) == 0) &&
            strcmp(node_name(a->s, x->node), node_name(b->s, y->node)) == 0 &&
            strcmp(x->hostname, y->hostname) == 0 && strcmp(x->zone_hint, y->zone_hint) == 0 &&
-           hints_same(a, b, x->zone_hints, y->zone_hints);
+           strcmp(x->node_hint, y->node_hint) == 0;
 }
 
 static bool port_same(const struct side *a, const struct side *b, const struct pg_service_port *x,

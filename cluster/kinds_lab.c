@@ -8,17 +8,13 @@
 
 #include <string.h>
 
-static const struct pg_known spec_fields[] = {{"clusterDomain", NULL},
-                                              {"podCIDRs", NULL},
-                                              {"serviceCIDRs", NULL},
-                                              {"loadBalancerCIDR", NULL},
-                                              {"dns", NULL},
-                                              {"nodes", NULL},
-                                              {"clients", NULL},
-                                              {"ingress", NULL},
-                                              {"masqueradeAll", NULL},
-                                              {"pods", NULL},
-                                              {NULL, NULL}};
+static const struct pg_known spec_fields[] = {{"clusterDomain", NULL}, {"podCIDRs", NULL},
+                                              {"serviceCIDRs", NULL},  {"loadBalancerCIDR", NULL},
+                                              {"dns", NULL},           {"nodes", NULL},
+                                              {"clients", NULL},       {"ingress", NULL},
+                                              {"masqueradeAll", NULL}, {"dialect", NULL},
+                                              {"localDetector", NULL}, {"externalIPs", NULL},
+                                              {"pods", NULL},          {NULL, NULL}};
 static const struct pg_known root_fields[] = {
     {"apiVersion", NULL}, {"kind", NULL}, {"metadata", NULL}, {"spec", NULL}, {NULL, NULL}};
 static const struct pg_known dns_fields[] = {
@@ -39,6 +35,7 @@ struct pg_raw_lab *pg_lab_default(struct pg_load *load)
     lab->lab.dns_ttl = 30;
     lab->lab.ingress_service = PG_INDEX_NONE;
     lab->lab.ingress.trusted_source.file = "";
+    pg_lab_default_services(&lab->lab.services);
     lab->lb_cidr = (struct pg_prefix){pg_addr_v4(203, 0, 113, 0), 120};
     lab->nodes = PG_LIST(&load->scratch, struct pg_node);
     lab->clients = PG_LIST(&load->scratch, struct pg_client);
@@ -237,7 +234,6 @@ void pg_kinds_lab(struct pg_load *load, const struct pg_object *object)
     struct pg_field pod_cidrs = pg_field_get(&spec, "podCIDRs");
     struct pg_field service_cidrs = pg_field_get(&spec, "serviceCIDRs");
     struct pg_field lb_cidr = pg_field_get(&spec, "loadBalancerCIDR");
-    struct pg_field masquerade = pg_field_get(&spec, "masqueradeAll");
     lab->object = *object;
     (void)pg_field_map(&spec);
     pg_field_known(&root, root_fields, true);
@@ -246,10 +242,10 @@ void pg_kinds_lab(struct pg_load *load, const struct pg_object *object)
     lab->lab.cluster_cidr_count = pg_lab_prefixes(&pod_cidrs, lab->lab.cluster_cidr, 4);
     lab->lab.service_cidr_count = pg_lab_prefixes(&service_cidrs, lab->lab.service_cidr, 4);
     (void)pg_field_prefix(&lb_cidr, &lab->lb_cidr);
-    lab->lab.masquerade_all = pg_field_bool(&masquerade, false);
     dns_read(&spec, lab);
     nodes_read(&spec, lab);
     clients_read(&spec, lab);
+    pg_kinds_lab_services(&spec, lab);
     pg_kinds_lab_ingress(&spec, lab);
     pods_read(&spec, lab);
 }

@@ -300,6 +300,7 @@ static void ranges_read(const struct pg_field *spec, struct pg_raw_service *s)
     struct pg_field external = pg_field_get(spec, "externalIPs");
     struct pg_field ranges = pg_field_get(spec, "loadBalancerSourceRanges");
     uint32_t count = pg_field_list(&external);
+    s->service.external_source = pg_field_source(&external);
     s->external_ips = pg_arena_array(&spec->load->scratch, count, sizeof(*s->external_ips));
     for (uint32_t i = 0; i < count; i++) {
         struct pg_field f = pg_field_item(&external, i);

@@ -31,30 +31,37 @@ static void target_ref_read(const struct pg_field *of, struct pg_slice_endpoint 
     e->pod_namespace = pg_field_text(&namespace, of->object->namespace);
 }
 
-/* hints.forNodes and hints.forZones; names joined for zones, kept apart for nodes. */
+/* The names of a list of hints, joined by ','. An API server takes eight; we take as many as there are. */
+static const char *names_join(const struct pg_field *list)
+{
+    struct pg_arena *scratch = &list->load->scratch;
+    uint32_t count = pg_field_list(list);
+    const char **names = pg_arena_array(scratch, count, sizeof(*names));
+    size_t len = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_field item = pg_field_item(list, i);
+        struct pg_field name = pg_field_get(&item, "name");
+        names[i] = pg_field_text(&name, "");
+        len += strlen(names[i]) + 1;
+    }
+    char *joined = pg_arena_array(scratch, len + 1, 1);
+    char *at = joined;
+    for (uint32_t i = 0; i < count; i++) {
+        if (at != joined)
+            *at++ = ',';
+        at = stpcpy(at, names[i]);
+    }
+    *at = '\0';
+    return joined;
+}
+
 static void hints_read(const struct pg_field *of, struct pg_slice_endpoint *e)
 {
-    struct pg_arena *scratch = &of->load->scratch;
     struct pg_field hints = pg_field_get(of, "hints");
     struct pg_field nodes = pg_field_get(&hints, "forNodes");
     struct pg_field zones = pg_field_get(&hints, "forZones");
-    uint32_t count = pg_field_list(&nodes);
-    const char **names = pg_arena_array(scratch, count, sizeof(*names));
-    for (uint32_t i = 0; i < count; i++) {
-        struct pg_field item = pg_field_item(&nodes, i);
-        struct pg_field name = pg_field_get(&item, "name");
-        names[i] = pg_field_text(&name, "");
-    }
-    e->hint_nodes = names;
-    e->hint_node_count = count;
-    e->endpoint.zone_hint = "";
-    count = pg_field_list(&zones);
-    for (uint32_t i = 0; i < count && i < 64; i++) {
-        struct pg_field item = pg_field_item(&zones, i);
-        struct pg_field name = pg_field_get(&item, "name");
-        e->endpoint.zone_hint = pg_arena_printf(scratch, "%s%s%.63s", e->endpoint.zone_hint,
-                                                i == 0 ? "" : ",", pg_field_text(&name, ""));
-    }
+    e->endpoint.node_hint = names_join(&nodes);
+    e->endpoint.zone_hint = names_join(&zones);
 }
 
 static bool endpoint_read(const struct pg_field *f, struct pg_slice_endpoint *e)
@@ -164,7 +171,7 @@ static void addresses_read(const struct pg_field *list, bool ready, struct pg_ra
         e->column = ip.tree->column;
         e->endpoint.ready = e->endpoint.serving = ready;
         e->endpoint.hostname = pg_field_dns_name(&hostname, PG_NAME_LABEL, "");
-        e->endpoint.zone_hint = "";
+        e->endpoint.node_hint = e->endpoint.zone_hint = "";
         e->node_name = pg_field_text(&node, "");
         target_ref_read(&f, e);
     }

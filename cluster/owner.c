@@ -64,7 +64,10 @@ static bool is_martian(const struct pg_addr *a)
 
 enum pg_drop pg_owner_check(const struct pg_snapshot *s, const struct pg_tuple *t)
 {
-    if (is_noise(&t->dst) || is_noise(&t->src)) {
+    struct pg_addr loopback = pg_dialect_loopback(s->lab.services.dialect, !pg_addr_is_v4(&t->dst));
+    bool to_itself = pg_addr_equal(&t->dst, &loopback); /* a pod answers itself */
+
+    if ((is_noise(&t->dst) && !to_itself) || is_noise(&t->src)) {
         return PG_DROP_NOT_WATCHED;
     }
     if (is_martian(&t->src) || is_martian(&t->dst) || pg_addr_equal(&t->src, &t->dst)) {

@@ -100,8 +100,6 @@ struct pg_slice_endpoint {
     const char *node_name;
     const char *pod_namespace; /* of targetRef; "" */
     const char *pod_name;
-    const char *const *hint_nodes;
-    uint32_t hint_node_count;
     uint32_t column;
 };
 struct pg_raw_slice {

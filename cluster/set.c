@@ -236,6 +236,9 @@ static const struct pg_tree *value_of(struct pg_load *load, struct pg_set *set,
     const char *field = way->steps[way->count - 1].name;
     if (strchr("[{\"'", text[0]) != NULL && text[0] != '\0')
         return yaml_value(load, set, text);
+    /* the Lab has a switch of the name of a Service's list */
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+        return scalar(load, set, text, strlen(text));
     for (size_t i = 0; lists[i] != NULL && field != NULL && text[0] != '\0'; i++) {
         if (strcmp(field, lists[i]) == 0)
             return list_of(load, set, text);

@@ -165,7 +165,8 @@ static struct pg_service keep_service(struct build *b, const struct pg_service *
                                          &v.external_policy_source,
                                          &v.internal_policy_source,
                                          &v.affinity_source,
-                                         &v.cluster_ip_source};
+                                         &v.cluster_ip_source,
+                                         &v.external_source};
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
         *sources[i] = keep_source(b, *sources[i]);
     return v;
@@ -178,6 +179,7 @@ static void keep_ports(struct build *b, uint32_t service, struct pg_raw_service 
         struct pg_endpoint *e = &endpoints[b->s->endpoint_count + i];
         *e = *PG_LIST_AT(from->endpoints, struct pg_endpoint, i);
         e->hostname = keep(b, e->hostname);
+        e->node_hint = keep(b, e->node_hint);
         e->zone_hint = keep(b, e->zone_hint);
         e->source = keep_source(b, e->source);
     }
@@ -332,6 +334,10 @@ static void build_lab(struct build *b)
     b->s->lab = from->lab;
     b->s->lab.cluster_domain = keep(b, from->lab.cluster_domain);
     b->s->lab.ingress.trusted_source = keep_source(b, from->lab.ingress.trusted_source);
+    struct pg_service_settings *services = &b->s->lab.services;
+    services->dialect_source = keep_source(b, services->dialect_source);
+    services->detector_source = keep_source(b, services->detector_source);
+    services->external_ips_source = keep_source(b, services->external_ips_source);
 }
 
 static void build_sums(struct build *b)

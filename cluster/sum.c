@@ -38,16 +38,18 @@ static void add_source(struct sum *sum, const struct pg_source *source)
 
 static void add_endpoint(struct sum *sum, const struct pg_snapshot *s, const struct pg_endpoint *e)
 {
-    uint64_t numbers[] = {e->addr.halves[0], e->addr.halves[1],
-                          (uint64_t)e->node << 32 | e->zone_hints,
+    uint64_t numbers[] = {e->addr.halves[0], e->addr.halves[1], e->node,
                           (uint64_t)e->port << 8 | (uint64_t)(e->pod != PG_INDEX_NONE) << 3 |
                               (uint64_t)e->ready << 2 | (uint64_t)e->serving << 1 | e->terminating};
 
     add(sum, numbers, sizeof(numbers));
     if (e->pod != PG_INDEX_NONE)
         add_text(sum, s->pods[e->pod].name);
-    if (e->hostname[0] != '\0' || e->zone_hint[0] != '\0') {
+    if (e->hostname[0] != '\0' || e->zone_hint[0] != '\0' || e->node_hint[0] != '\0') {
         add_text(sum, e->hostname);
+        add_text(sum, ","); /* no name has one: a zone is not taken for a node */
+        add_text(sum, e->node_hint);
+        add_text(sum, ";");
         add_text(sum, e->zone_hint);
     }
 }
@@ -75,6 +77,7 @@ static void add_settings(struct sum *sum, const struct pg_service *v)
         &v->internal_policy_source,
         &v->affinity_source,
         &v->cluster_ip_source,
+        &v->external_source,
     };
 
     add_text(sum, v->namespace);
@@ -121,6 +124,10 @@ uint64_t pg_frame_sum(const struct pg_snapshot *s)
     struct sum sum = {{3, 4}};
 
     add(&sum, s->lab.dns, sizeof(s->lab.dns));
+    add_number(&sum, s->lab.services.dialect); /* reasons say so, and where it is written */
+    add_source(&sum, &s->lab.services.dialect_source);
+    add_number(&sum, s->lab.services.detector);
+    add_source(&sum, &s->lab.services.detector_source);
     for (uint32_t i = 0; i < s->node_count; i++) {
         const struct pg_node *n = &s->nodes[i];
         add_text(&sum, n->name);

@@ -218,14 +218,14 @@ static void set_tuples(struct pg_flow *f, const struct pg_packet *p,
 }
 
 static bool choose_port(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
-                        bool masquerade)
+                        const struct pg_nat_decision *d)
 {
-    if (!pg_port_choose(n, f, p, masquerade))
+    if (!pg_port_choose(n, f, p, d->port))
         return false;
     struct pg_tuple end = p->tuple;
 
     set_source(&end, f, PG_ORIG);
-    if (masquerade) {
+    if (d->masquerade) {
         f->flags |= FLOW_SNAT;
     } else if (end.src_port != p->tuple.src_port) {
         f->flags |= FLOW_SNAT;
@@ -280,7 +280,7 @@ static enum pg_verdict_nat begin(struct pg_nat *n, struct pg_packet *p, enum pg_
     set_tuples(f, p, &d);
     if (!pg_flow_make_room(n))
         return refuse(n, p, stage, PG_DROP_TABLE_FULL, d.dnat_reason, NULL, ret_drop);
-    if (!choose_port(n, f, p, d.masquerade))
+    if (!choose_port(n, f, p, &d))
         return refuse(n, p, stage, PG_DROP_INSERT_FAILED, f->snat_reason, NULL, ret_drop);
     count_rewrites(n, f, &d);
     set_use(n, f, &d);

@@ -147,7 +147,7 @@ enum pg_track pg_tcp_track(struct pg_nat *n, struct pg_flow *f, unsigned directi
 
 /* port_alloc.c: gives the reply tuple of f a destination port that makes it unique. */
 bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
-                    bool masquerade);
+                    enum pg_port_rule rule);
 
 /* affinity.c */
 struct pg_affinity *pg_affinity_new(const struct pg_hash_key *key, uint64_t now_ms);

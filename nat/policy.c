@@ -4,17 +4,19 @@
  * Pure: tables, the tuple, the node and a random draw come in, a decision with its reasons goes
  * out. The path and `explain` call the very same functions, so a dry run cannot differ from the
  * wire. The order is kube-proxy's (nftables mode): source ranges, capture, policy, choice,
- * masquerade; what is not captured is looked at last.
+ * masquerade; what is not captured is looked at last. Other dialects are other values in the same
+ * order (dialect.c).
  *
- *   who is the client?      a node itself (its address or pod gateway), a pod (inside the cluster
- *                           CIDR), or somebody outside
+ *   who is the client?      a node itself (its address or pod gateway), a pod (detector.c), or
+ *                           somebody outside
  *   which endpoints?        the local set only for outside clients of a policy Local, else the
  *                           cluster set (hints apply)
  *   whose address goes on?  that of the interface the packet leaves by: the pod gateway for a pod
  *                           of this node, else the node's own; none for an endpoint that is this
  *                           node itself
  *
- * Called by hooks.c and tools/explain. Not handled: local detectors other than the cluster CIDR. */
+ * Called by hooks.c and tools/explain. */
+#include "dialect.h"
 #include "nat_internal.h"
 
 #include <string.h>
@@ -23,6 +25,7 @@
 struct question {
     const struct pg_service_table *t;
     const struct pg_snapshot *s;
+    const struct pg_dialect_rules *rules;
     const struct pg_tuple *tuple;
     const struct pg_front *front;
     const struct pg_service *service;
@@ -56,38 +59,51 @@ const char *pg_capture_name(enum pg_capture c)
 
 /* ---- the client ---- */
 
-static bool is_pod(const struct pg_snapshot *s, const struct pg_addr *a)
+static bool in_ranges(const struct pg_snapshot *s, const struct pg_service *svc,
+                      const struct pg_addr *a)
 {
-    if (pg_snapshot_in_cluster_cidr(s, a))
-        return true;
-    for (uint32_t i = 0; i < s->lab.ingress_pod_count; i++) {
-        const struct pg_pod *pod = &s->pods[s->lab.ingress_pod[i]];
-        if (!pod->host_network &&
-            (pg_addr_equal(&pod->addr[0], a) || pg_addr_equal(&pod->addr[1], a)))
+    for (uint32_t i = svc->range_first; i < svc->range_first + svc->range_count; i++) {
+        if (pg_prefix_contains(&s->source_ranges[i], a))
             return true;
     }
     return false;
 }
 
-static bool in_source_ranges(const struct pg_snapshot *s, const struct pg_service *svc,
-                             const struct pg_addr *client)
+/* A node that is itself allowed may meet its own request again with a balancer address as source: balancers put theirs on
+ * nodes, too. So where the node is in a range, those addresses are as well. */
+static bool is_own_vip(const struct question *q, uint16_t node)
 {
-    for (uint32_t i = svc->range_first; i < svc->range_first + svc->range_count; i++) {
-        if (pg_prefix_contains(&s->source_ranges[i], client))
+    const struct pg_service *svc = q->service;
+
+    if (node >= q->s->node_count || !in_ranges(q->s, svc, &q->s->nodes[node].addr[q->v6]))
+        return false;
+    for (uint32_t i = svc->lb_first; i < svc->lb_first + svc->lb_count; i++) {
+        if (!q->s->lb_ips[i].proxy_mode && pg_addr_equal(&q->s->lb_ips[i].addr, &q->tuple->src))
             return true;
     }
-    return svc->range_count == 0;
+    return false;
+}
+
+static bool may_come(const struct question *q, uint16_t node)
+{
+    const struct pg_service *svc = q->service;
+
+    if (q->front->capture != PG_CAPTURE_LB_IP || svc->range_count == 0)
+        return true;
+    if (!q->rules->ranges_for_all && (q->pod || q->node_local))
+        return true;
+    return in_ranges(q->s, svc, &q->tuple->src) || is_own_vip(q, node);
 }
 
 /* ---- the endpoints ---- */
 
-static bool zone_listed(const char *list, const char *zone)
+static bool is_listed(const char *list, const char *name)
 {
-    size_t len = strlen(zone);
+    size_t len = strlen(name);
 
     for (const char *at = list; len && *at;) {
         const char *end = strchrnul(at, ',');
-        if ((size_t)(end - at) == len && memcmp(at, zone, len) == 0)
+        if ((size_t)(end - at) == len && memcmp(at, name, len) == 0)
             return true;
         at = *end ? end + 1 : end;
     }
@@ -103,13 +119,12 @@ static bool passes(const struct question *q, const struct set *set, uint32_t mem
 {
     const struct pg_endpoint *e = &q->s->endpoints[endpoint_of(q, member)];
 
-    switch (set->filter) {
-    case FILTER_NODES: return node < 32 && (e->zone_hints >> node & 1);
-    case FILTER_ZONES:
-        return node < q->s->node_count && zone_listed(e->zone_hint, q->s->nodes[node].zone);
-    case FILTER_NONE:
-    default: return true;
-    }
+    if (set->filter == FILTER_NONE)
+        return true;
+    if (node >= q->s->node_count)
+        return false;
+    return set->filter == FILTER_NODES ? is_listed(e->node_hint, q->s->nodes[node].name)
+                                       : is_listed(e->zone_hint, q->s->nodes[node].zone);
 }
 
 static uint32_t count_passing(const struct question *q, const struct set *set, uint32_t node)
@@ -200,43 +215,98 @@ struct pg_addr pg_nat_exit_address(const struct pg_snapshot *s, uint32_t endpoin
     return here || pg_addr_is_none(&own->addr[v6]) ? own->gateway[v6] : own->addr[v6];
 }
 
-/* Why the source has to be replaced; 0: it has not, and *ret_kept says why. */
-static pg_reason_id masquerade_reason(const struct question *q, const struct pg_endpoint *e,
-                                      pg_reason_id *ret_kept)
+/* Whether the chosen endpoint is on the deciding node. */
+static bool is_near(const struct question *q, const struct pg_endpoint *e, uint16_t node)
 {
-    *ret_kept = q->outside ? q->why->kept_local : q->why->kept_pod;
-    if (pg_addr_equal(&e->addr, &q->tuple->src))
-        return q->why->masq_hairpin;
-    if (q->outside) {
-        if (!q->service->external_local)
-            return q->why->masq_cluster;
-        return q->node_local ? q->why->masq_node_local : 0;
+    uint32_t at = e->node != PG_INDEX_NONE ? e->node : pg_snapshot_node_of(q->s, &e->addr);
+
+    return node != PG_NODE_NONE && at == node;
+}
+
+/* What becomes of the source, and why. */
+struct source {
+    enum { KEEP, NODE, LOOPBACK } to;
+    enum pg_port_rule port;
+    pg_reason_id why;
+};
+
+static struct source masquerade(const struct question *q, pg_reason_id why)
+{
+    return (struct source){NODE, q->rules->masquerade_port, why};
+}
+
+static struct source keep(pg_reason_id why)
+{
+    return (struct source){KEEP, PG_PORT_KEEP, why};
+}
+
+static struct source source_of_hairpin(const struct question *q)
+{
+    struct pg_addr loopback = pg_dialect_loopback(q->s->lab.services.dialect, q->v6);
+
+    if (!pg_addr_is_none(&loopback))
+        return (struct source){LOOPBACK, PG_PORT_KEEP, q->t->loopback};
+    return masquerade(q, q->why->masq_hairpin);
+}
+
+static struct source source_from_outside(const struct question *q, const struct pg_endpoint *e,
+                                         uint16_t node)
+{
+    if (q->service->external_local)
+        return q->node_local ? masquerade(q, q->why->masq_node_local) : keep(q->why->kept_local);
+    switch (q->rules->cluster_policy) {
+    case PG_MASQUERADE_NEVER: return keep(is_near(q, e, node) ? q->t->kept_near : q->t->kept_dsr);
+    case PG_MASQUERADE_REMOTE:
+        return is_near(q, e, node) ? keep(q->t->kept_near) : masquerade(q, q->why->masq_cluster);
+    case PG_MASQUERADE_ALWAYS:
+    default: return masquerade(q, q->why->masq_cluster);
     }
-    if (q->s->lab.masquerade_all)
-        return q->t->masq_all;
-    return q->pod && !q->node_local ? 0 : q->why->masq_not_pod;
+}
+
+static struct source choose_source(const struct question *q, const struct pg_endpoint *e,
+                                   uint16_t node)
+{
+    bool itself = pg_addr_equal(&e->addr, &q->tuple->src);
+
+    if (itself && !(q->rules->at_connect && q->node_local))
+        return source_of_hairpin(q);
+    if (q->rules->at_connect && q->node_local)
+        return (struct source){NODE, PG_PORT_KEEP, q->t->node_connect};
+    if (q->rules->at_connect && q->pod)
+        return keep(q->t->kept_connect);
+    if (q->outside)
+        return source_from_outside(q, e, node);
+    if (q->rules->proxy_settings && q->s->lab.masquerade_all)
+        return masquerade(q, q->t->masq_all);
+    if (q->pod && !q->node_local)
+        return keep(q->why->kept_pod);
+    if (q->s->lab.services.detector == PG_DETECTOR_NONE)
+        return keep(q->t->kept_no_detector);
+    return masquerade(q, q->why->masq_not_pod);
 }
 
 static void decide_source(const struct question *q, struct pg_nat_decision *ret)
 {
     const struct pg_endpoint *e = &q->s->endpoints[ret->endpoint];
-    pg_reason_id kept;
-    pg_reason_id why = masquerade_reason(q, e, &kept);
+    struct source source = choose_source(q, e, ret->node);
 
-    ret->snat_reason = why ? why : kept;
-    if (!why)
+    ret->snat_reason = source.why;
+    ret->port = source.port;
+    if (source.to == KEEP)
         return;
     if (ret->node != PG_NODE_NONE && pg_snapshot_node_by_addr(q->s, &e->addr) == ret->node) {
         ret->snat_reason =
             q->why->kept_host; /* it never leaves the node, so nothing masquerades it */
+        ret->port = PG_PORT_KEEP;
         return;
     }
-    ret->snat_addr = pg_nat_exit_address(q->s, ret->endpoint, ret->node);
+    ret->snat_addr = source.to == LOOPBACK ? pg_dialect_loopback(q->s->lab.services.dialect, q->v6)
+                                           : pg_nat_exit_address(q->s, ret->endpoint, ret->node);
     ret->masquerade = true;
     if (pg_addr_is_none(
             &ret->snat_addr)) { /* as the kernel: no address on the way out, no packet */
         ret->kind = PG_DECIDE_DROP;
-        ret->dnat_reason = why;
+        ret->dnat_reason = source.why;
     }
 }
 
@@ -256,7 +326,9 @@ static void decide_rest(const struct pg_service_table *t, const struct pg_tuple 
 {
     const struct pg_front *known = pg_service_front(t, &tuple->dst, 0, 0);
 
-    if (known && known->capture == PG_CAPTURE_CLUSTER_IP) {
+    if (known && known->capture == PG_CAPTURE_NONE) {
+        ret->dnat_reason = t->served[known->slot]->why.balancer;
+    } else if (known && known->capture == PG_CAPTURE_CLUSTER_IP) {
         ret->kind = PG_DECIDE_REJECT;
         ret->service = pg_front_service(t, known);
         ret->dnat_reason =
@@ -296,6 +368,19 @@ static void decide_endpoint(const struct question *q, uint64_t draw, uint32_t af
     decide_source(q, ret);
 }
 
+/* A node port is decided by the node whose address was used; what is translated in connect() at the client's node. */
+static uint16_t deciding_node(const struct pg_snapshot *s, const struct pg_front *f,
+                              const struct pg_tuple *tuple, uint16_t entry_node)
+{
+    uint32_t asked = pg_snapshot_node_by_addr(s, &tuple->dst);
+    uint32_t own = pg_snapshot_node_of(s, &tuple->src);
+
+    if (pg_dialect_rules(s)->at_connect && own != PG_INDEX_NONE)
+        return (uint16_t)own;
+    return f->capture == PG_CAPTURE_NODE_PORT && asked != PG_INDEX_NONE ? (uint16_t)asked
+                                                                        : entry_node;
+}
+
 void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tuple,
                    uint16_t entry_node, uint64_t draw, uint32_t affinity,
                    struct pg_nat_decision *ret)
@@ -318,15 +403,14 @@ void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tupl
         decide_rest(t, tuple, ret);
         return;
     }
-    uint32_t at = pg_snapshot_node_by_addr(s, &tuple->dst);
-    if (f->capture == PG_CAPTURE_NODE_PORT && at != PG_INDEX_NONE)
-        ret->node = (uint16_t)at; /* a node port is decided by the node whose address was used */
+    ret->node = deciding_node(s, f, tuple, entry_node);
     ret->capture = (enum pg_capture)f->capture;
     ret->service = pg_front_service(t, f);
     ret->service_port = pg_front_port(t, f);
 
     struct question q = {.t = t,
                          .s = s,
+                         .rules = pg_dialect_rules(s),
                          .tuple = tuple,
                          .front = f,
                          .service = &s->services[ret->service],
@@ -338,10 +422,15 @@ void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tupl
     q.outside = pg_front_is_outside(ret->capture);
     q.node_local =
         ret->node != PG_NODE_NONE && pg_snapshot_node_by_addr(s, &tuple->src) == ret->node;
-    q.pod = !q.node_local && is_pod(s, &tuple->src);
-    if (ret->capture == PG_CAPTURE_LB_IP && !in_source_ranges(s, q.service, &tuple->src)) {
+    q.pod = !q.node_local && pg_nat_is_pod(s, &tuple->src, ret->node);
+    if (!may_come(&q, ret->node)) {
         ret->kind = PG_DECIDE_DROP;
         ret->dnat_reason = q.why->source_range;
+        return;
+    }
+    if (!q.outside && !q.pod && !q.node_local && !q.rules->strangers_use_cluster_ips) {
+        ret->kind = PG_DECIDE_DROP;
+        ret->dnat_reason = t->cluster_ip_outside;
         return;
     }
     decide_endpoint(&q, draw, affinity, ret);
@@ -355,6 +444,7 @@ enum pg_drop pg_nat_drop_of(const struct pg_nat_decision *d)
     case PG_CODE_DROP_NO_LOCAL: return PG_DROP_NO_LOCAL_ENDPOINT;
     case PG_CODE_DROP_UNALLOCATED: return PG_DROP_UNALLOCATED_SERVICE_IP;
     case PG_CODE_DROP_SOURCE_RANGE: return PG_DROP_SOURCE_RANGE;
+    case PG_CODE_DROP_CLUSTER_IP: return PG_DROP_CLUSTER_IP_OUTSIDE;
     default: return PG_DROP_INSERT_FAILED; /* no address to masquerade with */
     }
 }
@@ -386,11 +476,14 @@ uint16_t pg_nat_entry_choice(const struct pg_service_table *t, const struct pg_t
                              uint64_t draw, uint32_t *ret_count)
 {
     const struct pg_snapshot *s = t->snapshot;
-    uint32_t node = pg_snapshot_node_by_addr(s, &tuple->dst);
+    bool at_connect = pg_dialect_rules(s)->at_connect;
+    uint32_t node =
+        at_connect ? pg_snapshot_node_of(s, &tuple->src) : pg_snapshot_node_by_addr(s, &tuple->dst);
 
     *ret_count = 1;
     if (node == PG_INDEX_NONE)
-        node = pg_snapshot_node_of(s, &tuple->src);
+        node = at_connect ? pg_snapshot_node_by_addr(s, &tuple->dst)
+                          : pg_snapshot_node_of(s, &tuple->src);
     if (node != PG_INDEX_NONE)
         return (uint16_t)node;
 

@@ -3,7 +3,8 @@
  * The reply tuple names the flow on the way back and must be unique. Without masquerade the port
  * stays as it is, unless another flow has that reply tuple already (one client socket, two
  * services, one endpoint): then it changes although nobody asked. Under masquerade it is always
- * drawn anew ("fully random"), from the class the old port was in.
+ * drawn anew ("fully random"), from the class the old port was in; Cilium keeps it also then if it is above the
+ * node ports.
  *
  * The number of tries is bounded, as the kernel's: 128 ports from a random start, then half as many
  * from a new one, down to 16. Near exhaustion it therefore fails by chance; that is insert_failed.
@@ -12,7 +13,8 @@
 
 #define MOST_TRIES   128u
 #define LEAST_TRIES  16u
-#define HARDER_TRIES 32u /* in the last ones, a TIME_WAIT flow may be ended for a new SYN */
+#define HIGH_FIRST   32768u /* behind the node ports */
+#define HARDER_TRIES 32u    /* in the last ones, a TIME_WAIT flow may be ended for a new SYN */
 
 struct port_range {
     uint32_t first, count;
@@ -69,13 +71,24 @@ static bool is_free(struct pg_nat *n, const struct pg_flow *f, const struct pg_p
     return taken == PG_TABLE_NONE || (harder && gives_way(n, taken, p));
 }
 
-bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p, bool masquerade)
+/* Cilium's range begins behind the node ports, so that no flow's port is one. */
+static struct port_range high_ports(uint8_t proto)
+{
+    if (proto != PG_PROTO_TCP && proto != PG_PROTO_UDP)
+        return (struct port_range){0, 65536};
+    return (struct port_range){HIGH_FIRST, 65536 - HIGH_FIRST};
+}
+
+bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
+                    enum pg_port_rule rule)
 {
     uint16_t *port = reply_port(f);
     uint16_t asked = *port;
-    struct port_range range = class_of(p->proto, asked);
+    struct port_range range =
+        rule == PG_PORT_KEEP_HIGH ? high_ports(p->proto) : class_of(p->proto, asked);
+    bool keep = rule == PG_PORT_KEEP || (rule == PG_PORT_KEEP_HIGH && asked >= range.first);
 
-    if (!masquerade && is_free(n, f, p, false))
+    if (keep && is_free(n, f, p, false))
         return true;
     for (uint32_t tries = MOST_TRIES; tries >= LEAST_TRIES; tries /= 2) {
         uint32_t start = pg_random_below(n->random, range.count);

@@ -9,6 +9,7 @@
  * policy.c asks; load.c brings a new snapshot in force by way of service_update.c. Owns the compiled
  * services and a reference to the snapshot. The first of two services that claim the same address and
  * port has it, and the second gets it when the first is gone. */
+#include "dialect.h"
 #include "nat_internal.h"
 
 #include <stdlib.h>
@@ -53,8 +54,10 @@ const struct pg_front *pg_service_capture(const struct pg_service_table *t,
         return f;
     uint32_t node = pg_snapshot_node_by_addr(s, &tuple->dst);
 
-    /* Only the primary address of each family, not the pod gateway. */
-    if (node == PG_INDEX_NONE ||
+    if (node == PG_INDEX_NONE)
+        return NULL;
+    /* kube-proxy: only the primary address of each family, not the pod gateway */
+    if (!pg_dialect_rules(s)->every_address &&
         !pg_addr_equal(&s->nodes[node].addr[!pg_addr_is_v4(&tuple->dst)], &tuple->dst))
         return NULL;
     return pg_service_front(t, &none, tuple->proto, tuple->dst_port);

@@ -66,9 +66,12 @@ uint32_t pg_served_fronts(const struct pg_snapshot *s, uint32_t service, uint32_
     for (int family = 0; family < 2; family++)
         add_address(&l, &svc->cluster_ip[family], PG_CAPTURE_CLUSTER_IP);
     for (uint32_t i = svc->lb_first; i < svc->lb_first + svc->lb_count; i++) {
-        /* ipMode Proxy: the balancer itself answers there, nodes let it pass. */
         if (!s->lb_ips[i].proxy_mode)
             add_address(&l, &s->lb_ips[i].addr, PG_CAPTURE_LB_IP);
+        else /* the balancer itself answers there: nodes know the address and let it pass */
+            add_front(&l, (struct pg_front){.addr = s->lb_ips[i].addr,
+                                            .capture = PG_CAPTURE_NONE,
+                                            .service_port = PG_INDEX_NONE});
     }
     for (uint32_t i = svc->external_first; i < svc->external_first + svc->external_count; i++)
         add_address(&l, &s->external_ips[i], PG_CAPTURE_EXTERNAL_IP);
@@ -132,7 +135,7 @@ static uint32_t fill_group(struct pg_group *g, struct pg_member *members, uint32
             continue;
         }
         g->ready++;
-        g->hints_nodes &= e->zone_hints != 0;
+        g->hints_nodes &= e->node_hint[0] != 0;
         g->hints_zones &= e->zone_hint[0] != 0;
     }
     return kept;

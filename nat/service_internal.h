@@ -16,6 +16,7 @@ struct pg_service_why {
     pg_reason_id dnat[PG_REASONS_CAPTURE];
     pg_reason_id masq_cluster, masq_hairpin, masq_not_pod, masq_node_local;
     pg_reason_id kept_local, kept_pod, kept_host;
+    pg_reason_id balancer;                          /* its address of ipMode Proxy */
     pg_reason_id no_endpoint, no_port, no_local[2]; /* [0] internal, [1] external policy */
     pg_reason_id source_range;
 };
@@ -79,6 +80,9 @@ struct pg_service_table {
     uint32_t ready_node_count;
     uint32_t affine_count; /* services with session affinity */
     pg_reason_id plain, plain_dns, unallocated, dns_no_port, masq_all;
+    /* of the dialect and the local detector */
+    pg_reason_id loopback, node_connect, kept_connect, kept_near, kept_dsr, kept_no_detector;
+    pg_reason_id cluster_ip_outside;
 };
 
 /* service.c */

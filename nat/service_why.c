@@ -4,6 +4,7 @@
  * Made when a service is compiled, so that a decision copies a number. Where a field was not written, its
  * default decided: the reason says so and points to the service. Called by service_build.c; texts live in
  * trace/reason.c for as long as the process. */
+#include "dialect.h"
 #include "nat_internal.h"
 
 #include <stdio.h>
@@ -72,11 +73,17 @@ static void fill_captures(const struct pg_snapshot *s, const struct writer *w,
         why->dnat[PG_CAPTURE_LB_IP] =
             stated_reason(w, PG_CODE_DNAT_LOAD_BALANCER, "spec.type", "LoadBalancer", at);
     }
+    for (uint32_t i = svc->lb_first; i < svc->lb_first + svc->lb_count; i++) {
+        if (s->lb_ips[i].proxy_mode)
+            why->balancer =
+                stated_reason(w, PG_CODE_PLAIN_BALANCER, "status.loadBalancer.ingress.ipMode",
+                              "Proxy", s->lb_ips[i].source);
+    }
     if (svc->external_count) {
         const struct pg_addr *first = &s->external_ips[svc->external_first];
         why->dnat[PG_CAPTURE_EXTERNAL_IP] =
             stated_reason(w, PG_CODE_DNAT_EXTERNAL_IP, "spec.externalIPs",
-                          pg_addr_print(first, addr), svc->source);
+                          pg_addr_print(first, addr), svc->external_source);
     }
 }
 
@@ -89,7 +96,8 @@ static bool has_outside(const struct pg_snapshot *s, const struct pg_service *sv
     return svc->lb_count || svc->external_count;
 }
 
-static void fill_outside(const struct writer *w, struct pg_service_why *why)
+static void fill_outside(const struct pg_snapshot *s, const struct writer *w,
+                         struct pg_service_why *why)
 {
     const struct pg_service *svc = w->service;
     const char *field = "spec.externalTrafficPolicy";
@@ -100,7 +108,9 @@ static void fill_outside(const struct writer *w, struct pg_service_why *why)
         why->masq_node_local = plain_reason(w, PG_CODE_MASQ_NODE_LOCAL);
         why->no_local[1] = field_reason(w, PG_CODE_DROP_NO_LOCAL, field, "Local", at);
     } else {
-        why->masq_cluster = field_reason(w, PG_CODE_MASQ_CLUSTER, field, "Cluster", at);
+        bool remote = pg_dialect_rules(s)->cluster_policy == PG_MASQUERADE_REMOTE;
+        why->masq_cluster = field_reason(w, remote ? PG_CODE_MASQ_REMOTE : PG_CODE_MASQ_CLUSTER,
+                                         field, "Cluster", at);
     }
     if (svc->range_count)
         why->source_range = stated_reason(w, PG_CODE_DROP_SOURCE_RANGE,
@@ -125,7 +135,7 @@ void pg_service_why_fill(struct pg_served *served, const struct pg_snapshot *s, 
         why->no_local[0] = field_reason(&w, PG_CODE_DROP_NO_LOCAL, "spec.internalTrafficPolicy",
                                         "Local", svc->internal_policy_source);
     if (has_outside(s, svc))
-        fill_outside(&w, why);
+        fill_outside(s, &w, why);
     for (uint32_t i = 0; i < svc->port_count; i++) {
         const struct pg_service_port *port = &s->service_ports[svc->port_first + i];
         char number[8];
@@ -138,6 +148,38 @@ void pg_service_why_fill(struct pg_served *served, const struct pg_snapshot *s, 
     }
 }
 
+static pg_reason_id lab_reason(enum pg_code code, const char *field, const char *value,
+                               const struct pg_source *at)
+{
+    return pg_reason_intern(&(struct pg_reason){.code = code,
+                                                .defaulted = at->line == 0,
+                                                .object = "Lab",
+                                                .field = field,
+                                                .value = value,
+                                                .file = at->file,
+                                                .line = at->line});
+}
+
+static void fill_settings(struct pg_service_table *t)
+{
+    const struct pg_service_settings *set = &t->snapshot->lab.services;
+    const char *name = pg_dialect_name(set->dialect);
+    const struct {
+        pg_reason_id *to;
+        enum pg_code code;
+    } of_dialect[] = {
+        {&t->loopback, PG_CODE_MASQ_LOOPBACK},    {&t->node_connect, PG_CODE_NODE_CONNECT},
+        {&t->kept_connect, PG_CODE_KEPT_CONNECT}, {&t->kept_near, PG_CODE_KEPT_NEAR},
+        {&t->kept_dsr, PG_CODE_KEPT_DSR},         {&t->cluster_ip_outside, PG_CODE_DROP_CLUSTER_IP},
+    };
+
+    for (size_t i = 0; i < sizeof(of_dialect) / sizeof(of_dialect[0]); i++)
+        *of_dialect[i].to =
+            lab_reason(of_dialect[i].code, "spec.dialect", name, &set->dialect_source);
+    t->kept_no_detector = lab_reason(PG_CODE_KEPT_NO_DETECTOR, "spec.localDetector",
+                                     pg_detector_name(set->detector), &set->detector_source);
+}
+
 void pg_service_why_general(struct pg_service_table *t)
 {
     t->plain = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_PLAIN});
@@ -148,4 +190,5 @@ void pg_service_why_general(struct pg_service_table *t)
         .code = PG_CODE_REJECT_NO_PORT, .field = "cluster DNS", .value = "port 53 only"});
     t->masq_all = pg_reason_intern(&(struct pg_reason){
         .code = PG_CODE_MASQ_ALL, .object = "Lab", .field = "masqueradeAll", .value = "true"});
+    fill_settings(t);
 }

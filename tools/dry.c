@@ -194,7 +194,10 @@ bool pg_dry_leg(struct pg_dry_running *r, const struct pg_tuple *tuple, enum pg_
     }
     if (d->masquerade) {
         to->src = d->snat_addr;
-        to->src_port = 0;
+        to->src_port =
+            d->port == PG_PORT_KEEP || (d->port == PG_PORT_KEEP_HIGH && tuple->src_port >= 32768)
+                ? tuple->src_port
+                : 0;
     }
     tell_nat(r, tuple, to, stage, d);
     return true;

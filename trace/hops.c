@@ -61,7 +61,9 @@ bool pg_hops_is_loss(const struct pg_record *r)
 {
     enum pg_code code = pg_reason_get(r->reason)->code;
     return r->kind == PG_RECORD_REWRITE && r->field == PG_FIELD_SRC && r->direction == 0 &&
-           code >= PG_CODE_MASQ_CLUSTER && code <= PG_CODE_MASQ_ALL;
+           ((code >= PG_CODE_MASQ_CLUSTER && code <= PG_CODE_MASQ_ALL) ||
+            code == PG_CODE_MASQ_REMOTE || code == PG_CODE_MASQ_LOOPBACK ||
+            code == PG_CODE_NODE_CONNECT);
 }
 
 bool pg_hops_is_loud(const struct pg_record *r)

@@ -26,6 +26,13 @@ enum pg_decision_kind {
     PG_DECIDE_DROP,
 };
 
+/* What becomes of a flow's source port. A port whose reply tuple is taken changes in any case. */
+enum pg_port_rule {
+    PG_PORT_KEEP,
+    PG_PORT_DRAW,      /* anew, at random */
+    PG_PORT_KEEP_HIGH, /* kept if it is above the node ports, else drawn from there */
+};
+
 struct
     pg_service_table; /* compiled from a snapshot: one hash probe per lookup however many services there are */
 struct pg_service_table *pg_service_table_new(
@@ -43,6 +50,7 @@ struct pg_nat_decision {
     struct pg_addr dnat_addr;
     uint16_t dnat_port;
     bool masquerade;
+    enum pg_port_rule port;   /* of the source */
     struct pg_addr snat_addr; /* address of the outgoing interface of the node; none: source kept */
     uint16_t node;            /* node that decides */
     pg_reason_id dnat_reason; /* also why plain, rejected, dropped */

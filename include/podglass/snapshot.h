@@ -11,6 +11,7 @@
 
 #include "podglass/addr.h"
 #include "podglass/ingress_settings.h"
+#include "podglass/service_settings.h"
 #include "podglass/source.h"
 #include "podglass/text.h"
 
@@ -81,7 +82,7 @@ struct pg_endpoint {
     uint32_t node;         /* index or PG_INDEX_NONE */
     uint32_t pod;          /* index or PG_INDEX_NONE */
     const char *hostname;  /* "" if none */
-    uint32_t zone_hints;   /* bit per node index (first 32) named by hints.forNodes; 0: no hint */
+    const char *node_hint; /* names of hints.forNodes joined by ','; "" if none */
     const char *zone_hint; /* hints.forZones joined by ','; "" if none */
     struct pg_source source;
 };
@@ -115,6 +116,7 @@ struct pg_service {
     struct pg_source internal_policy_source;
     struct pg_source affinity_source;
     struct pg_source cluster_ip_source;
+    struct pg_source external_source; /* externalIPs */
 };
 
 enum pg_path_type { PG_PATH_PREFIX, PG_PATH_EXACT, PG_PATH_IMPLEMENTATION };
@@ -170,6 +172,7 @@ struct pg_lab {
     uint32_t ingress_pod[16]; /* pods in which the ingress runs */
     uint32_t ingress_pod_count;
     bool masquerade_all;
+    struct pg_service_settings services;
     struct pg_ingress_settings ingress;
     uint32_t dns_ttl; /* seconds */
     bool pod_records; /* 10-244-1-7.ns.pod.zone answers */

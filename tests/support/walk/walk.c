@@ -2,7 +2,7 @@
  *
  *   walk   "title"
  *   given  manifest FILE          or  given  and an indented block of YAML
- *   given  seed N | pods echo|wire|auto | option NAME VALUE
+ *   given  seed N | pods echo|wire|auto | option NAME VALUE | set OBJECT.FIELD=VALUE
  *   when   ...                    walk_when.c, walk_wire.c
  *   then   ...                    walk_then.c
  * '#' begins a comment. A statement's block is every following line that is indented. */
@@ -140,6 +140,11 @@ static void given(struct walk *w, const struct walk_line *l, const char *block)
         pg_text_puts(&w->manifests, block);
     } else if (strcmp(what, "manifest") == 0) {
         add_input(w, value, NULL, 0);
+    } else if (strcmp(what, "set") == 0 && w->load.set_count < WALK_SETS) {
+        w->set_texts[w->load.set_count] = strdup(value);
+        w->sets[w->load.set_count] = w->set_texts[w->load.set_count];
+        w->load.set_count++;
+        w->load.sets = w->sets;
     } else if (strcmp(what, "seed") == 0) {
         w->seed = strtoull(value, NULL, 0);
     } else if (strcmp(what, "pods") == 0) {
@@ -339,6 +344,9 @@ static void walk_close(struct walk *w)
     pg_snapshot_put(w->snapshot);
     for (uint32_t i = 0; i < w->input_count; i++) {
         free(w->input_names[i]);
+    }
+    for (uint32_t i = 0; i < w->load.set_count; i++) {
+        free(w->set_texts[i]);
     }
     pg_text_free(&w->manifests);
 }

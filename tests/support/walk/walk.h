@@ -13,6 +13,7 @@
 
 #define WALK_TOKENS   32
 #define WALK_WIRE_LOG 256
+#define WALK_SETS     8
 
 /* One packet that the path sent to the wire: its text, and its bytes for replies. */
 struct walk_packet {
@@ -33,6 +34,8 @@ struct walk {
     char *input_names[16];
     uint32_t input_count;
     struct pg_load_options load;
+    const char *sets[WALK_SETS]; /* what load.sets points to */
+    char *set_texts[WALK_SETS];
     struct pg_path_options path_options;
     struct pg_snapshot *snapshot;
     struct pg_sim sim;

@@ -274,7 +274,7 @@ static void slices_win_over_endpoints_and_those_over_the_selector(void **state)
     assert_int_equal(e[0].node, 1);
     assert_int_equal(e[0].pod, PG_INDEX_NONE);
     assert_string_equal(e[0].zone_hint, "z1");
-    assert_int_equal(e[0].zone_hints, 1);
+    assert_string_equal(e[0].node_hint, "node-1");
     assert_int_equal(e[1].node, PG_INDEX_NONE);
     assert_true(e[1].ready && e[1].serving && !e[1].terminating);
     unload(&l);
