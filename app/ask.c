@@ -215,9 +215,6 @@ static int add_headers(const struct pg_ask *ask, struct pg_asked *a, struct pg_t
             continue;
         }
         pg_text_printf(&a->bytes, "%s\r\n", line);
-        if (strncasecmp(line, "X-Forwarded-For:", 16) == 0) {
-            pg_text_printf(&a->xff, "%s%s", a->xff.len != 0 ? ", " : "", value);
-        }
     }
     return 0;
 }
@@ -272,5 +269,4 @@ void pg_asked_free(struct pg_asked *a)
 {
     pg_text_free(&a->bytes);
     pg_text_free(&a->from_name);
-    pg_text_free(&a->xff);
 }

@@ -32,7 +32,8 @@ static bool is_choice(const struct pg_record *r)
 
 static bool is_identity(const char *name)
 {
-    return strcasecmp(name, "x-forwarded-for") == 0 || strcasecmp(name, "x-real-ip") == 0;
+    return strcasecmp(name, "x-forwarded-for") == 0 || strcasecmp(name, "x-real-ip") == 0 ||
+           strcasecmp(name, "forwarded") == 0;
 }
 
 /* The first or the last record of the kind; the count if there is none. */

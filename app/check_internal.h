@@ -9,14 +9,13 @@
 #ifndef PODGLASS_CHECK_INTERNAL_H
 #define PODGLASS_CHECK_INTERNAL_H
 
+#include "podglass/account.h"
 #include "podglass/checks.h"
 #include "podglass/drops.h"
 #include "podglass/hops.h"
 #include "podglass/json.h"
 #include "podglass/sim.h"
 #include "podglass/verdict.h"
-
-#include <jansson.h>
 
 /* What became of one request. */
 struct pg_check_run {
@@ -25,13 +24,9 @@ struct pg_check_run {
     struct pg_addr from, to;
     int error; /* 0 or -errno: no answer */
     uint16_t status;
-    json_t *said;               /* by the pod; NULL: no pod answered */
-    struct pg_text service;     /* the last one chosen, "shop/web"; empty: none */
-    struct pg_text pod;         /* "shop/web-0"; empty: none answered */
-    struct pg_text endpoint;    /* "10.244.1.7:8080" */
-    struct pg_text xff, xri;    /* as the pod got them, lines joined */
-    struct pg_text claimed_xff; /* as the client sent it */
-    struct pg_seen seen;        /* points into the texts above; only if said */
+    struct pg_text service;    /* the last one chosen, "shop/web"; empty: none */
+    struct pg_text endpoint;   /* "10.244.1.7:8080" */
+    struct pg_account account; /* said NULL: no pod answered */
     uint64_t drops[PG_DROP_COUNT];
     struct pg_hops hops;
 };
@@ -61,8 +56,6 @@ void pg_check_run_clear(struct pg_check_run *r);
 
 void pg_check_judge(const struct pg_check_run *r, struct pg_check_result *ret);
 void pg_check_result_clear(struct pg_check_result *r);
-/* All values of a header, joined as one list. false: absent. */
-bool pg_check_header(const json_t *said, const char *name, struct pg_text *out);
 const char *pg_check_error_name(int error); /* "refused", ...; "none" */
 
 /* What a difference may be about. */

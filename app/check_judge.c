@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,22 +23,9 @@ const char *pg_check_error_name(int error)
     }
 }
 
-bool pg_check_header(const json_t *said, const char *name, struct pg_text *out)
+static bool pod_answered(const struct pg_check_run *r)
 {
-    size_t i;
-    json_t *field;
-    bool found = false;
-    json_array_foreach(json_object_get(said, "headers"), i, field)
-    {
-        const char *n = json_string_value(json_array_get(field, 0));
-        const char *v = json_string_value(json_array_get(field, 1));
-        if (n != NULL && v != NULL && strcasecmp(n, name) == 0) {
-            pg_text_puts(out, found ? ", " : "");
-            pg_text_puts(out, v);
-            found = true;
-        }
-    }
-    return found;
+    return r->account.said != NULL;
 }
 
 static bool matches(const char *pattern, const char *text)
@@ -110,7 +98,7 @@ static void judge_choice(const struct pg_check_run *r, struct pg_check_result *r
     if (e->endpoint.value == NULL) {
         return;
     }
-    if (r->said == NULL) {
+    if (!pod_answered(r)) {
         pg_check_blame(
             &r->hops, PG_CHECK_ABOUT_ANSWER, "",
             fault(ret, "endpoint", &e->endpoint.source, e->endpoint.value, silence(r, none)));
@@ -118,8 +106,8 @@ static void judge_choice(const struct pg_check_run *r, struct pg_check_result *r
     }
     char address[PG_ENDPOINT_TEXT];
     struct pg_addr a = {0};
-    const char *text = json_string_value(json_object_get(r->said, "address"));
-    const char *pod = r->pod.len != 0 ? r->pod.at : "";
+    const char *text = json_string_value(json_object_get(r->account.said, "address"));
+    const char *pod = r->account.pod;
     pg_addr_parse(text, strlen(text), &a);
     pg_addr_print(&a, address);
     if (!matches(e->endpoint.value, pod) && !matches(e->endpoint.value, r->endpoint.at) &&
@@ -139,33 +127,34 @@ static void judge_peer(const struct pg_check_run *r, struct pg_check_result *ret
     if (want->value == NULL) {
         return;
     }
-    const char *peer = r->said != NULL ? pg_addr_print(&r->seen.peer, got) : silence(r, none);
+    const char *peer =
+        pod_answered(r) ? pg_addr_print(&r->account.seen.peer, got) : silence(r, none);
     if (!matches(want->value, peer)) {
-        pg_check_blame(&r->hops, r->said != NULL ? PG_CHECK_ABOUT_PEER : PG_CHECK_ABOUT_ANSWER, "",
+        pg_check_blame(&r->hops, pod_answered(r) ? PG_CHECK_ABOUT_PEER : PG_CHECK_ABOUT_ANSWER, "",
                        fault(ret, "peer", &want->source, want->value, peer));
     }
 }
 
 /* ---- the client ---- */
 
-/* The carriers that have this address, as a list. */
-static void carriers_of(const struct pg_seen *seen, const struct pg_addr *wanted,
-                        struct pg_text *out)
+/* Carriers as a list. */
+static void print_names(unsigned carriers, struct pg_text *out)
 {
-    struct pg_addr a;
-    bool in_xff = false;
-    for (unsigned n = 1; n <= 64 && !in_xff; n++) {
-        in_xff = pg_reader_xff_right(seen, n, &a) && pg_addr_equal(&a, wanted);
+    for (unsigned c = 0; c < PG_CARRIER_COUNT; c++) {
+        if (carriers & 1u << c) {
+            pg_text_printf(out, "%s%s", out->len != 0 ? ", " : "", pg_carrier_names[c]);
+        }
     }
-    if (pg_addr_equal(&seen->peer, wanted)) {
-        pg_text_puts(out, "peer");
+}
+
+static bool is_among(unsigned carriers, const char *name)
+{
+    for (unsigned c = 0; c < PG_CARRIER_COUNT; c++) {
+        if (carriers & 1u << c && strcmp(pg_carrier_names[c], name) == 0) {
+            return true;
+        }
     }
-    if (in_xff) {
-        pg_text_printf(out, "%sx-forwarded-for", out->len != 0 ? ", " : "");
-    }
-    if (pg_reader_x_real_ip(seen, &a) && pg_addr_equal(&a, wanted)) {
-        pg_text_printf(out, "%sx-real-ip", out->len != 0 ? ", " : "");
-    }
+    return false;
 }
 
 /* What the pod could take for its client: every carrier with what it has. */
@@ -173,41 +162,47 @@ static void print_carriers(const struct pg_seen *seen, struct pg_text *out)
 {
     char peer[PG_ADDR_TEXT];
     pg_text_printf(out, "peer %s", pg_addr_print(&seen->peer, peer));
-    if (seen->xff.len != 0) {
-        pg_text_printf(out, ", x-forwarded-for %.*s", (int)seen->xff.len, seen->xff.at);
+    const struct {
+        enum pg_carrier carrier;
+        struct pg_slice text;
+    } headers[] = {{PG_CARRIER_XFF, seen->xff},
+                   {PG_CARRIER_X_REAL_IP, seen->x_real_ip},
+                   {PG_CARRIER_FORWARDED, seen->forwarded}};
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
+        if (headers[i].text.len != 0) {
+            pg_text_printf(out, ", %s %.*s", pg_carrier_names[headers[i].carrier],
+                           (int)headers[i].text.len, headers[i].text.at);
+        }
     }
-    if (seen->x_real_ip.len != 0) {
-        pg_text_printf(out, ", x-real-ip %.*s", (int)seen->x_real_ip.len, seen->x_real_ip.at);
+    if (seen->has_proxy) {
+        pg_text_printf(out, ", proxy %s",
+                       pg_addr_is_none(&seen->proxy) ? "without a source"
+                                                     : pg_addr_print(&seen->proxy, peer));
     }
-}
-
-static bool list_has_word(const struct pg_text *list, const char *word)
-{
-    const char *at = list->len != 0 ? strstr(list->at, word) : NULL;
-    return at != NULL;
 }
 
 static void judge_address(const struct pg_check_run *r, struct pg_check_result *ret)
 {
     const struct pg_check_expect *e = &r->check->expect;
-    struct pg_text carriers = {0};
-    struct pg_addr wanted = r->seen.client;
+    struct pg_text names = {0};
+    struct pg_addr wanted = r->account.seen.client;
     if (e->client.value != NULL) {
         pg_addr_parse(e->client.value, strlen(e->client.value), &wanted);
     }
-    carriers_of(&r->seen, &wanted, &carriers);
-    if (e->client.value != NULL && carriers.len == 0) {
+    unsigned carriers = pg_carriers_of(&r->account.seen, &wanted);
+    if (e->client.value != NULL && carriers == 0) {
         struct pg_check_fault *f =
             fault(ret, "client.address", &e->client.source, e->client.value, "");
-        print_carriers(&r->seen, &f->got);
+        print_carriers(&r->account.seen, &f->got);
         pg_check_blame(&r->hops, PG_CHECK_ABOUT_CLIENT, "", f);
     }
-    if (e->by.value != NULL && !list_has_word(&carriers, e->by.value)) {
+    if (e->by.value != NULL && !is_among(carriers, e->by.value)) {
+        print_names(carriers, &names);
         pg_check_blame(&r->hops, PG_CHECK_ABOUT_CLIENT, "",
                        fault(ret, "client.by", &e->by.source, e->by.value,
-                             carriers.len != 0 ? carriers.at : "nothing"));
+                             names.len != 0 ? names.at : "nothing"));
     }
-    pg_text_free(&carriers);
+    pg_text_free(&names);
 }
 
 static void judge_client(const struct pg_check_run *r, struct pg_check_result *ret)
@@ -218,7 +213,7 @@ static void judge_client(const struct pg_check_run *r, struct pg_check_result *r
                                         "client.by"};
     uint32_t faults = ret->fault_count;
     char none[64];
-    if (r->said == NULL) {
+    if (!pod_answered(r)) {
         for (size_t i = 0; i < 4; i++) {
             if (asked[i]->value != NULL) {
                 pg_check_blame(
@@ -228,7 +223,7 @@ static void judge_client(const struct pg_check_run *r, struct pg_check_result *r
         }
         return;
     }
-    const char *verdict = pg_verdict_name(pg_verdict_decide(&r->seen));
+    const char *verdict = pg_verdict_name(pg_verdict_decide(&r->account.seen));
     if (e->verdict.value != NULL && strcmp(e->verdict.value, verdict) != 0) {
         pg_check_blame(&r->hops, PG_CHECK_ABOUT_CLIENT, "",
                        fault(ret, names[0], &e->verdict.source, e->verdict.value, verdict));
@@ -243,22 +238,6 @@ static void judge_client(const struct pg_check_run *r, struct pg_check_result *r
     }
 }
 
-static bool read_as(const struct pg_seen *seen, const char *reader, struct pg_addr *ret)
-{
-    if (strcmp(reader, "peer") == 0) {
-        *ret = seen->peer;
-        return true;
-    }
-    if (strcmp(reader, "xff-left") == 0) {
-        return pg_reader_xff_left(seen, ret);
-    }
-    if (strcmp(reader, "x-real-ip") == 0) {
-        return pg_reader_x_real_ip(seen, ret);
-    }
-    return pg_reader_xff_right(seen, (unsigned)strtoul(reader + strlen("xff-right="), NULL, 10),
-                               ret);
-}
-
 static void judge_readers(const struct pg_check_run *r, struct pg_check_result *ret)
 {
     const struct pg_check_expect *e = &r->check->expect;
@@ -269,11 +248,13 @@ static void judge_readers(const struct pg_check_run *r, struct pg_check_result *
         char what[96];
         char text[PG_ADDR_TEXT] = "nothing";
         char none[64];
-        bool found = r->said != NULL && read_as(&r->seen, p->name, &got);
+        struct pg_reader reader;
+        bool found = pod_answered(r) && pg_reader_parse(p->name, &reader) &&
+                     pg_reader_take(&reader, &r->account.seen, &got);
         if (p->value != NULL) {
             pg_addr_parse(p->value, strlen(p->value), &wanted);
         }
-        if (r->said != NULL && found == (p->value != NULL) &&
+        if (pod_answered(r) && found == (p->value != NULL) &&
             (!found || pg_addr_equal(&wanted, &got))) {
             continue;
         }
@@ -281,10 +262,10 @@ static void judge_readers(const struct pg_check_run *r, struct pg_check_result *
             pg_addr_print(&got, text);
         }
         snprintf(what, sizeof what, "reader.%s", p->name);
-        pg_check_blame(&r->hops, r->said != NULL ? PG_CHECK_ABOUT_CLIENT : PG_CHECK_ABOUT_ANSWER,
+        pg_check_blame(&r->hops, pod_answered(r) ? PG_CHECK_ABOUT_CLIENT : PG_CHECK_ABOUT_ANSWER,
                        "",
                        fault(ret, what, &p->source, p->value != NULL ? p->value : "nothing",
-                             r->said != NULL ? text : silence(r, none)));
+                             pod_answered(r) ? text : silence(r, none)));
     }
 }
 
@@ -296,14 +277,14 @@ static void judge_headers(const struct pg_check_run *r, struct pg_check_result *
         struct pg_text got = {0};
         char what[96];
         char none[64];
-        bool found = pg_check_header(r->said, p->name, &got);
-        bool good = r->said != NULL && found == (p->value != NULL) &&
+        bool found = pod_answered(r) && pg_account_header(&r->account, p->name, &got);
+        bool good = pod_answered(r) && found == (p->value != NULL) &&
                     (!found || matches(p->value, got.at != NULL ? got.at : ""));
         if (!good) {
             snprintf(what, sizeof what, "header.%s", p->name);
-            const char *text = r->said == NULL ? silence(r, none) : !found ? "absent" : got.at;
+            const char *text = !pod_answered(r) ? silence(r, none) : !found ? "absent" : got.at;
             pg_check_blame(&r->hops,
-                           r->said != NULL ? PG_CHECK_ABOUT_HEADER : PG_CHECK_ABOUT_ANSWER, p->name,
+                           pod_answered(r) ? PG_CHECK_ABOUT_HEADER : PG_CHECK_ABOUT_ANSWER, p->name,
                            fault(ret, what, &p->source, p->value != NULL ? p->value : "absent",
                                  text != NULL ? text : ""));
         }

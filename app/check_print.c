@@ -262,11 +262,12 @@ static void print_json(struct pg_check_printer *p, const struct pg_check_run *r,
                        : r->error != 0     ? pg_check_error_name(r->error)
                                            : NULL);
     json_text_or_null(j, "service", &r->service);
-    json_text_or_null(j, "pod", &r->pod);
+    pg_json_key_string(j, "pod", r->account.pod);
     json_text_or_null(j, "endpoint", &r->endpoint);
-    pg_json_key_addr(j, "peer", &r->seen.peer);
-    pg_json_key_string(j, "verdict",
-                       r->said != NULL ? pg_verdict_name(pg_verdict_decide(&r->seen)) : NULL);
+    pg_json_key_addr(j, "peer", &r->account.seen.peer);
+    pg_json_key_string(
+        j, "verdict",
+        r->account.said != NULL ? pg_verdict_name(pg_verdict_decide(&r->account.seen)) : NULL);
     pg_json_key(j, "faults");
     pg_json_array(j);
     for (uint32_t i = 0; i < result->fault_count; i++) {

@@ -5,6 +5,7 @@
  * Called by check.c. */
 #include "check_internal.h"
 
+#include <jansson.h>
 #include <string.h>
 
 #define SEARCH_DOTS 5 /* ndots of a pod's resolv.conf */
@@ -92,7 +93,7 @@ static bool has_header(const struct pg_check_request *q, const char *name)
     return false;
 }
 
-static void write_request(struct pg_check_run *r, struct pg_text *out)
+static void write_request(const struct pg_check_run *r, struct pg_text *out)
 {
     const struct pg_check_request *q = &r->check->request;
     pg_text_printf(out, "%s %s HTTP/1.1\r\n", q->method, q->path);
@@ -104,10 +105,6 @@ static void write_request(struct pg_check_run *r, struct pg_text *out)
     }
     for (uint32_t i = 0; i < q->header_count; i++) {
         pg_text_printf(out, "%s: %s\r\n", q->headers[i].name, q->headers[i].value);
-        if (strcasecmp(q->headers[i].name, "x-forwarded-for") == 0) {
-            pg_text_printf(&r->claimed_xff, "%s%s", r->claimed_xff.len != 0 ? ", " : "",
-                           q->headers[i].value);
-        }
     }
     if (q->body.at != NULL && !has_header(q, "content-length") &&
         !has_header(q, "transfer-encoding")) {
@@ -126,31 +123,19 @@ static struct pg_slice slice_of(const struct pg_text *t)
     return (struct pg_slice){t->at, t->len};
 }
 
-static void read_pod(struct pg_check_run *r, const struct pg_response *response)
+static void read_pod(struct pg_check_run *r, const struct pg_text *request,
+                     const struct pg_text *body)
 {
-    json_t *said = response->body.at != NULL
-                       ? json_loadb(response->body.at, response->body.len, 0, NULL)
-                       : NULL;
-    const char *peer = json_string_value(json_object_get(said, "peer"));
-    const char *address = json_string_value(json_object_get(said, "address"));
-    const char *pod = json_string_value(json_object_get(said, "pod"));
     struct pg_addr a;
-    if (peer == NULL || address == NULL || pg_addr_parse(peer, strlen(peer), &r->seen.peer) != 0 ||
-        pg_addr_parse(address, strlen(address), &a) != 0) {
-        json_decref(said);
+    char text[PG_ENDPOINT_TEXT];
+    if (!pg_account_take(slice_of(body), slice_of(request), &r->from, &r->account)) {
         return;
     }
-    char text[PG_ENDPOINT_TEXT];
-    json_int_t port = json_integer_value(json_object_get(said, "port"));
-    r->said = said;
-    pg_text_puts(&r->endpoint, pg_endpoint_print(&a, (uint16_t)port, text));
-    pg_text_puts(&r->pod, pod != NULL ? pod : "");
-    pg_check_header(said, "x-forwarded-for", &r->xff);
-    pg_check_header(said, "x-real-ip", &r->xri);
-    r->seen.client = r->from;
-    r->seen.xff = slice_of(&r->xff);
-    r->seen.x_real_ip = slice_of(&r->xri);
-    r->seen.client_xff = slice_of(&r->claimed_xff);
+    const char *address = json_string_value(json_object_get(r->account.said, "address"));
+    json_int_t port = json_integer_value(json_object_get(r->account.said, "port"));
+    if (address != NULL && pg_addr_parse(address, strlen(address), &a) == 0) {
+        pg_text_puts(&r->endpoint, pg_endpoint_print(&a, (uint16_t)port, text));
+    }
 }
 
 /* The service whose endpoint was chosen last, or that the ingress wanted. */
@@ -203,7 +188,7 @@ static void send_request(struct pg_check_run *r, struct pg_sim *sim)
     r->error = error != 0 ? error : response.error;
     r->status = response.status;
     pg_hops_collect(&r->hops, pg_path_trace(sim->path), 1, response.label);
-    read_pod(r, &response);
+    read_pod(r, &bytes, &response.body);
     read_service(r);
     memcpy(r->drops, pg_path_counters(sim->path)->drop, sizeof r->drops);
     pg_response_free(&response);
@@ -235,17 +220,13 @@ int pg_check_send(const struct pg_check_case *check, struct pg_snapshot *s, uint
 
 void pg_check_run_clear(struct pg_check_run *r)
 {
-    struct pg_text *const texts[] = {&r->problem, &r->service, &r->pod,        &r->endpoint,
-                                     &r->xff,     &r->xri,     &r->claimed_xff};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        pg_text_free(texts[i]);
-    }
-    json_decref(r->said);
-    r->said = NULL;
+    pg_text_free(&r->problem);
+    pg_text_free(&r->service);
+    pg_text_free(&r->endpoint);
+    pg_account_free(&r->account);
     r->check = NULL;
     r->error = 0;
     r->status = 0;
-    r->seen = (struct pg_seen){0};
     r->hops.count = 0;
     memset(r->drops, 0, sizeof r->drops);
 }

@@ -23,14 +23,6 @@ struct demo {
     uint64_t seed;
 };
 
-/* The client's own X-Forwarded-For, if its request has one. */
-static void sent_xff(const char *request, char *out, size_t room)
-{
-    const char *at = strstr(request, "X-Forwarded-For: ");
-    at = at != NULL ? at + strlen("X-Forwarded-For: ") : "";
-    snprintf(out, room, "%.*s", (int)strcspn(at, "\r"), at);
-}
-
 /* ---- one scene ---- */
 
 static int load_scene(const struct pg_scene *scene, struct pg_snapshot **ret)
@@ -80,14 +72,11 @@ static void print_scene(const struct demo *demo, uint32_t number, const struct p
                         struct pg_text *out)
 {
     const struct pg_scene *scene = &pg_scenes[number];
-    char xff[256];
     struct pg_outcome o = {.client = client->addr,
                            .client_name = client->name,
                            .request = scene->request,
-                           .client_xff = xff,
                            .response = response,
                            .hops = hops};
-    sent_xff(scene->request, xff, sizeof xff);
     if (demo->jsonl) {
         print_jsonl(hops, out);
         return;

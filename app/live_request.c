@@ -50,7 +50,6 @@ static void tell(struct pg_live_request *r, struct pg_response *response)
                            .client_name =
                                r->asked.from_name.at != NULL ? r->asked.from_name.at : "",
                            .request = r->asked.bytes.at,
-                           .client_xff = r->asked.xff.at != NULL ? r->asked.xff.at : "",
                            .response = response,
                            .hops = &hops};
     struct pg_text body = {0};

@@ -4,6 +4,7 @@
  * request and by the control API, so that all three say the same. */
 #include "podglass/ask.h"
 
+#include "podglass/account.h"
 #include "podglass/exchange.h"
 #include "podglass/json.h"
 #include "podglass/verdict.h"
@@ -17,48 +18,11 @@
 
 #define BODY_SHOWN 4096
 
-/* What a built-in pod said; seen points into it. */
-struct account {
-    json_t *said;
-    struct pg_seen seen;
-    char xff[1024];
-    char x_real_ip[256];
-};
-
-/* All values of a field of the pod's answer, as one list. */
-static void field_of(const json_t *said, const char *name, char *out, size_t room)
-{
-    size_t i;
-    json_t *field;
-    out[0] = 0;
-    json_array_foreach(json_object_get(said, "headers"), i, field)
-    {
-        const char *n = json_string_value(json_array_get(field, 0));
-        const char *v = json_string_value(json_array_get(field, 1));
-        if (n != NULL && v != NULL && strcasecmp(n, name) == 0) {
-            size_t len = strlen(out);
-            snprintf(out + len, room - len, "%s%s", len != 0 ? ", " : "", v);
-        }
-    }
-}
-
-static bool take_account(const struct pg_outcome *o, struct account *a)
+static bool take_account(const struct pg_outcome *o, struct pg_account *ret)
 {
     const struct pg_text *body = &o->response->body;
-    json_t *said = body->at != NULL ? json_loadb(body->at, body->len, 0, NULL) : NULL;
-    const char *peer = json_string_value(json_object_get(said, "peer"));
-    *a = (struct account){.said = said, .seen = {.client = o->client}};
-    if (peer == NULL || json_string_value(json_object_get(said, "pod")) == NULL ||
-        pg_addr_parse(peer, strlen(peer), &a->seen.peer) != 0) {
-        json_decref(said);
-        return false;
-    }
-    field_of(said, "x-forwarded-for", a->xff, sizeof a->xff);
-    field_of(said, "x-real-ip", a->x_real_ip, sizeof a->x_real_ip);
-    a->seen.xff = pg_slice_of(a->xff);
-    a->seen.x_real_ip = pg_slice_of(a->x_real_ip);
-    a->seen.client_xff = pg_slice_of(o->client_xff);
-    return true;
+    return pg_account_take((struct pg_slice){body->at, body->len}, pg_slice_of(o->request),
+                           &o->client, ret);
 }
 
 /* The records of the request, as an exchange. */
@@ -79,13 +43,6 @@ static bool take_records(const struct pg_outcome *o, struct pg_exchange_view *re
 
 /* ---- text ---- */
 
-static void print_reader(struct pg_text *out, const char *name, bool found,
-                         const struct pg_addr *addr)
-{
-    char text[PG_ADDR_TEXT];
-    pg_text_printf(out, "%s %s", name, found ? pg_addr_print(addr, text) : "nothing");
-}
-
 static void print_verdict(const struct pg_seen *seen, bool color, struct pg_text *out)
 {
     static const char *const colors[PG_VERDICT_COUNT] = {[PG_VERDICT_KEPT] = "32",
@@ -94,9 +51,10 @@ static void print_verdict(const struct pg_seen *seen, bool color, struct pg_text
                                                          [PG_VERDICT_FORGED] = "31",
                                                          [PG_VERDICT_AMBIGUOUS] = "33"};
     enum pg_verdict v = pg_verdict_decide(seen);
-    struct pg_addr a = {0};
-    char client[PG_ADDR_TEXT];
-    pg_text_printf(out, "\nclient %s  ", pg_addr_print(&seen->client, client));
+    const struct pg_reader *readers[PG_READERS_USUAL];
+    uint32_t count = pg_readers_usual(seen, readers);
+    char text[PG_ADDR_TEXT];
+    pg_text_printf(out, "\nclient %s  ", pg_addr_print(&seen->client, text));
     if (color) {
         pg_text_printf(out, "\033[1;%sm", colors[v]);
     }
@@ -104,13 +62,12 @@ static void print_verdict(const struct pg_seen *seen, bool color, struct pg_text
         pg_text_putc(out, (char)(*name - 'a' + 'A'));
     }
     pg_text_puts(out, color ? "\033[0m\n  readers: " : "\n  readers: ");
-    print_reader(out, "peer", true, &seen->peer);
-    bool found = pg_reader_xff_left(seen, &a);
-    print_reader(out, " | xff-left", found, &a);
-    found = pg_reader_xff_right(seen, 1, &a);
-    print_reader(out, " | xff-right=1", found, &a);
-    found = pg_reader_x_real_ip(seen, &a);
-    print_reader(out, " | x-real-ip", found, &a);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_addr a;
+        bool found = pg_reader_take(readers[i], seen, &a);
+        pg_text_printf(out, "%s%s %s", i != 0 ? " | " : "", readers[i]->text,
+                       found ? pg_addr_print(&a, text) : "nothing");
+    }
     pg_text_putc(out, '\n');
 }
 
@@ -124,7 +81,7 @@ static void add_string(struct pg_text *out, const json_t *value)
 
 bool pg_outcome_pod(const struct pg_outcome *o, bool color, struct pg_text *out)
 {
-    struct account a;
+    struct pg_account a;
     size_t i;
     json_t *field;
     if (!take_account(o, &a)) {
@@ -149,7 +106,7 @@ bool pg_outcome_pod(const struct pg_outcome *o, bool color, struct pg_text *out)
         pg_text_putc(out, '\n');
     }
     print_verdict(&a.seen, color, out);
-    json_decref(a.said);
+    pg_account_free(&a);
     return true;
 }
 
@@ -240,14 +197,14 @@ static void json_text(struct pg_json *j, const char *key, const struct pg_text *
 
 static void json_verdict(const struct pg_outcome *o, struct pg_json *j)
 {
-    struct account a;
+    struct pg_account a;
     struct pg_exchange_view v;
     const char *witness = NULL;
     enum pg_verdict verdict = PG_VERDICT_COUNT;
     if (take_account(o, &a)) {
         verdict = pg_verdict_decide(&a.seen);
         witness = "pod";
-        json_decref(a.said);
+        pg_account_free(&a);
     } else if (take_records(o, &v)) {
         verdict = v.verdict;
         witness = "records";
@@ -270,7 +227,6 @@ void pg_outcome_json(const struct pg_outcome *o, const struct pg_names *names, s
     pg_json_key(j, "request");
     pg_json_slice(j, (struct pg_slice){o->request, end != NULL ? (size_t)(end - o->request)
                                                                : strlen(o->request)});
-    pg_json_key_string(j, "clientXff", o->client_xff);
     pg_json_key_string(j, "flow", label);
     pg_json_key_string(j, "error", r->error != 0 ? pg_outcome_error(r->error) : NULL);
     pg_json_key_uint(j, "status", r->status);

@@ -128,7 +128,6 @@ static int send_on_sim(const struct sending *s, struct pg_sim *sim, struct pg_sn
     struct pg_outcome o = {.client = asked.request.from,
                            .client_name = asked.from_name.at != NULL ? asked.from_name.at : "",
                            .request = asked.bytes.at,
-                           .client_xff = asked.xff.at != NULL ? asked.xff.at : "",
                            .response = &response,
                            .hops = &hops};
     print(s, &o, &names);
@@ -239,7 +238,6 @@ static int print_answer(const struct sending *s, const struct pg_text *body)
                             .label = (uint32_t)strtoul(string_of(o, "flow"), NULL, 16)};
     struct pg_outcome out = {.client_name = string_of(o, "clientName"),
                              .request = string_of(o, "request"),
-                             .client_xff = string_of(o, "clientXff"),
                              .response = &r,
                              .hops = &hops};
     if (o == NULL || pg_addr_parse(client, strlen(client), &out.client) != 0) {

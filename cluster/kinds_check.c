@@ -6,6 +6,7 @@
 #include "cluster_internal.h"
 
 #include "podglass/drops.h"
+#include "podglass/reader.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -275,18 +276,6 @@ static void expect_headers(const struct pg_field *expect, struct pg_check_expect
     e->headers = pairs;
 }
 
-static bool is_reader(const char *name)
-{
-    if (strcmp(name, "peer") == 0 || strcmp(name, "xff-left") == 0 ||
-        strcmp(name, "x-real-ip") == 0)
-        return true;
-    char *end = NULL;
-    if (strncmp(name, "xff-right=", 10) != 0 || name[10] < '1' || name[10] > '9')
-        return false;
-    unsigned long n = strtoul(name + 10, &end, 10);
-    return *end == '\0' && n <= 64;
-}
-
 static void expect_readers(const struct pg_field *expect, struct pg_check_expect *e)
 {
     struct pg_field readers = pg_field_get(expect, "reader");
@@ -296,10 +285,10 @@ static void expect_readers(const struct pg_field *expect, struct pg_check_expect
     for (uint32_t i = 0; i < count; i++) {
         struct pg_field f = pg_field_entry(&readers, i);
         const char *value = pg_field_text(&f, NULL);
+        struct pg_reader reader;
         struct pg_addr a;
-        if (!is_reader(f.name)) {
-            pg_field_error(&f, "no reader %.40s: there are peer, xff-left, xff-right=N, x-real-ip",
-                           f.name);
+        if (!pg_reader_parse(f.name, &reader)) {
+            pg_field_error(&f, "no reader %.40s: there are " PG_READER_WORDS, f.name);
         } else if (value == NULL || (strcmp(value, "nothing") != 0 &&
                                      pg_addr_parse(value, strlen(value), &a) != 0)) {
             if (value != NULL || f.tree == NULL)
@@ -373,7 +362,6 @@ static void expect_drops(const struct pg_field *expect, struct pg_check_expect *
 static void expect_client(const struct pg_field *expect, struct pg_check_expect *e)
 {
     static const char *const verdicts[] = {"kept", "carried", "lost", "forged", "ambiguous", NULL};
-    static const char *const carriers[] = {"peer", "x-forwarded-for", "x-real-ip", NULL};
     struct pg_field client = pg_field_get(expect, "client");
     struct pg_field address = pg_field_get(&client, "address");
     struct pg_addr a;
@@ -384,7 +372,7 @@ static void expect_client(const struct pg_field *expect, struct pg_check_expect 
     pg_field_known(&client, client_fields, true);
     e->verdict = want_one_of(&client, "verdict", verdicts);
     e->not_verdict = want_one_of(&client, "not", verdicts);
-    e->by = want_one_of(&client, "by", carriers);
+    e->by = want_one_of(&client, "by", pg_carrier_names);
     if (pg_field_addr(&address, &a))
         e->client = want_read(&address, pg_addr_print(&a, text));
 }

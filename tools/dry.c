@@ -93,8 +93,8 @@ void pg_dry_free(struct pg_dry *d)
         pg_zone_free(d->zone);
     }
     pg_snapshot_put(d->snapshot);
-    pg_text_free(&d->xff);
-    pg_text_free(&d->client_xff);
+    pg_carried_free(&d->got);
+    pg_carried_free(&d->claimed);
     free(d);
 }
 

@@ -196,47 +196,24 @@ void pg_dry_ingress(struct pg_dry_running *r)
 
 /* ---- what is seen ---- */
 
-/* All values of a field, as one list. */
-static struct pg_slice join(const struct pg_http_head *h, const char *bytes, enum pg_http_name id,
-                            struct pg_text *out)
-{
-    pg_text_clear(out);
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        if (h->fields[i].id != id) {
-            continue;
-        }
-        struct pg_slice value = pg_span_slice(bytes, h->fields[i].value);
-        pg_text_puts(out, out->len ? ", " : "");
-        pg_text_add(out, value.at, value.len);
-    }
-    return (struct pg_slice){out->at, out->len};
-}
-
 void pg_dry_see(struct pg_dry_running *r)
 {
     struct pg_dry *d = r->d;
     struct pg_dry_result *result = r->result;
     struct pg_seen *seen = &result->seen;
     struct pg_slice sent = r->request->head;
-    struct pg_http_scan scan = {0};
-    enum pg_http_error error;
 
     seen->client = r->request->from;
     seen->peer = result->arrives[result->leg_count - 1].src;
     if (sent.at && result->leg_count == 1) {
         result->head = sent; /* no ingress between */
     }
-    if (sent.at &&
-        pg_http_parse(PG_HTTP_REQUEST, &scan, sent.at, (uint32_t)sent.len, &d->head, &error) == 0) {
-        seen->client_xff = join(&d->head, sent.at, PG_HTTP_NAME_X_FORWARDED_FOR, &d->client_xff);
-    }
-    scan = (struct pg_http_scan){0};
-    if (result->head.at && pg_http_parse(PG_HTTP_REQUEST, &scan, result->head.at,
-                                         (uint32_t)result->head.len, &d->upstream, &error) == 0) {
-        const struct pg_http_field *real = pg_http_field_find(&d->upstream, PG_HTTP_NAME_X_REAL_IP);
-        seen->xff = join(&d->upstream, result->head.at, PG_HTTP_NAME_X_FORWARDED_FOR, &d->xff);
-        seen->x_real_ip = real ? pg_span_slice(result->head.at, real->value) : (struct pg_slice){0};
-    }
+    pg_carried_clear(&d->claimed);
+    pg_carried_add_head(&d->claimed, sent);
+    pg_carried_as_claimed(&d->claimed, seen);
+    pg_carried_clear(&d->got);
+    pg_carried_add_head(&d->got, result->head);
+    pg_carried_as_got(&d->got, seen);
     result->has_verdict = true;
     result->verdict = pg_verdict_decide(seen);
 }

@@ -21,9 +21,8 @@ struct pg_dry {
     uint16_t ingress_ports[PG_INGRESS_PORTS];
     uint32_t ingress_port_count;
     struct pg_http_head head; /* as the client sent it */
-    struct pg_http_head upstream;
-    struct pg_text xff; /* what `seen` points into */
-    struct pg_text client_xff;
+    struct pg_carried got;    /* what `seen` points into */
+    struct pg_carried claimed;
     char out[DRY_HEAD_ROOM];
 };
 

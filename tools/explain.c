@@ -91,11 +91,8 @@ static int read_ask(const struct pg_options *o, struct pg_explain *e)
         headers[words.header_count++] = header;
     }
     if (reader && !pg_reader_parse(reader, &e->reader)) {
-        return pg_options_complain(
-            o->verb,
-            "--reader takes peer, xff-left, xff-right=N, "
-            "xff-trusted=CIDR,..., x-real-ip, forwarded or proxy, not \"%s\"",
-            reader);
+        return pg_options_complain(o->verb, "--reader takes one of " PG_READER_WORDS ", not \"%s\"",
+                                   reader);
     }
     int error = pg_dry_ask_read(e->dry, &words, &e->ask, &why);
 

@@ -6,30 +6,6 @@
 #include "podglass/hops.h"
 #include "podglass/json.h"
 
-/* How an application finds its client. */
-enum pg_reader_kind {
-    PG_READER_PEER,
-    PG_READER_XFF_LEFT,
-    PG_READER_XFF_RIGHT,
-    PG_READER_XFF_TRUSTED,
-    PG_READER_X_REAL_IP,
-    PG_READER_FORWARDED,
-    PG_READER_PROXY,
-};
-#define PG_READER_RANGES 16
-struct pg_reader {
-    const char *text; /* as given */
-    enum pg_reader_kind kind;
-    unsigned n;
-    struct pg_prefix trusted[PG_READER_RANGES];
-    uint32_t trusted_count;
-};
-/* false: no such reader. */
-bool pg_reader_parse(const char *text, struct pg_reader *ret);
-bool pg_reader_take(const struct pg_reader *r, const struct pg_seen *seen, struct pg_addr *ret);
-/* The readers that are shown when none is asked for. Returns how many. */
-uint32_t pg_readers_usual(const struct pg_seen *seen, const struct pg_reader **ret);
-
 /* A change that was tried. */
 struct pg_tried {
     struct pg_text set;     /* "svc/edge/gateway.externalTrafficPolicy=Local" */

@@ -90,8 +90,8 @@ static void put_reader(struct pg_json *j, const struct pg_reader *r, const struc
 
 static void put_seen(struct pg_json *j, const struct pg_explain *e)
 {
-    const struct pg_reader *readers = &e->reader;
-    uint32_t count = e->reader.text ? 1 : pg_readers_usual(&e->shown.seen, &readers);
+    const struct pg_reader *readers[PG_READERS_USUAL] = {&e->reader};
+    uint32_t count = e->reader.text ? 1 : pg_readers_usual(&e->shown.seen, readers);
     struct pg_text pod = {0};
 
     pg_json_key(j, "seen");
@@ -108,7 +108,7 @@ static void put_seen(struct pg_json *j, const struct pg_explain *e)
     pg_json_key(j, "readers");
     pg_json_array(j);
     for (uint32_t i = 0; i < count; i++) {
-        put_reader(j, &readers[i], &e->shown.seen);
+        put_reader(j, readers[i], &e->shown.seen);
     }
     pg_json_array_end(j);
     pg_json_object_end(j);

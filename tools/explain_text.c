@@ -332,6 +332,15 @@ static void put_seen(const struct pg_explain *e, struct pg_text *out)
         pg_text_puts(out, ", X-Real-IP ");
         pg_text_add_escaped(out, seen->x_real_ip.at, seen->x_real_ip.len);
     }
+    if (seen->forwarded.len) {
+        pg_text_puts(out, ", Forwarded ");
+        pg_text_add_escaped(out, seen->forwarded.at, seen->forwarded.len);
+    }
+    if (seen->has_proxy) {
+        pg_text_printf(out, ", PROXY %s",
+                       pg_addr_is_none(&seen->proxy) ? "without a source"
+                                                     : pg_addr_print(&seen->proxy, addr));
+    }
     pg_text_putc(out, '\n');
 }
 
@@ -352,16 +361,13 @@ static void put_reader(const struct pg_reader *r, const struct pg_seen *seen, bo
 
 static void put_readers(const struct pg_explain *e, struct pg_text *out)
 {
-    const struct pg_reader *readers = &e->reader;
-    uint32_t count = 1;
+    const struct pg_reader *readers[PG_READERS_USUAL] = {&e->reader};
+    uint32_t count = e->reader.text ? 1 : pg_readers_usual(&e->shown.seen, readers);
 
-    if (!e->reader.text) {
-        count = pg_readers_usual(&e->shown.seen, &readers);
-    }
     pg_text_puts(out, "  readers: ");
     for (uint32_t i = 0; i < count; i++) {
         pg_text_puts(out, i ? " | " : "");
-        put_reader(&readers[i], &e->shown.seen, e->reader.text != NULL, out);
+        put_reader(readers[i], &e->shown.seen, e->reader.text != NULL, out);
     }
     pg_text_putc(out, '\n');
 }

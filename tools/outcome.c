@@ -27,31 +27,17 @@ static void put_upper(const char *text, struct pg_text *out)
     }
 }
 
-static bool in_list(struct pg_slice list, const struct pg_addr *wanted)
-{
-    struct pg_seen one = {.xff = list};
-    struct pg_addr a;
-
-    for (unsigned n = 1; n < 64; n++) {
-        if (!pg_reader_xff_right(&one, n, &a)) {
-            return false;
-        }
-        if (pg_addr_equal(&a, wanted)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void pg_carriers_print(const struct pg_seen *seen, struct pg_text *out)
 {
-    struct pg_addr a;
-    bool xff = in_list(seen->xff, &seen->client);
-    bool real = pg_reader_x_real_ip(seen, &a) && pg_addr_equal(&a, &seen->client);
+    unsigned in = pg_carriers_of(seen, &seen->client) & ~(1u << PG_CARRIER_PEER);
+    const char *before = " by ";
 
-    if (xff || real) {
-        pg_text_printf(out, " by %s%s%s", xff ? "X-Forwarded-For" : "", xff && real ? " and " : "",
-                       real ? "X-Real-IP" : "");
+    for (unsigned c = 0; c < PG_CARRIER_COUNT; c++) {
+        if (in & 1u << c) {
+            in &= ~(1u << c);
+            pg_text_printf(out, "%s%s", before, pg_carrier_title((enum pg_carrier)c));
+            before = in & (in - 1) ? ", " : " and ";
+        }
     }
 }
 

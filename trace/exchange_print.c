@@ -180,15 +180,10 @@ static void text_or_null(struct pg_json *j, const char *key, const char *text)
     pg_json_key_string(j, key, text[0] != 0 ? text : NULL);
 }
 
-static void json_reader(struct pg_json *j, const char *key, bool found, const struct pg_addr *a)
-{
-    static const struct pg_addr nothing;
-    pg_json_key_addr(j, key, found ? a : &nothing);
-}
-
 static void json_verdict(struct pg_json *j, const struct pg_exchange_view *v)
 {
-    struct pg_addr a = {0};
+    const struct pg_reader *readers[PG_READERS_USUAL];
+    uint32_t count = pg_readers_usual(&v->seen, readers);
     pg_json_key_string(j, "verdict", v->has_verdict ? pg_verdict_name(v->verdict) : NULL);
     if (!v->has_verdict) {
         return;
@@ -200,13 +195,11 @@ static void json_verdict(struct pg_json *j, const struct pg_exchange_view *v)
     }
     pg_json_key(j, "readers");
     pg_json_object(j);
-    json_reader(j, "peer", true, &v->seen.peer);
-    bool found = pg_reader_xff_left(&v->seen, &a);
-    json_reader(j, "xff-left", found, &a);
-    found = pg_reader_xff_right(&v->seen, 1, &a);
-    json_reader(j, "xff-right=1", found, &a);
-    found = pg_reader_x_real_ip(&v->seen, &a);
-    json_reader(j, "x-real-ip", found, &a);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_addr a = {0};
+        (void)pg_reader_take(readers[i], &v->seen, &a);
+        pg_json_key_addr(j, readers[i]->text, &a);
+    }
     pg_json_object_end(j);
 }
 

@@ -148,13 +148,20 @@ static void take_header(const struct pg_record *r, struct pg_exchange_view *v)
     if (r->before.is_text) {
         before = (struct pg_slice){r->before.text, r->before.len};
     }
-    if (strcasecmp(r->name, "X-Forwarded-For") == 0) {
-        v->cut = v->cut || r->after.cut;
-        v->seen.xff = after.at != NULL ? after : v->seen.xff;
-        v->seen.client_xff = before.at != NULL ? before : v->seen.client_xff;
-    } else if (strcasecmp(r->name, "X-Real-IP") == 0 && after.at != NULL) {
-        v->seen.x_real_ip = after;
-    } else if (strcasecmp(r->name, "X-Forwarded-Host") == 0 && after.at != NULL && !v->host[0]) {
+    struct {
+        const char *name;
+        struct pg_slice *got, *claimed;
+    } const carriers[] = {{"X-Forwarded-For", &v->seen.xff, &v->seen.client_xff},
+                          {"Forwarded", &v->seen.forwarded, &v->seen.client_forwarded},
+                          {"X-Real-IP", &v->seen.x_real_ip, &v->seen.client_x_real_ip}};
+    for (size_t i = 0; i < sizeof carriers / sizeof carriers[0]; i++) {
+        if (strcasecmp(r->name, carriers[i].name) == 0) {
+            v->cut = v->cut || r->after.cut;
+            *carriers[i].got = after.at != NULL ? after : *carriers[i].got;
+            *carriers[i].claimed = before.at != NULL ? before : *carriers[i].claimed;
+        }
+    }
+    if (strcasecmp(r->name, "X-Forwarded-Host") == 0 && after.at != NULL && !v->host[0]) {
         copy(v->host, sizeof v->host, after.at, after.len);
     }
 }
@@ -178,6 +185,9 @@ static void look_at_http(const struct pg_exchange *x, struct pg_exchange_view *v
             take_event(r, v);
         } else if (r->field == PG_FIELD_HEADER && r->direction == 0) {
             take_header(r, v);
+        } else if (r->field == PG_FIELD_PROXY && r->direction == 0 && !r->after.is_text) {
+            v->seen.has_proxy = true; /* in front of the pod's connection */
+            v->seen.proxy = r->after.addr;
         }
     }
     const struct pg_record *end = &x->records[x->count - 1];

@@ -207,6 +207,24 @@ bool pg_reader_proxy(const struct pg_seen *seen, struct pg_addr *ret)
     return true;
 }
 
+unsigned pg_carriers_of(const struct pg_seen *seen, const struct pg_addr *wanted)
+{
+    struct pg_addr a;
+    bool has[PG_CARRIER_COUNT] = {
+        [PG_CARRIER_PEER] = pg_addr_equal(&seen->peer, wanted),
+        [PG_CARRIER_XFF] = list_has(XFF, seen->xff, wanted),
+        [PG_CARRIER_X_REAL_IP] = pg_reader_x_real_ip(seen, &a) && pg_addr_equal(&a, wanted),
+        [PG_CARRIER_FORWARDED] = list_has(FORWARDED, seen->forwarded, wanted),
+        [PG_CARRIER_PROXY] = pg_reader_proxy(seen, &a) && pg_addr_equal(&a, wanted),
+    };
+    unsigned found = 0;
+
+    for (unsigned c = 0; c < PG_CARRIER_COUNT; c++) {
+        found |= has[c] ? 1u << c : 0;
+    }
+    return found;
+}
+
 /* ---- the verdict ---- */
 
 /* Did the client itself name this address, in whatever carrier? */

@@ -24,7 +24,6 @@ struct pg_asked {
     struct pg_request request;
     struct pg_text bytes;
     struct pg_text from_name; /* "alice", "shop/web-0"; empty for a bare address */
-    struct pg_text xff;       /* what the client itself says as X-Forwarded-For */
 };
 /* 0, or -EINVAL: *ret_why (appended to) says what is wrong, in words. */
 int pg_ask_make(const struct pg_ask *ask, const struct pg_snapshot *s, const struct pg_zone *zone,
@@ -35,8 +34,7 @@ void pg_asked_free(struct pg_asked *a);
 struct pg_outcome {
     struct pg_addr client;
     const char *client_name; /* "" for none */
-    const char *request;     /* its first line is shown */
-    const char *client_xff;
+    const char *request;     /* as the client wrote it; its first line is shown */
     const struct pg_response *response;
     const struct pg_hops *hops;
 };

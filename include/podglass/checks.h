@@ -52,7 +52,7 @@ struct pg_check_expect {
     struct pg_check_want peer; /* address; '*' matches */
     struct pg_check_want verdict, not_verdict;
     struct pg_check_want client;         /* address the pod can know its client by */
-    struct pg_check_want by;             /* "peer", "x-forwarded-for", "x-real-ip" */
+    struct pg_check_want by;             /* one of pg_carrier_names */
     const struct pg_check_pair *headers; /* as the pod got them; '*' matches */
     uint32_t header_count;
     const struct pg_check_pair *readers; /* "xff-right=1" and an address; value NULL: finds none */

@@ -6,6 +6,7 @@
 #define PODGLASS_VERDICT_H
 
 #include "podglass/addr.h"
+#include "podglass/reader.h"
 #include "podglass/text.h"
 
 #include <stdbool.h>
@@ -49,8 +50,30 @@ bool pg_reader_x_real_ip(const struct pg_seen *seen, struct pg_addr *ret);
 /* The first for= of Forwarded, if it is an address. */
 bool pg_reader_forwarded(const struct pg_seen *seen, struct pg_addr *ret);
 bool pg_reader_proxy(const struct pg_seen *seen, struct pg_addr *ret);
+/* As the reader's words say. */
+bool pg_reader_take(const struct pg_reader *r, const struct pg_seen *seen, struct pg_addr *ret);
+/* The readers that are shown when none is asked for: those that could find something. Returns how many. */
+#define PG_READERS_USUAL 6
+uint32_t pg_readers_usual(const struct pg_seen *seen,
+                          const struct pg_reader *ret[PG_READERS_USUAL]);
+/* Where a pod finds this address, 1 << enum pg_carrier each. */
+unsigned pg_carriers_of(const struct pg_seen *seen, const struct pg_addr *wanted);
 /* The verdict for an application that takes exactly this value (has_value false: it finds nothing). */
 enum pg_verdict pg_verdict_of_reader(const struct pg_seen *seen, bool has_value,
                                      const struct pg_addr *value);
+
+/* ---- carriers.c: the header fields of one side, gathered one by one ---- */
+struct pg_carried { /* zeroed: none */
+    struct pg_text xff, x_real_ip, forwarded;
+};
+/* Does nothing for a field that carries no client. */
+void pg_carried_add(struct pg_carried *c, struct pg_slice name, struct pg_slice value);
+/* All fields of a request as its sender wrote it, up to the empty line. Not a judge of requests: that is the ingress' parser. */
+void pg_carried_add_head(struct pg_carried *c, struct pg_slice head);
+/* Let seen point into c: as what the pod gets, or as what the client had sent. */
+void pg_carried_as_got(const struct pg_carried *c, struct pg_seen *seen);
+void pg_carried_as_claimed(const struct pg_carried *c, struct pg_seen *seen);
+void pg_carried_clear(struct pg_carried *c);
+void pg_carried_free(struct pg_carried *c);
 
 #endif

@@ -349,6 +349,7 @@ static void walk_close(struct walk *w)
         free(w->set_texts[i]);
     }
     pg_text_free(&w->manifests);
+    pg_text_free(&w->request);
 }
 
 /* One run; the record stream is the caller's. */

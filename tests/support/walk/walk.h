@@ -44,8 +44,8 @@ struct walk {
     struct pg_response response;
     bool have_response;
     struct pg_addr request_from;
-    char client_xff[256];  /* X-Forwarded-For that the client itself sent */
-    uint64_t first_record; /* of the last when */
+    struct pg_text request; /* as the client wrote it */
+    uint64_t first_record;  /* of the last when */
     uint64_t drops_before[PG_DROP_COUNT];
     char dns[2048];
     struct walk_packet wire[WALK_WIRE_LOG];

@@ -7,13 +7,14 @@
  *   then drop NAME [N] | drops none                                since the last when
  *   then flows N | conntrack shows "pattern" | conntrack lacks "pattern"
  *   then wire sees "pattern" | wire sees nothing                   packets sent to the wire since the walk began / since the last when
- *   then dns "pattern" | verdict kept|carried|lost|forged|ambiguous | reader xff-left|x-real-ip ADDR
+ *   then dns "pattern" | verdict kept|carried|lost|forged|ambiguous | reader READER ADDR|nothing
  *   then sessions N | connections N | counter NAME N | balance      balance: every packet that began has ended
  */
 #include "walk.h"
 
 #include "podglass/dump.h"
 #include "podglass/netif.h"
+#include "podglass/account.h"
 #include "podglass/verdict.h"
 
 #include <errno.h>
@@ -164,37 +165,30 @@ static void then_pod(struct walk *w, const struct walk_line *l)
 
 static void then_verdict(struct walk *w, const struct walk_line *l)
 {
-    char xff[2048], xri[256];
-    json_t *said = w->response.body.at != NULL ? json_loads(w->response.body.at, 0, NULL) : NULL;
-    const char *peer = said != NULL ? json_string_value(json_object_get(said, "peer")) : NULL;
-    struct pg_seen seen = {.client = w->request_from};
-    struct pg_addr read = {0};
+    struct pg_slice body = {w->response.body.at, w->response.body.len};
+    struct pg_slice request = {w->request.at, w->request.len};
+    struct pg_account account;
     char text[PG_ADDR_TEXT];
-    if (peer == NULL || pg_addr_parse(peer, strlen(peer), &seen.peer) != 0) {
+    if (!pg_account_take(body, request, &w->request_from, &account)) {
         walk_fail(w, "no pod answered, so there is no verdict");
-        json_decref(said);
         return;
     }
-    const char *got = pod_header(said, "x-forwarded-for", xff, sizeof xff);
-    seen.xff = got != NULL ? pg_slice_of(xff) : (struct pg_slice){0};
-    got = pod_header(said, "x-real-ip", xri, sizeof xri);
-    seen.x_real_ip = got != NULL ? pg_slice_of(xri) : (struct pg_slice){0};
-    seen.client_xff = pg_slice_of(w->client_xff);
     if (strcmp(word(l, 1), "verdict") == 0) {
-        const char *name = pg_verdict_name(pg_verdict_decide(&seen));
+        const char *name = pg_verdict_name(pg_verdict_decide(&account.seen));
         if (strcmp(name, word(l, 2)) != 0) {
             walk_fail(w, "verdict is %s, not %s", name, word(l, 2));
         }
     } else {
-        bool found = strcmp(word(l, 2), "xff-left") == 0    ? pg_reader_xff_left(&seen, &read)
-                     : strcmp(word(l, 2), "xff-right") == 0 ? pg_reader_xff_right(&seen, 1, &read)
-                                                            : pg_reader_x_real_ip(&seen, &read);
-        if (!found || strcmp(pg_addr_print(&read, text), word(l, 3)) != 0) {
-            walk_fail(w, "reader %s takes %s, not %s", word(l, 2),
-                      found ? pg_addr_print(&read, text) : "nothing", word(l, 3));
+        struct pg_reader reader;
+        struct pg_addr a;
+        bool found =
+            pg_reader_parse(word(l, 2), &reader) && pg_reader_take(&reader, &account.seen, &a);
+        const char *got = found ? pg_addr_print(&a, text) : "nothing";
+        if (strcmp(got, word(l, 3)) != 0) {
+            walk_fail(w, "reader %s takes %s, not %s", word(l, 2), got, word(l, 3));
         }
     }
-    json_decref(said);
+    pg_account_free(&account);
 }
 
 /* ---- records ---- */

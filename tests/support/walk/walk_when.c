@@ -79,6 +79,8 @@ static void send_request(struct walk *w, struct pg_request *request)
     }
     w->have_response = true;
     w->request_from = request->from;
+    pg_text_clear(&w->request);
+    pg_text_add(&w->request, request->bytes, request->len);
     int error = pg_sim_request(&w->sim, request, &w->response);
     if (error != 0) {
         w->response.error = error;
@@ -102,9 +104,6 @@ static bool request_words(struct walk *w, const struct walk_line *l, uint32_t at
             *has_host = true;
         } else if (strcmp(word, "header") == 0) {
             pg_text_printf(fields, "%s\r\n", value);
-            if (strncasecmp(value, "X-Forwarded-For: ", 17) == 0) {
-                snprintf(w->client_xff, sizeof w->client_xff, "%s", value + 17);
-            }
         } else if (strcmp(word, "to") == 0) {
             if (!walk_address(w, value, &request->to, &request->to_port)) {
                 walk_fail(w, "no such address: %s", value);
@@ -138,7 +137,6 @@ static void sends(struct walk *w, const struct walk_line *l, uint32_t at,
     uint32_t body = 0;
     bool http10 = false;
     bool has_host = false;
-    w->client_xff[0] = 0;
     if (strcmp(l->tokens[at], "raw") == 0 && at + 3 < l->count) {
         request->raw = true;
         pg_text_puts(&bytes, l->tokens[at + 1]);

@@ -7,6 +7,9 @@
 
 #include "check_internal.h"
 
+#include <jansson.h>
+#include <stdlib.h>
+
 #include <errno.h>
 #include <string.h>
 
@@ -51,18 +54,15 @@ static void pod_says(const char *peer, const char *xff, const char *xri)
 {
     run.status = 200;
     run.from = addr("198.51.100.7");
-    run.said = json_pack("{s:s, s:s, s:i, s:s, s:[[s,s],[s,s]]}", "peer", peer, "address",
-                         "10.244.1.7", "port", 8080, "pod", "shop/web-0", "headers",
-                         "X-Forwarded-For", xff, "X-Real-IP", xri);
-    pg_text_puts(&run.pod, "shop/web-0");
+    json_t *said = json_pack("{s:s, s:s, s:i, s:s, s:[[s,s],[s,s]]}", "peer", peer, "address",
+                             "10.244.1.7", "port", 8080, "pod", "shop/web-0", "headers",
+                             "X-Forwarded-For", xff, "X-Real-IP", xri);
+    char *body = json_dumps(said, 0);
+    assert_true(pg_account_take(pg_slice_of(body), (struct pg_slice){0}, &run.from, &run.account));
+    free(body);
+    json_decref(said);
     pg_text_puts(&run.endpoint, "10.244.1.7:8080");
     pg_text_puts(&run.service, "shop/web");
-    pg_text_puts(&run.xff, xff);
-    pg_text_puts(&run.xri, xri);
-    run.seen = (struct pg_seen){.client = run.from,
-                                .peer = addr(peer),
-                                .xff = {run.xff.at, run.xff.len},
-                                .x_real_ip = {run.xri.at, run.xri.len}};
 }
 
 static void add_record(enum pg_record_kind kind, enum pg_stage stage, enum pg_field field,

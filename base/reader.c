@@ -1,10 +1,30 @@
 /* How applications find their client, by name: peer, xff-left, xff-right=N, xff-trusted=CIDR,..., x-real-ip, forwarded, proxy.
  *
- * The readers themselves are trace/verdict.c's; here are only their words. */
-#include "explain_internal.h"
+ * Only the words. Called by cluster/ for documents of kind Check and by the verbs for --reader; trace/carriers.c reads. */
+#include "podglass/reader.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define RIGHT_MOST 1000
+
+const char *const pg_carrier_names[PG_CARRIER_COUNT + 1] = {
+    [PG_CARRIER_PEER] = "peer",           [PG_CARRIER_XFF] = "x-forwarded-for",
+    [PG_CARRIER_X_REAL_IP] = "x-real-ip", [PG_CARRIER_FORWARDED] = "forwarded",
+    [PG_CARRIER_PROXY] = "proxy",
+};
+
+const char *pg_carrier_title(enum pg_carrier c)
+{
+    static const char *const titles[] = {
+        [PG_CARRIER_PEER] = "peer",           [PG_CARRIER_XFF] = "X-Forwarded-For",
+        [PG_CARRIER_X_REAL_IP] = "X-Real-IP", [PG_CARRIER_FORWARDED] = "Forwarded",
+        [PG_CARRIER_PROXY] = "PROXY",
+    };
+    _Static_assert(sizeof titles / sizeof titles[0] == PG_CARRIER_COUNT, "a title per carrier");
+
+    return titles[c];
+}
 
 static bool read_ranges(const char *text, struct pg_reader *ret)
 {
@@ -42,39 +62,11 @@ bool pg_reader_parse(const char *text, struct pg_reader *ret)
         unsigned long n = strtoul(text + 10, &end, 10);
         ret->kind = PG_READER_XFF_RIGHT;
         ret->n = (unsigned)n;
-        return text[10] >= '1' && text[10] <= '9' && *end == 0 && n <= 1000;
+        return text[10] >= '1' && text[10] <= '9' && *end == 0 && n <= RIGHT_MOST;
     }
     if (strncmp(text, "xff-trusted=", 12) == 0) {
         ret->kind = PG_READER_XFF_TRUSTED;
         return read_ranges(text + 12, ret);
     }
     return false;
-}
-
-bool pg_reader_take(const struct pg_reader *r, const struct pg_seen *seen, struct pg_addr *ret)
-{
-    switch (r->kind) {
-    case PG_READER_XFF_LEFT: return pg_reader_xff_left(seen, ret);
-    case PG_READER_XFF_RIGHT: return pg_reader_xff_right(seen, r->n, ret);
-    case PG_READER_XFF_TRUSTED:
-        return pg_reader_xff_trusted(seen, r->trusted, r->trusted_count, ret);
-    case PG_READER_X_REAL_IP: return pg_reader_x_real_ip(seen, ret);
-    case PG_READER_FORWARDED: return pg_reader_forwarded(seen, ret);
-    case PG_READER_PROXY: return pg_reader_proxy(seen, ret);
-    case PG_READER_PEER:
-    default: *ret = seen->peer; return true;
-    }
-}
-
-uint32_t pg_readers_usual(const struct pg_seen *seen, const struct pg_reader **ret)
-{
-    static const struct pg_reader usual[] = {
-        {.text = "peer", .kind = PG_READER_PEER},
-        {.text = "xff-left", .kind = PG_READER_XFF_LEFT},
-        {.text = "xff-right=1", .kind = PG_READER_XFF_RIGHT, .n = 1},
-        {.text = "x-real-ip", .kind = PG_READER_X_REAL_IP}};
-    bool headers = seen->xff.len || seen->x_real_ip.len;
-
-    *ret = usual;
-    return headers ? sizeof usual / sizeof usual[0] : 1;
 }
