@@ -5,74 +5,32 @@
  * Called by check.c. */
 #include "check_internal.h"
 
+#include "podglass/ask.h"
+
 #include <jansson.h>
 #include <string.h>
 
-#define SEARCH_DOTS 5 /* ndots of a pod's resolv.conf */
-
 /* ---- where to ---- */
-
-static bool look_up(const struct pg_zone *z, const char *name, bool want_v6, struct pg_addr *ret,
-                    enum pg_dns_status *ret_status)
-{
-    uint32_t count = 0;
-    pg_reason_id reason = 0;
-    enum pg_dns_status status =
-        pg_dns_resolve(z, name, strlen(name), want_v6, ret, 1, &count, &reason);
-    bool found = status == PG_DNS_OK && count > 0;
-    if (!found && (*ret_status == PG_DNS_OK || status == PG_DNS_NODATA)) {
-        *ret_status = status;
-    }
-    return found;
-}
-
-/* As a resolver in the pod would: its search list before the name itself if that has few dots. */
-static bool look_up_searching(const struct pg_snapshot *s, const struct pg_zone *z,
-                              const struct pg_check_request *q, bool want_v6, struct pg_addr *ret,
-                              enum pg_dns_status *ret_status)
-{
-    const char *domain = s->lab.cluster_domain;
-    struct pg_text name = {0};
-    unsigned dots = 0;
-    bool found = false;
-    for (const char *at = q->host; *at != 0; at++) {
-        dots += *at == '.';
-    }
-    bool absolute = q->host[0] != 0 && q->host[strlen(q->host) - 1] == '.';
-    bool search = q->search[0] != 0 && !absolute && dots < SEARCH_DOTS;
-    for (int step = 0; search && !found && step < 3; step++) {
-        pg_text_clear(&name);
-        pg_text_printf(&name, "%s.", q->host);
-        if (step == 0) {
-            pg_text_printf(&name, "%s.", q->search);
-        }
-        pg_text_printf(&name, "%s%s", step < 2 ? "svc." : "", domain);
-        found = look_up(z, name.at, want_v6, ret, ret_status);
-    }
-    pg_text_free(&name);
-    return found || look_up(z, q->host, want_v6, ret, ret_status);
-}
 
 /* The two ends: of one family, IPv4 first. false: said in r->problem. */
 static bool find_ends(struct pg_check_run *r, const struct pg_snapshot *s, const struct pg_zone *z)
 {
     const struct pg_check_request *q = &r->check->request;
-    enum pg_dns_status status = PG_DNS_OK;
-    struct pg_addr literal;
-    bool is_literal = pg_addr_parse(q->host, strlen(q->host), &literal) == 0;
+    enum pg_dns_status status = PG_DNS_NXDOMAIN;
     for (int family = 0; family < 2; family++) {
-        if (pg_addr_is_none(&q->from[family])) {
+        struct pg_end_of from = {.addr = q->from[family],
+                                 .namespace = q->search[0] != 0 ? q->search : NULL};
+        pg_reason_id reason;
+        if (pg_addr_is_none(&from.addr)) {
             continue;
         }
-        bool found = is_literal ? pg_addr_is_v4(&literal) == (family == 0)
-                                : look_up_searching(s, z, q, family == 1, &r->to, &status);
-        if (found) {
-            r->to = is_literal ? literal : r->to;
-            r->from = q->from[family];
+        status = pg_end_resolve(s, z, pg_slice_of(q->host), &from, &r->to, &reason);
+        if (status == PG_DNS_OK && pg_addr_is_v4(&r->to) == (family == 0)) {
+            r->from = from.addr;
             return true;
         }
     }
-    if (is_literal) {
+    if (status == PG_DNS_OK) {
         pg_text_printf(&r->problem, "%s has no address of the family of %s", q->from_text, q->host);
     } else {
         pg_text_printf(&r->problem, "no address of the sender's family for %s: %s", q->host,
@@ -83,37 +41,20 @@ static bool find_ends(struct pg_check_run *r, const struct pg_snapshot *s, const
 
 /* ---- the request as bytes ---- */
 
-static bool has_header(const struct pg_check_request *q, const char *name)
+static void write_request(const struct pg_check_request *q, struct pg_text *out)
 {
+    struct pg_ask_field fields[PG_ASK_HEADERS];
+    struct pg_ask_parts parts = {.method = q->method,
+                                 .authority = pg_slice_of(q->field),
+                                 .target = pg_slice_of(q->path),
+                                 .fields = fields,
+                                 .field_count = q->header_count,
+                                 .body = q->body};
     for (uint32_t i = 0; i < q->header_count; i++) {
-        if (strcasecmp(q->headers[i].name, name) == 0) {
-            return true;
-        }
+        fields[i] = (struct pg_ask_field){.name = pg_slice_of(q->headers[i].name),
+                                          .value = pg_slice_of(q->headers[i].value)};
     }
-    return false;
-}
-
-static void write_request(const struct pg_check_run *r, struct pg_text *out)
-{
-    const struct pg_check_request *q = &r->check->request;
-    pg_text_printf(out, "%s %s HTTP/1.1\r\n", q->method, q->path);
-    if (!has_header(q, "host")) {
-        pg_text_printf(out, "Host: %s\r\n", q->field);
-    }
-    if (!has_header(q, "user-agent")) {
-        pg_text_puts(out, "User-Agent: podglass\r\n");
-    }
-    for (uint32_t i = 0; i < q->header_count; i++) {
-        pg_text_printf(out, "%s: %s\r\n", q->headers[i].name, q->headers[i].value);
-    }
-    if (q->body.at != NULL && !has_header(q, "content-length") &&
-        !has_header(q, "transfer-encoding")) {
-        pg_text_printf(out, "Content-Length: %zu\r\n", q->body.len);
-    }
-    pg_text_puts(out, "\r\n");
-    if (q->body.at != NULL) {
-        pg_text_add(out, q->body.at, q->body.len);
-    }
+    pg_ask_write(&parts, out);
 }
 
 /* ---- what became of it ---- */
@@ -176,7 +117,7 @@ static void send_request(struct pg_check_run *r, struct pg_sim *sim)
     struct pg_text bytes = {0};
     struct pg_response response;
     const struct pg_check_request *q = &r->check->request;
-    write_request(r, &bytes);
+    write_request(q, &bytes);
     struct pg_request request = {.from = r->from,
                                  .to = r->to,
                                  .to_port = q->port,

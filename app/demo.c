@@ -5,7 +5,7 @@
 #include "podglass/run.h"
 
 #include "demo_scenes.h"
-#include "podglass/ask.h"
+#include "podglass/outcome.h"
 #include "podglass/hops.h"
 #include "podglass/json.h"
 #include "podglass/sim.h"

@@ -6,9 +6,9 @@
  * written while it is on its way, whoever else watches. If who asked has gone, the request is finished and nobody is told. */
 #include "live.h"
 
-#include "podglass/ask.h"
 #include "podglass/exchange.h"
 #include "podglass/names.h"
+#include "podglass/outcome.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADERS_MOST 100
 #define WAIT_MOST_MS 600000
 
 struct pg_live_request {
@@ -26,6 +25,7 @@ struct pg_live_request {
     struct evhttp_request *req; /* NULL: who asked is gone */
     struct evhttp_connection *connection;
     struct pg_asked asked;
+    uint32_t timeout_ms;
     uint64_t from_seq;
 };
 
@@ -46,9 +46,8 @@ static void tell(struct pg_live_request *r, struct pg_response *response)
     struct pg_path *path = r->live->path;
     struct pg_namer namer = {.snapshot = pg_path_snapshot(path)};
     struct pg_names names = pg_namer_names(&namer);
-    struct pg_outcome o = {.client = r->asked.request.from,
-                           .client_name =
-                               r->asked.from_name.at != NULL ? r->asked.from_name.at : "",
+    struct pg_outcome o = {.client = r->asked.from.addr,
+                           .client_name = r->asked.from.name,
                            .request = r->asked.bytes.at,
                            .response = response,
                            .hops = &hops};
@@ -82,7 +81,7 @@ static bool read_headers(const json_t *list, const char **ret, uint32_t *ret_cou
     const json_t *line;
     json_array_foreach(list, i, line)
     {
-        if (!json_is_string(line) || *ret_count == HEADERS_MOST) {
+        if (!json_is_string(line) || *ret_count == PG_ASK_HEADERS) {
             return false;
         }
         ret[(*ret_count)++] = json_string_value(line);
@@ -99,13 +98,14 @@ static bool is_string_or_absent(const json_t *o, const char *key)
 /* 0, or the reason in *why. */
 static int make(struct pg_live_request *r, const json_t *o, struct pg_text *why)
 {
-    const char *headers[HEADERS_MOST];
+    const char *headers[PG_ASK_HEADERS];
     const json_t *body = json_object_get(o, "body");
     const json_t *timeout = json_object_get(o, "timeoutMs");
     struct pg_ask ask = {.from = json_string_value(json_object_get(o, "from")),
                          .url = json_string_value(json_object_get(o, "url")),
                          .method = json_string_value(json_object_get(o, "method")),
-                         .headers = headers};
+                         .headers = headers,
+                         .known_only = true};
     bool good = json_is_object(o) && is_string_or_absent(o, "from") && ask.url != NULL &&
                 is_string_or_absent(o, "method") && is_string_or_absent(o, "body") &&
                 read_headers(json_object_get(o, "headers"), headers, &ask.header_count);
@@ -118,16 +118,15 @@ static int make(struct pg_live_request *r, const json_t *o, struct pg_text *why)
                           "\"headers\":[\"Name: value\"], \"body\":TEXT, \"timeoutMs\":NUMBER}");
         return -1;
     }
-    ask.timeout_ms = timeout != NULL ? (uint32_t)json_integer_value(timeout) : 0;
-    ask.has_body = json_is_string(body);
-    if (ask.has_body) {
+    r->timeout_ms = timeout != NULL ? (uint32_t)json_integer_value(timeout) : 0;
+    if (json_is_string(body)) {
         ask.body = (struct pg_slice){json_string_value(body), json_string_length(body)};
     }
     if (pg_path_snapshot(r->live->path) == NULL) {
         pg_text_puts(why, "no manifests are in force");
         return -1;
     }
-    return pg_ask_make(&ask, pg_path_snapshot(r->live->path), pg_path_zone(r->live->path),
+    return pg_ask_read(&ask, pg_path_snapshot(r->live->path), pg_path_zone(r->live->path),
                        &r->asked, why);
 }
 
@@ -145,7 +144,8 @@ static void send_it(struct pg_live *l, struct pg_live_request *r)
     r->next = l->requests;
     l->requests = r;
     r->from_seq = pg_trace_next_seq(pg_path_trace(l->path));
-    int error = pg_lab_request(pg_path_clients(l->path), &r->asked.request, on_done, r);
+    struct pg_request request = pg_asked_request(&r->asked, r->timeout_ms);
+    int error = pg_lab_request(pg_path_clients(l->path), &request, on_done, r);
     if (error == 0) {
         if (l->wake != NULL) {
             l->wake(l->wake_arg);
@@ -174,7 +174,7 @@ void pg_live_request_begin(struct pg_live *l, struct evhttp_request *req)
             free(r);
         } else {
             r->watch.has_from = true;
-            r->watch.from = r->asked.request.from;
+            r->watch.from = r->asked.from.addr;
             pg_live_quiet(req);
             send_it(l, r);
         }

@@ -2,7 +2,7 @@
  *
  * A built-in pod answers with an account of what it saw, and that is the better witness; of any other pod only the records tell. Shared by the verbs demo and
  * request and by the control API, so that all three say the same. */
-#include "podglass/ask.h"
+#include "podglass/outcome.h"
 
 #include "podglass/account.h"
 #include "podglass/exchange.h"
@@ -108,6 +108,17 @@ bool pg_outcome_pod(const struct pg_outcome *o, bool color, struct pg_text *out)
     print_verdict(&a.seen, color, out);
     pg_account_free(&a);
     return true;
+}
+
+struct pg_request pg_asked_request(const struct pg_asked *a, uint32_t timeout_ms)
+{
+    return (struct pg_request){.from = a->from.addr,
+                               .to = a->to,
+                               .to_port = a->to_port,
+                               .bytes = a->bytes.at,
+                               .len = (uint32_t)a->bytes.len,
+                               .is_head = a->is_head,
+                               .timeout_ms = timeout_ms};
 }
 
 void pg_outcome_sent(const struct pg_outcome *o, struct pg_text *out)

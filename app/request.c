@@ -4,8 +4,8 @@
  * same (outcome.c). The exit status is 1 if there was no response; a status of 404 is a response. */
 #include "podglass/run.h"
 
-#include "podglass/ask.h"
 #include "podglass/names.h"
+#include "podglass/outcome.h"
 #include "podglass/record_read.h"
 #include "podglass/sim.h"
 
@@ -15,13 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INPUTS_MOST  256
-#define HEADERS_MOST 100
+#define INPUTS_MOST 256
 
 struct sending {
     struct pg_options options;
     struct pg_ask ask;
-    const char *headers[HEADERS_MOST];
+    uint32_t timeout_ms;
+    const char *headers[PG_ASK_HEADERS];
     struct pg_manifest_input inputs[INPUTS_MOST];
     uint32_t input_count;
     bool json;
@@ -48,15 +48,17 @@ static int understand(struct sending *s)
                              .url = o->arg[0],
                              .method = o->value[PG_FLAG_REQUEST_METHOD],
                              .headers = s->headers,
-                             .timeout_ms = (uint32_t)timeout * 1000};
+                             .known_only = true};
+    s->timeout_ms = (uint32_t)timeout * 1000;
     while ((value = pg_options_next(o, PG_FLAG_REQUEST_HEADER, &cursor)) != NULL) {
-        if (s->ask.header_count == HEADERS_MOST) {
-            return pg_options_complain(PG_VERB_REQUEST, "more than %d headers", HEADERS_MOST);
+        if (s->ask.header_count == PG_ASK_HEADERS) {
+            return pg_options_complain(PG_VERB_REQUEST, "more than %d headers", PG_ASK_HEADERS);
         }
         s->headers[s->ask.header_count++] = value;
     }
-    s->ask.has_body = pg_options_has(o, PG_FLAG_REQUEST_DATA);
-    s->ask.body = pg_slice_of(s->ask.has_body ? o->value[PG_FLAG_REQUEST_DATA] : "");
+    if (pg_options_has(o, PG_FLAG_REQUEST_DATA)) {
+        s->ask.body = pg_slice_of(o->value[PG_FLAG_REQUEST_DATA]);
+    }
     cursor = 0;
     while ((value = pg_options_next(o, PG_FLAG_REQUEST_FILENAME, &cursor)) != NULL) {
         if (s->input_count == INPUTS_MOST) {
@@ -114,19 +116,20 @@ static int send_on_sim(const struct sending *s, struct pg_sim *sim, struct pg_sn
     struct pg_text why = {0};
     struct pg_namer namer = {.snapshot = snapshot};
     struct pg_names names = pg_namer_names(&namer);
-    if (pg_ask_make(&s->ask, snapshot, pg_path_zone(sim->path), &asked, &why) != 0) {
+    if (pg_ask_read(&s->ask, snapshot, pg_path_zone(sim->path), &asked, &why) != 0) {
         pg_options_complain(PG_VERB_REQUEST, "%s", why.at);
         pg_text_free(&why);
         return PG_EXIT_USAGE;
     }
     uint64_t from_seq = pg_trace_next_seq(pg_path_trace(sim->path));
-    int error = pg_sim_request(sim, &asked.request, &response);
+    struct pg_request request = pg_asked_request(&asked, s->timeout_ms);
+    int error = pg_sim_request(sim, &request, &response);
     if (error != 0) {
         response.error = error;
     }
     pg_hops_collect(&hops, pg_path_trace(sim->path), from_seq, response.label);
-    struct pg_outcome o = {.client = asked.request.from,
-                           .client_name = asked.from_name.at != NULL ? asked.from_name.at : "",
+    struct pg_outcome o = {.client = asked.from.addr,
+                           .client_name = asked.from.name,
                            .request = asked.bytes.at,
                            .response = &response,
                            .hops = &hops};
@@ -176,11 +179,11 @@ static void write_question(const struct sending *s, struct pg_text *out)
         pg_json_string(&j, s->ask.headers[i]);
     }
     pg_json_array_end(&j);
-    if (s->ask.has_body) {
+    if (s->ask.body.at != NULL) {
         pg_json_key(&j, "body");
         pg_json_slice(&j, s->ask.body);
     }
-    pg_json_key_uint(&j, "timeoutMs", s->ask.timeout_ms);
+    pg_json_key_uint(&j, "timeoutMs", s->timeout_ms);
     pg_json_object_end(&j);
 }
 
@@ -269,8 +272,8 @@ static int send_there(const struct sending *s)
         pg_api_default_socket(NULL, &socket);
     }
     write_question(s, &question);
-    int status = pg_api_post(socket.at, "/v1/requests", &question, s->ask.timeout_ms / 1000 + 10,
-                             &http, &body);
+    int status =
+        pg_api_post(socket.at, "/v1/requests", &question, s->timeout_ms / 1000 + 10, &http, &body);
     if (status != 0) {
         status = pg_api_complain(PG_VERB_REQUEST, socket.at, status);
     } else if (http != 200) {

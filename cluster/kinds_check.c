@@ -7,13 +7,13 @@
 
 #include "podglass/drops.h"
 #include "podglass/reader.h"
+#include "podglass/url.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define CASES_MAX   10000u
 #define HEADERS_MAX 100u
-#define URL_MAX     8000u
 #define TOKEN       "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 static const struct pg_known root_fields[] = {
@@ -137,72 +137,31 @@ static void request_headers(const struct pg_field *request, struct pg_check_requ
     r->headers = pairs;
 }
 
-/* The part of a URL between "//" and the path: a name, an address, [an IPv6 address]; maybe with a port. */
-static bool authority_read(const struct pg_field *f, const char *at, size_t len,
-                           struct pg_check_request *r)
-{
-    struct pg_arena *memory = &f->load->check_memory;
-    const char *end = at + len;
-    const char *host = at;
-    size_t host_len = strcspn(at, ":/?");
-    if (at[0] == '[') {
-        host = at + 1;
-        host_len = strcspn(host, "]/?");
-        at = host + host_len + (host[host_len] == ']');
-    } else {
-        at += host_len;
-    }
-    struct pg_addr a;
-    bool is_addr = pg_addr_parse(host, host_len, &a) == 0;
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
-    if (host_len == 0 || host_len > 253 || (!is_addr && strspn(host, letters) < host_len) ||
-        (host[-1] == '[' && (!is_addr || pg_addr_is_v4(&a))) || (at != end && *at != ':'))
-        return false;
-    r->port = 80;
-    if (at != end) {
-        char *stop = NULL;
-        unsigned long port = strtoul(at + 1, &stop, 10);
-        if (at[1] < '1' || at[1] > '9' || stop != end || port > 65535)
-            return false;
-        r->port = (uint16_t)port;
-    }
-    r->host = pg_arena_text(memory, host, host_len);
-    r->field = pg_arena_text(memory, end - len, len);
-    return true;
-}
-
 static void url_read(const struct pg_field *request, struct pg_check_request *r)
 {
+    struct pg_arena *memory = &request->load->check_memory;
     struct pg_field f = pg_field_get(request, "url");
-    const char *url = pg_field_text(&f, NULL);
+    const char *text = pg_field_text(&f, NULL);
+    struct pg_url url;
     r->url = r->host = r->field = "";
     r->path = "/";
-    if (url == NULL) {
+    if (text == NULL) {
         if (!pg_field_is(&f))
             pg_field_error(&f, "a request needs a url");
         return;
     }
-    r->url = keep(request->load, url);
+    r->url = keep(request->load, text);
     r->url_source = keep_source(request->load, &f);
-    if (strncmp(url, "http://", 7) != 0) {
-        pg_field_error(&f, strncmp(url, "https://", 8) == 0
-                               ? "https is not supported yet: write http://"
-                               : "expected http://host/path");
+    const char *wrong = pg_url_read(text, &url);
+    if (wrong != NULL) {
+        pg_field_error(&f, "%s", wrong);
         return;
     }
-    const char *at = url + 7;
-    size_t len = strcspn(at, "/?#");
-    const char *path = at + len;
-    if (strlen(url) > URL_MAX || strchr(path, '#') != NULL || strchr(path, ' ') != NULL ||
-        has_control(path))
-        pg_field_error(&f, "a path has no blanks and no #, and a url at most %u bytes", URL_MAX);
-    else if (!authority_read(&f, at, len, r))
-        pg_field_error(&f, "\"%.*s\" is neither a host name nor an address, with or without a port",
-                       (int)(len < 80 ? len : 80), at);
-    else
-        r->path = path[0] == '/' ? keep(request->load, path)
-                                 : pg_arena_printf(&request->load->check_memory, "/%s", path);
+    r->port = url.port;
+    r->host = pg_arena_text(memory, url.host.at, url.host.len);
+    r->field = pg_arena_text(memory, url.authority.at, url.authority.len);
+    r->path = pg_arena_printf(memory, "%s%.*s", pg_slice_is(url.target, "") ? "/" : "",
+                              (int)url.target.len, url.target.at);
 }
 
 static void sender_read(const struct pg_field *request, struct pg_check_request *r)

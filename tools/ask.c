@@ -1,155 +1,188 @@
-/* A request or a connection, put together from the words of a command line or of a file of requests.
+/* A request or a connection, put together from the words of a command line, of a file of requests or of the control socket.
  *
- * Called by explain and diff. What the client sends is written as bytes and read by the ingress' own parser later: nothing here judges it, but
- * line ends inside a word are refused, since they would smuggle in a header that nobody typed. */
-#include "dry_tool.h"
+ * Called by explain, diff, request and the control side; check, whose requests come from documents, writes its bytes here too. What the client sends
+ * is judged by the ingress' own parser later, not here; but line ends inside a word are refused, since they would smuggle in a header
+ * that nobody typed. */
+#include "podglass/ask.h"
+
+#include "podglass/packet.h"
+#include "podglass/url.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "podglass/addr.h"
-
-struct url {
-    struct pg_slice host; /* with its brackets */
-    struct pg_slice authority;
-    struct pg_slice path;
-    uint16_t port;
-};
-
-static bool has_bad_byte(const char *text, bool blanks)
+static int wrong(struct pg_text *why, const char *text, const char *about)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c < 0x20 || *c == 0x7f || (!blanks && *c == ' ')) {
+    pg_text_puts(why, text);
+    pg_text_puts(why, ": ");
+    pg_text_add_escaped(why, about, strlen(about));
+    return -EINVAL;
+}
+
+/* ---- the bytes ---- */
+
+static bool has_field(const struct pg_ask_parts *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->field_count; i++) {
+        if (pg_slice_equal_nocase(p->fields[i].name, pg_slice_of(name))) {
             return true;
         }
     }
     return false;
 }
 
-static bool read_port(struct pg_slice text, uint16_t *ret)
+static void put(struct pg_text *out, struct pg_slice s)
 {
-    uint32_t n = 0;
+    pg_text_add(out, s.at, s.len);
+}
 
-    for (size_t i = 0; i < text.len && i < 6; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9') {
-            return false;
+void pg_ask_write(const struct pg_ask_parts *p, struct pg_text *out)
+{
+    pg_text_printf(out, "%s %s", p->method, p->target.len && p->target.at[0] == '/' ? "" : "/");
+    put(out, p->target);
+    pg_text_puts(out, " HTTP/1.1\r\n");
+    if (!has_field(p, "Host")) {
+        pg_text_puts(out, "Host: ");
+        put(out, p->authority);
+        pg_text_puts(out, "\r\n");
+    }
+    if (!has_field(p, "User-Agent")) {
+        pg_text_puts(out, "User-Agent: podglass/" PODGLASS_VERSION "\r\n");
+    }
+    for (uint32_t i = 0; i < p->field_count; i++) {
+        if (!p->fields[i].omit) {
+            put(out, p->fields[i].name);
+            pg_text_puts(out, ": ");
+            put(out, p->fields[i].value);
+            pg_text_puts(out, "\r\n");
         }
-        n = n * 10 + (uint32_t)(text.at[i] - '0');
     }
-    *ret = (uint16_t)n;
-    return text.len > 0 && text.len < 6 && n > 0 && n < 65536;
-}
-
-/* "host", "host:port", "[v6]:port". false: the port is none. */
-static bool split_port(struct pg_slice text, struct pg_slice *ret_host, uint16_t *port)
-{
-    const char *colon = memrchr(text.at, ':', text.len);
-    const char *bracket = memrchr(text.at, ']', text.len);
-
-    *ret_host = text;
-    if (!colon || (bracket && bracket > colon) ||
-        (!bracket && memchr(text.at, ':', (size_t)(colon - text.at)))) {
-        return true; /* none; or IPv6 without brackets */
-    }
-    ret_host->len = (size_t)(colon - text.at);
-    return read_port((struct pg_slice){colon + 1, text.len - ret_host->len - 1}, port);
-}
-
-static int read_url(const char *text, struct url *ret, struct pg_text *why)
-{
-    const char *at = strstr(text, "://");
-
-    if (at && strncasecmp(text, "http://", 7) != 0) {
-        pg_text_printf(why, "%s: only http:// for now; TLS is not ended by the ingress yet", text);
-        return -EINVAL;
-    }
-    at = at ? at + 3 : text;
-    size_t len = strcspn(at, "/?#");
-
-    ret->authority = (struct pg_slice){at, len};
-    ret->port = 80;
-    ret->path = (struct pg_slice){at + len, strcspn(at + len, "#")};
-    if (memchr(at, '@', len) || !split_port(ret->authority, &ret->host, &ret->port) ||
-        ret->host.len == 0) {
-        pg_text_printf(why, "%s: expected http://HOST[:PORT][/PATH]", text);
-        return -EINVAL;
-    }
-    return 0;
-}
-
-static bool names_header(const char *header, const char *name)
-{
-    size_t len = strlen(name);
-
-    return strncasecmp(header, name, len) == 0 && header[len] == ':';
-}
-
-static int write_head(const struct pg_dry_ask_words *w, const struct url *u, struct pg_text *out,
-                      struct pg_text *why)
-{
-    bool host = false;
-
-    pg_text_printf(out, "%s %s%.*s HTTP/1.1\r\n", w->method ? w->method : "GET",
-                   u->path.len && u->path.at[0] == '/' ? "" : "/", (int)u->path.len, u->path.at);
-    for (uint32_t i = 0; i < w->header_count; i++) {
-        host = host || names_header(w->headers[i], "Host");
-    }
-    if (!host) {
-        pg_text_printf(out, "Host: %.*s\r\n", (int)u->authority.len, u->authority.at);
-    }
-    for (uint32_t i = 0; i < w->header_count; i++) {
-        if (!strchr(w->headers[i], ':') || has_bad_byte(w->headers[i], true)) {
-            pg_text_printf(why, "-H takes NAME: VALUE, not \"%s\"", w->headers[i]);
-            return -EINVAL;
-        }
-        pg_text_printf(out, "%s\r\n", w->headers[i]);
+    if (p->body.at && !has_field(p, "Content-Length") && !has_field(p, "Transfer-Encoding")) {
+        pg_text_printf(out, "Content-Length: %zu\r\n", p->body.len);
     }
     pg_text_puts(out, "\r\n");
+    if (p->body.at) {
+        put(out, p->body);
+    }
+}
+
+/* ---- words ---- */
+
+static bool is_token(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c <= ' ' || c >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", c)) {
+            return false;
+        }
+    }
+    return len > 0;
+}
+
+static int read_header(const char *line, struct pg_ask_field *ret, struct pg_text *why)
+{
+    size_t len = strcspn(line, ":");
+
+    if (line[len] != ':' || !is_token(line, len)) {
+        return wrong(why, "a header is written \"Name: value\"", line);
+    }
+    for (const char *c = line + len; *c; c++) {
+        if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f) {
+            return wrong(why, "a header's value has no control characters", line);
+        }
+    }
+    const char *value = line + len + 1;
+    value += strspn(value, " \t");
+    *ret = (struct pg_ask_field){{line, len}, pg_slice_of(value), *value == 0};
     return 0;
 }
 
-static int ask_url(const struct pg_dry *d, const struct pg_dry_ask_words *w, struct pg_dry_ask *a,
-                   struct pg_text *why)
+static int write_request(const struct pg_ask *ask, const struct pg_url *url, struct pg_asked *a,
+                         struct pg_text *why)
 {
-    struct url u;
+    struct pg_ask_field fields[PG_ASK_HEADERS];
+    struct pg_ask_parts parts = {.method = ask->method    ? ask->method
+                                           : ask->body.at ? "POST"
+                                                          : "GET",
+                                 .authority = url->authority,
+                                 .target = url->target,
+                                 .fields = fields,
+                                 .field_count = ask->header_count,
+                                 .body = ask->body};
 
-    if (has_bad_byte(w->url, false) || (w->method && has_bad_byte(w->method, false))) {
-        pg_text_puts(why, "a URL and a method hold neither blanks nor control bytes");
+    if (ask->header_count > PG_ASK_HEADERS) {
+        pg_text_printf(why, "more than %d headers", PG_ASK_HEADERS);
         return -EINVAL;
     }
-    int error = read_url(w->url, &u, why);
+    if (!is_token(parts.method, strlen(parts.method))) {
+        return wrong(why, "not a method", parts.method);
+    }
+    for (uint32_t i = 0; i < ask->header_count; i++) {
+        int error = read_header(ask->headers[i], &fields[i], why);
+        if (error) {
+            return error;
+        }
+    }
+    pg_ask_write(&parts, &a->bytes);
+    a->is_head = strcmp(parts.method, "HEAD") == 0;
+    pg_text_printf(&a->title, "%s %s", parts.method, strstr(ask->url, "://") ? "" : "http://");
+    pg_text_add_escaped(&a->title, ask->url, strlen(ask->url));
+    return 0;
+}
 
-    error = error ? error : write_head(w, &u, &a->head, why);
-    if (error) {
-        return error;
+/* ---- who is asked ---- */
+
+static int find_host(const struct pg_snapshot *s, const struct pg_zone *zone, struct pg_slice host,
+                     bool known_only, struct pg_asked *a, struct pg_text *why)
+{
+    bool v6 = !pg_addr_is_v4(&a->from.addr);
+    enum pg_dns_status status = pg_end_resolve(s, zone, host, &a->from, &a->to, &a->to_reason);
+
+    a->to_known = status == PG_DNS_OK;
+    if (!a->to_known && !known_only) {
+        a->to = pg_end_of_ingress(s, v6);
     }
-    a->request.proto = PG_PROTO_TCP;
-    a->request.to_port = u.port;
-    a->request.head = (struct pg_slice){a->head.at, a->head.len};
-    pg_text_puts(&a->title, w->method ? "" : "GET ");
-    if (w->method) {
-        pg_text_add_escaped(&a->title, w->method, strlen(w->method));
-        pg_text_putc(&a->title, ' ');
+    if (pg_addr_is_none(&a->to)) {
+        pg_text_puts(why, "the cluster's DNS has no address of that name: ");
+        pg_text_add_escaped(why, host.at, host.len);
+        return -EINVAL;
     }
-    pg_text_puts(&a->title, strstr(w->url, "://") ? "" : "http://");
-    pg_text_add_escaped(&a->title, w->url, strlen(w->url));
-    return pg_end_resolve(d, u.host, &a->from, &a->request.to, &a->to_reason, &a->to_known, why);
+    if (pg_addr_is_v4(&a->to) == v6) {
+        pg_text_puts(why, "the one who asks and the one who is asked are of different address "
+                          "families (say --from with the other one)");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int ask_url(const struct pg_ask *ask, const struct pg_snapshot *s,
+                   const struct pg_zone *zone, struct pg_asked *a, struct pg_text *why)
+{
+    struct pg_url url;
+    const char *fault = pg_url_read(ask->url, &url);
+
+    if (fault) {
+        return wrong(why, fault, ask->url);
+    }
+    a->proto = PG_PROTO_TCP;
+    a->to_port = url.port;
+    int error = write_request(ask, &url, a, why);
+
+    return error ? error : find_host(s, zone, url.host, ask->known_only, a, why);
 }
 
 /* HOST:PORT, HOST:PORT/udp, node:NAME:PORT */
-static int ask_to(const struct pg_dry *d, const struct pg_dry_ask_words *w, struct pg_dry_ask *a,
-                  struct pg_text *why)
+static int ask_to(const struct pg_ask *ask, const struct pg_snapshot *s, const struct pg_zone *zone,
+                  struct pg_asked *a, struct pg_text *why)
 {
-    struct pg_slice text = pg_slice_of(w->to);
+    struct pg_slice text = pg_slice_of(ask->to);
     struct pg_slice host;
+    struct pg_text name = {0};
+    struct pg_end_of end;
     const char *slash = memrchr(text.at, '/', text.len);
 
-    a->request.proto = PG_PROTO_TCP;
-    if (slash && strcmp(slash, "/udp") == 0) {
-        a->request.proto = PG_PROTO_UDP;
-    }
+    a->proto = slash && strcmp(slash, "/udp") == 0 ? PG_PROTO_UDP : PG_PROTO_TCP;
     if (slash && (strcmp(slash, "/udp") == 0 || strcmp(slash, "/tcp") == 0)) {
         text.len = (size_t)(slash - text.at);
     }
@@ -157,58 +190,40 @@ static int ask_to(const struct pg_dry *d, const struct pg_dry_ask_words *w, stru
     if (node) {
         text = (struct pg_slice){text.at + 5, text.len - 5};
     }
-    if (!split_port(text, &host, &a->request.to_port) || a->request.to_port == 0 || host.len == 0) {
-        pg_text_printf(why, "--to takes HOST:PORT, HOST:PORT/udp or node:NAME:PORT, not \"%s\"",
-                       w->to);
-        return -EINVAL;
+    if (!pg_url_split_port(text, &host, &a->to_port) || a->to_port == 0 || host.len == 0) {
+        return wrong(why, "--to takes HOST:PORT, HOST:PORT/udp or node:NAME:PORT, not", ask->to);
     }
-    pg_text_printf(&a->title, "%s ", pg_proto_name(a->request.proto));
+    pg_text_printf(&a->title, "%s ", pg_proto_name(a->proto));
     pg_text_add_escaped(&a->title, text.at, text.len);
     if (!node) {
-        int error =
-            pg_end_resolve(d, host, &a->from, &a->request.to, &a->to_reason, &a->to_known, why);
-        if (error == 0 && !a->to_known) {
-            pg_text_printf(why, "%.*s: the cluster's DNS has no address of that name",
-                           (int)host.len, host.at);
-            error = -EINVAL;
-        }
-        return error;
+        return find_host(s, zone, host, true, a, why);
     }
-    struct pg_end_of end;
-    struct pg_text name = {0};
     pg_text_puts(&name, "node:");
     pg_text_add(&name, host.at, host.len);
-    int error = pg_end_from(pg_dry_snapshot(d), name.at, &end, why);
+    int error = pg_end_from(s, name.at, &end, why);
     pg_text_free(&name);
-    a->request.to = error ? (struct pg_addr){0} : end.addr;
+    a->to = error ? (struct pg_addr){0} : end.addr;
     a->to_known = true;
     return error;
 }
 
-int pg_dry_ask_read(const struct pg_dry *d, const struct pg_dry_ask_words *w,
-                    struct pg_dry_ask *ret, struct pg_text *why)
+int pg_ask_read(const struct pg_ask *ask, const struct pg_snapshot *s, const struct pg_zone *zone,
+                struct pg_asked *ret, struct pg_text *why)
 {
-    *ret = (struct pg_dry_ask){0};
-    int error = pg_end_from(pg_dry_snapshot(d), w->from, &ret->from, why);
+    *ret = (struct pg_asked){0};
+    int error = pg_end_from(s, ask->from, &ret->from, why);
 
     if (error == 0) {
-        ret->request.from = ret->from.addr;
-        ret->request.wire = ret->from.wire;
-        error = w->url ? ask_url(d, w, ret, why) : ask_to(d, w, ret, why);
-    }
-    if (error == 0 && pg_addr_is_v4(&ret->request.from) != pg_addr_is_v4(&ret->request.to)) {
-        pg_text_puts(why, "the one who asks and the one who is asked are of different address "
-                          "families (say --from with the other one)");
-        error = -EINVAL;
+        error = ask->url ? ask_url(ask, s, zone, ret, why) : ask_to(ask, s, zone, ret, why);
     }
     if (error) {
-        pg_dry_ask_free(ret);
+        pg_asked_free(ret);
     }
     return error;
 }
 
-void pg_dry_ask_free(struct pg_dry_ask *a)
+void pg_asked_free(struct pg_asked *a)
 {
-    pg_text_free(&a->head);
+    pg_text_free(&a->bytes);
     pg_text_free(&a->title);
 }

@@ -1,7 +1,8 @@
-/* What the verbs that run dry share: manifests from flags, who asks and who is asked, the outcome in words, "what if". */
+/* What the verbs that run dry share: manifests from flags, questions, the outcome in words, "what if". */
 #ifndef PODGLASS_TOOLS_DRY_TOOL_H
 #define PODGLASS_TOOLS_DRY_TOOL_H
 
+#include "podglass/ask.h"
 #include "podglass/change.h"
 #include "podglass/dns_decide.h"
 #include "podglass/dry.h"
@@ -19,43 +20,13 @@ int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags
 int pg_manifests_load(const struct pg_options *o, const struct pg_manifest_flags *flags, bool quiet,
                       struct pg_snapshot **ret, struct pg_findings *ret_findings);
 
-/* ---- ends.c ---- */
-struct pg_end_of {
-    struct pg_addr addr;
-    bool wire;             /* comes in by a link: neither a client of the lab nor of the cluster */
-    char name[320];        /* "alice", "pod shop/web-1", "node node-1", "" */
-    const char *namespace; /* of a pod, for its search list; else NULL */
-};
-/* 0; or -EINVAL with the reason in why (not escaped). */
-int pg_end_from(const struct pg_snapshot *s, const char *text, struct pg_end_of *ret,
-                struct pg_text *why);
-/* An address, or a name that the cluster's DNS knows, as `from` would look it up. *ret_reason: what answered, 0 for an address. *ret_known false: nobody knows
- * it, and the ingress' address was taken. */
-int pg_end_resolve(const struct pg_dry *d, struct pg_slice host, const struct pg_end_of *from,
-                   struct pg_addr *ret, pg_reason_id *ret_reason, bool *ret_known,
-                   struct pg_text *why);
-/* First address of the service in front of the ingress that somebody outside can use; none if there is no ingress. */
-struct pg_addr pg_end_of_ingress(const struct pg_snapshot *s, bool v6);
-
-/* ---- ask.c: a request or connection, from words ---- */
+/* ---- dry_ask.c: a question to the dry run, from words ---- */
 struct pg_dry_ask {
-    struct pg_end_of from;
-    struct pg_dry_request request; /* head points into `head` */
-    struct pg_text head;
-    struct pg_text title; /* "GET http://..." or "tcp 192.0.2.11:30080" as asked, escaped */
-    pg_reason_id to_reason;
-    bool to_known;
+    struct pg_asked asked;
+    struct pg_dry_request request; /* head points into asked.bytes */
 };
-struct pg_dry_ask_words {
-    const char *url; /* NULL: to is given */
-    const char *to;
-    const char *from; /* NULL: the first client */
-    const char *method;
-    const char *const *headers;
-    uint32_t header_count;
-};
-int pg_dry_ask_read(const struct pg_dry *d, const struct pg_dry_ask_words *w,
-                    struct pg_dry_ask *ret, struct pg_text *why);
+int pg_dry_ask_read(const struct pg_dry *d, const struct pg_ask *ask, struct pg_dry_ask *ret,
+                    struct pg_text *why);
 void pg_dry_ask_free(struct pg_dry_ask *a);
 
 /* ---- outcome.c: words for what came out ---- */

@@ -1,12 +1,14 @@
 /* Who asks and who is asked: words of the command line to addresses.
  *
- * Called by ask.c. A name of a client, a pod or a node is looked for in the snapshot; a host name is asked of the cluster's own zone, as
+ * Called by ask.c and check. A name of a client, a pod or a node is looked for in the snapshot; a host name is asked of the cluster's own zone, as
  * the resolver of the one who asks would do it (search list included). */
-#include "dry_tool.h"
+#include "podglass/ask.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#define SEARCH_DOTS 5 /* ndots of a pod's resolv.conf */
 
 /* ---- who asks ---- */
 
@@ -146,66 +148,94 @@ struct pg_addr pg_end_of_ingress(const struct pg_snapshot *s, bool v6)
     return v->cluster_ip[v6];
 }
 
-static bool ask_zone(const struct pg_dry *d, const char *name, bool v6, struct pg_addr *ret,
-                     pg_reason_id *ret_reason)
-{
-    uint32_t count = 0;
+struct search {
+    const struct pg_zone *zone;
+    bool v6;
+    struct pg_addr *ret;
+    pg_reason_id *ret_reason;
+    enum pg_dns_status
+        status; /* the best so far: OK, or that a name is there without such an address */
+};
 
-    return pg_dns_resolve(pg_dry_zone(d), name, strlen(name), v6, ret, 1, &count, ret_reason) ==
-               PG_DNS_OK &&
-           count > 0;
+/* true: that is it. */
+static bool ask_zone(struct search *q, const char *name)
+{
+    struct pg_addr a;
+    pg_reason_id reason = 0;
+    uint32_t count = 0;
+    enum pg_dns_status status =
+        pg_dns_resolve(q->zone, name, strlen(name), q->v6, &a, 1, &count, &reason);
+
+    if (status == PG_DNS_OK && count > 0) {
+        *q->ret = a;
+        *q->ret_reason = reason;
+        q->status = PG_DNS_OK;
+        return true;
+    }
+    if (status == PG_DNS_NODATA) {
+        q->status = status;
+    }
+    return false;
 }
 
-/* As it stands, and with what a resolver would append. */
-static bool search(const struct pg_dry *d, struct pg_slice host, const struct pg_end_of *from,
-                   struct pg_addr *ret, pg_reason_id *ret_reason)
+/* The name with `tail` and the cluster's domain behind it. */
+static bool ask_below(struct search *q, const struct pg_snapshot *s, struct pg_slice host,
+                      const char *namespace, const char *tail)
 {
-    const char *domain = pg_dry_snapshot(d)->lab.cluster_domain;
-    bool found = false;
+    struct pg_text name = {0};
 
-    for (int i = 0; i < (from->namespace ? 4 : 3) && !found; i++) {
-        struct pg_text name = {0};
-        pg_text_add(&name, host.at, host.len);
-        if (i == 3) {
-            pg_text_printf(&name, ".%s", from->namespace);
-        }
-        pg_text_puts(&name, i >= 2 ? ".svc" : "");
-        if (i > 0) {
-            pg_text_printf(&name, ".%s", domain);
-        }
-        found = ask_zone(d, name.at, !pg_addr_is_v4(&from->addr), ret, ret_reason);
-        pg_text_free(&name);
-    }
+    pg_text_add(&name, host.at, host.len);
+    pg_text_printf(&name, "%s%s.%s%s", namespace[0] ? "." : "", namespace, tail,
+                   s->lab.cluster_domain);
+    bool found = ask_zone(q, name.at);
+
+    pg_text_free(&name);
     return found;
 }
 
-int pg_end_resolve(const struct pg_dry *d, struct pg_slice host, const struct pg_end_of *from,
-                   struct pg_addr *ret, pg_reason_id *ret_reason, bool *ret_known,
-                   struct pg_text *why)
+/* A pod's resolver goes through its search list before the name itself if that has few dots (ndots:5), anybody else's after it. */
+static void search(struct search *q, const struct pg_snapshot *s, struct pg_slice host,
+                   const char *namespace)
 {
-    *ret_reason = 0;
-    *ret_known = true;
-    if (host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']') {
-        host = (struct pg_slice){host.at + 1, host.len - 2};
+    char name[256];
+    uint32_t dots = 0;
+    bool absolute = host.at[host.len - 1] == '.';
+
+    for (size_t i = 0; i < host.len; i++) {
+        dots += host.at[i] == '.';
     }
+    memcpy(name, host.at, host.len);
+    name[host.len] = 0;
+    bool late = namespace && !absolute && dots < SEARCH_DOTS;
+
+    if (!late && ask_zone(q, name)) {
+        return;
+    }
+    bool found = !absolute && (ask_below(q, s, host, namespace ? namespace : "default", "svc.") ||
+                               ask_below(q, s, host, "", "svc.") || ask_below(q, s, host, "", ""));
+
+    if (!found && late) {
+        (void)ask_zone(q, name);
+    }
+}
+
+enum pg_dns_status pg_end_resolve(const struct pg_snapshot *s, const struct pg_zone *zone,
+                                  struct pg_slice host, const struct pg_end_of *from,
+                                  struct pg_addr *ret, pg_reason_id *ret_reason)
+{
+    struct search q = {.zone = zone,
+                       .v6 = !pg_addr_is_v4(&from->addr),
+                       .ret = ret,
+                       .ret_reason = ret_reason,
+                       .status = PG_DNS_NXDOMAIN};
+
+    *ret = (struct pg_addr){0};
+    *ret_reason = 0;
     if (pg_addr_parse(host.at, host.len, ret) == 0) {
-        return 0;
+        return PG_DNS_OK;
     }
-    if (host.len > 255) {
-        pg_text_puts(why, "the host name is too long");
-        return -EINVAL;
+    if (host.len > 0 && host.len < 256) {
+        search(&q, s, host, from->namespace);
     }
-    if (search(d, host, from, ret, ret_reason)) {
-        return 0;
-    }
-    *ret_known = false;
-    *ret_reason = 0;
-    *ret = pg_end_of_ingress(pg_dry_snapshot(d), !pg_addr_is_v4(&from->addr));
-    if (!pg_addr_is_none(ret)) {
-        return 0;
-    }
-    pg_text_printf(why,
-                   "%.*s: the cluster's DNS has no address of that name, and there is no ingress",
-                   (int)host.len, host.at);
-    return -EINVAL;
+    return q.status;
 }

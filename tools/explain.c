@@ -75,11 +75,11 @@ static int read_ask(const struct pg_options *o, struct pg_explain *e)
 {
     const char *headers[HEADERS_MOST];
     const char *reader = o->value[PG_FLAG_EXPLAIN_READER];
-    struct pg_dry_ask_words words = {.url = o->arg_count ? o->arg[0] : NULL,
-                                     .to = o->value[PG_FLAG_EXPLAIN_TO],
-                                     .from = o->value[PG_FLAG_EXPLAIN_FROM],
-                                     .method = o->value[PG_FLAG_EXPLAIN_METHOD],
-                                     .headers = headers};
+    struct pg_ask words = {.url = o->arg_count ? o->arg[0] : NULL,
+                           .to = o->value[PG_FLAG_EXPLAIN_TO],
+                           .from = o->value[PG_FLAG_EXPLAIN_FROM],
+                           .method = o->value[PG_FLAG_EXPLAIN_METHOD],
+                           .headers = headers};
     struct pg_text why = {0};
     uint32_t cursor = 0;
     const char *header;

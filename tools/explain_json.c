@@ -189,9 +189,9 @@ void pg_explain_json(const struct pg_explain *e, struct pg_text *out)
     pg_json_object(&j);
     pg_json_key_string(&j, "apiVersion", "podglass/v1alpha1");
     pg_json_key_string(&j, "kind", "Explanation");
-    put_text(&j, "request", &e->ask.title);
+    put_text(&j, "request", &e->ask.asked.title);
     pg_json_key_addr(&j, "from", &e->ask.request.from);
-    pg_json_key_string(&j, "fromName", e->ask.from.name);
+    pg_json_key_string(&j, "fromName", e->ask.asked.from.name);
     pg_json_key_addr(&j, "to", &e->ask.request.to);
     pg_json_key_uint(&j, "toPort", e->ask.request.to_port);
     put_hops(&j, e);

@@ -431,16 +431,16 @@ static void put_outcome(const struct pg_explain *e, bool color, struct pg_text *
 static void put_title(const struct pg_explain *e, struct pg_text *out)
 {
     char text[512];
-    const struct pg_dry_ask *a = &e->ask;
+    const struct pg_asked *a = &e->ask.asked;
 
-    pg_text_printf(out, "%s  from %s", a->title.at, pg_addr_print(&a->request.from, text));
+    pg_text_printf(out, "%s  from %s", a->title.at, pg_addr_print(&a->from.addr, text));
     if (a->from.name[0]) {
         pg_text_puts(out, " (");
         pg_text_add_escaped(out, a->from.name, strlen(a->from.name));
         pg_text_puts(out, ")");
     }
     pg_text_printf(out, "  to %s        dry run: nothing is sent\n",
-                   pg_endpoint_print(&a->request.to, a->request.to_port, text));
+                   pg_endpoint_print(&a->to, a->to_port, text));
     if (!a->to_known) {
         pg_text_puts(out, "the cluster's DNS does not know that name: asked at the address of the "
                           "ingress\n");

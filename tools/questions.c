@@ -304,8 +304,8 @@ static bool ask_service_port(const struct pg_dry *d, const struct pg_question *q
 bool pg_question_ask(const struct pg_dry *d, const struct pg_question *q, struct pg_dry_ask *ret,
                      struct pg_text *why)
 {
-    struct pg_dry_ask_words w = {.from = q->from.len ? q->from.at : NULL,
-                                 .method = q->method.len ? q->method.at : NULL};
+    struct pg_ask w = {.from = q->from.len ? q->from.at : NULL,
+                       .method = q->method.len ? q->method.at : NULL};
     struct pg_text to = {0};
 
     *ret = (struct pg_dry_ask){0};

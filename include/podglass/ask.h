@@ -1,56 +1,74 @@
-/* folder: app */
-/* A request as people name it: a URL, and who sends it. */
+/* folder: tools */
+/* A request or a connection as people name it: who asks, whom, and for what. One reading for the dry run and for requests that are really sent. */
 #ifndef PODGLASS_ASK_H
 #define PODGLASS_ASK_H
 
-#include "podglass/dns.h"
-#include "podglass/hops.h"
-#include "podglass/lab.h"
+#include "podglass/dns_decide.h"
 #include "podglass/snapshot.h"
+#include "podglass/text.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- ends.c: who asks, who is asked ---- */
+struct pg_end_of {
+    struct pg_addr addr;
+    bool wire;             /* comes in by a link: neither a client of the lab nor of the cluster */
+    char name[320];        /* "alice", "pod shop/web-1", "node node-1", "" */
+    const char *namespace; /* of a pod, for its search list; else NULL */
+};
+/* An address, a client of the lab, "pod:NS/NAME", "node:NAME"; NULL: the first client. 0; or -EINVAL with the reason in why (not escaped). */
+int pg_end_from(const struct pg_snapshot *s, const char *text, struct pg_end_of *ret,
+                struct pg_text *why);
+/* The address of a host for `from`, of its family: written as an address, or by the cluster's DNS as a resolver would ask it (search list included).
+ * *ret_reason: what answered, 0 for an address. */
+enum pg_dns_status pg_end_resolve(const struct pg_snapshot *s, const struct pg_zone *zone,
+                                  struct pg_slice host, const struct pg_end_of *from,
+                                  struct pg_addr *ret, pg_reason_id *ret_reason);
+/* First address of the service in front of the ingress that somebody outside can use; none if there is no ingress. */
+struct pg_addr pg_end_of_ingress(const struct pg_snapshot *s, bool v6);
+
+/* ---- ask.c: from words to bytes ---- */
 struct pg_ask {
-    const char *from;   /* address, client of the lab, or "pod:NS/NAME"; NULL: the first client */
-    const char *url;    /* http://HOST[:PORT][/PATH] */
-    const char *method; /* NULL: GET, with a body POST */
+    const char *from;           /* of pg_end_from */
+    const char *url;            /* NULL: to is given */
+    const char *to;             /* HOST:PORT, HOST:PORT/udp, node:NAME:PORT */
+    const char *method;         /* NULL: GET, with a body POST */
     const char *const *headers; /* "Name: value"; "Name:" leaves a field of ours out */
     uint32_t header_count;
-    struct pg_slice body;
-    bool has_body;
-    uint32_t timeout_ms; /* 0: 30000 */
+    struct pg_slice body; /* at NULL: none */
+    bool known_only;      /* a host that DNS does not know is an error, not the ingress */
 };
-
-/* Made of it; the texts in `request` belong to this struct. */
 struct pg_asked {
-    struct pg_request request;
-    struct pg_text bytes;
-    struct pg_text from_name; /* "alice", "shop/web-0"; empty for a bare address */
+    struct pg_end_of from;
+    struct pg_addr to;
+    uint16_t to_port;
+    uint8_t proto;
+    struct pg_text bytes; /* of an HTTP request, its body included; empty for --to */
+    struct pg_text title; /* "GET http://..." or "tcp 192.0.2.11:30080" as asked, escaped */
+    bool is_head;
+    pg_reason_id to_reason; /* what of the DNS answered; 0: an address was written */
+    bool to_known;          /* false: DNS knows no such host, and the ingress' address was taken */
 };
-/* 0, or -EINVAL: *ret_why (appended to) says what is wrong, in words. */
-int pg_ask_make(const struct pg_ask *ask, const struct pg_snapshot *s, const struct pg_zone *zone,
-                struct pg_asked *ret, struct pg_text *ret_why);
+#define PG_ASK_HEADERS 100
+/* 0; or -EINVAL with the reason in why, and nothing to free. */
+int pg_ask_read(const struct pg_ask *ask, const struct pg_snapshot *s, const struct pg_zone *zone,
+                struct pg_asked *ret, struct pg_text *why);
 void pg_asked_free(struct pg_asked *a);
 
-/* ---- outcome.c: what came of it ---- */
-struct pg_outcome {
-    struct pg_addr client;
-    const char *client_name; /* "" for none */
-    const char *request;     /* as the client wrote it; its first line is shown */
-    const struct pg_response *response;
-    const struct pg_hops *hops;
+/* One field of a request; an empty one may stand for "none". */
+struct pg_ask_field {
+    struct pg_slice name, value;
+    bool omit; /* not written, and none of ours in its place */
 };
-/* "alice 198.51.100.7 sends  GET /cart HTTP/1.1" */
-void pg_outcome_sent(const struct pg_outcome *o, struct pg_text *out);
-/* What the pod says it saw, and the verdict. false: the answer is not that of a built-in pod, nothing was printed. */
-bool pg_outcome_pod(const struct pg_outcome *o, bool color, struct pg_text *out);
-/* The response as it came, and the verdict as far as the records know it. */
-void pg_outcome_response(const struct pg_outcome *o, bool color, struct pg_text *out);
-/* All of it in order: sent, hops, response or pod, verdict. */
-void pg_outcome_print(const struct pg_outcome *o, bool color, struct pg_text *out);
-/* One JSON object; names may be NULL. */
-struct pg_names;
-void pg_outcome_json(const struct pg_outcome *o, const struct pg_names *names, struct pg_json *j);
-/* And back: texts of *ret_response and the names in list are the caller's. 0 or -EBADMSG. */
-const char *pg_outcome_error(int error); /* "connection refused", ... in words */
-bool pg_want_color(const char *given);   /* of --color */
+struct pg_ask_parts {
+    const char *method;
+    struct pg_slice authority, target;
+    const struct pg_ask_field *fields;
+    uint32_t field_count;
+    struct pg_slice body; /* at NULL: none */
+};
+/* The bytes: the fields in order, before them Host and User-Agent and behind them Content-Length unless they are among them. */
+void pg_ask_write(const struct pg_ask_parts *p, struct pg_text *out);
 
 #endif

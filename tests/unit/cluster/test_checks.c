@@ -119,7 +119,7 @@ static void mistakes_have_their_places(void **state)
         {"- name: a\n  request: {from: alice, url: https://a/}\n  expect: {status: 200}\n",
          "https is not supported", 2},
         {"- name: a\n  request: {from: alice, url: \"http://a:0/\"}\n  expect: {status: 200}\n",
-         "neither a host name", 2},
+         "not a port", 2},
         {"- name: a\n  request: {from: alice, url: \"http://u@a/\"}\n  expect: {status: 200}\n",
          "neither a host name", 2},
         {"- name: a\n  request: {from: alice, url: \"http://a/b c\"}\n  expect: {status: 200}\n",
