@@ -69,6 +69,7 @@ struct pg_load {
     struct pg_list workloads;
     struct pg_list nodes;
     struct pg_list ingresses;
+    struct pg_list classes;
     struct pg_list namespaces; /* of const char * */
     struct pg_raw_lab *lab;    /* never NULL */
     struct pg_arena
@@ -92,6 +93,7 @@ struct pg_load {
     struct pg_raw_service *ingress; /* the service in front of our ingress; NULL: none */
     struct pg_list
         routes; /* of struct pg_route; service and ingress are indexes of the lists above */
+    struct pg_list filters; /* of struct pg_route_filter; routes name stretches of it */
 };
 
 /* --- input.c --- */
@@ -119,6 +121,7 @@ void pg_kinds_pod(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_node(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_workload(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_ingress_class(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_config_map(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_lab(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_check(struct pg_load *load, const struct pg_object *object);

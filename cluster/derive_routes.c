@@ -3,8 +3,8 @@
  * Called by derive.c last. Exact hosts come before wildcards, those before "any host"; within a
  * host Exact before the rest, a longer path before a shorter one; default backends last. Of two
  * rules for the same host and path the older Ingress wins, then the one whose name comes first, and
- * a warning says so. All Ingress objects are taken whatever their class. */
-#include "cluster_internal.h"
+ * a warning says so. Which Ingress objects take part is derive_classes.c. */
+#include "annotations.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +67,13 @@ static void backend_find(struct pg_load *load, const struct pg_raw_ingress *in,
     struct pg_arena *scratch = &load->scratch;
     const char *port =
         path->port_name[0] != '\0' ? path->port_name : pg_arena_printf(scratch, "%u", path->port);
+    if (path->resource[0] != '\0') {
+        r->backend_text =
+            pg_arena_printf(scratch, "resource %s/%s", in->object.namespace, path->resource);
+        r->service = PG_INDEX_NONE;
+        r->refusal = PG_ROUTE_RESOURCE;
+        return;
+    }
     r->backend_text =
         pg_arena_printf(scratch, "%s/%s:%s", in->object.namespace, path->service, port);
     r->service = pg_name_find(&load->service_by_name, in->object.namespace, path->service);
@@ -96,6 +103,32 @@ static void backend_find(struct pg_load *load, const struct pg_raw_ingress *in,
                              s->object.title, pg_service_type_name(s->service.type)));
 }
 
+/* Of any Ingress: the hosts of one name share a certificate. */
+static bool has_certificate(const struct pg_load *load, const char *host)
+{
+    for (uint32_t i = 0; i < load->ingresses.count; i++) {
+        const struct pg_raw_ingress *in =
+            PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
+        for (uint32_t j = 0; in->served && j < in->tls_host_count; j++) {
+            if (strcmp(in->tls_hosts[j], host) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Made once per Ingress and kind of host. */
+static void filters_find(struct pg_load *load, uint32_t ingress, bool tls, struct pg_route *r)
+{
+    struct pg_raw_ingress *in = PG_LIST_POINTER(load->ingresses, struct pg_raw_ingress, ingress);
+    struct pg_raw_filters *made = &in->made[tls];
+    if (!made->done)
+        pg_derive_filters(load, in, tls, &made->first, &made->count);
+    made->done = true;
+    r->filter_first = made->first;
+    r->filter_count = made->count;
+}
+
 static void route_add(struct pg_load *load, struct pg_list *all, uint32_t ingress,
                       const struct pg_raw_rule *rule, uint32_t rule_number,
                       const struct pg_raw_path *path)
@@ -111,6 +144,7 @@ static void route_add(struct pg_load *load, struct pg_list *all, uint32_t ingres
         .host = rule == NULL ? "" : rule->host,
         .path = path->path,
         .path_type = path->type,
+        .object = in->object.title,
         .ingress = ingress,
         .rule = rule_number,
         .source = path->source,
@@ -118,6 +152,7 @@ static void route_add(struct pg_load *load, struct pg_list *all, uint32_t ingres
     };
     c.host_class = c.route.host[0] == '\0' ? 2 : c.route.host[0] == '*' ? 1 : 0;
     backend_find(load, in, path, &c.route);
+    filters_find(load, ingress, has_certificate(load, c.route.host), &c.route);
     *(struct candidate *)pg_list_add(all) = c;
 }
 
@@ -132,7 +167,9 @@ static void collect(struct pg_load *load, struct pg_list *all)
     for (uint32_t i = 0; i < load->ingresses.count; i++) {
         const struct pg_raw_ingress *in =
             PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
-        bool fallback = in->fallback.service[0] != '\0';
+        bool fallback = in->fallback.service[0] != '\0' || in->fallback.resource[0] != '\0';
+        if (!in->served)
+            continue;
         for (uint32_t j = 0; j < in->rule_count; j++) {
             const struct pg_raw_rule *rule = &in->rules[j];
             for (uint32_t k = 0; k < rule->path_count; k++)
@@ -148,34 +185,13 @@ static void collect(struct pg_load *load, struct pg_list *all)
     }
 }
 
-/* All classes are taken: who leaves some to another controller should know. */
-static void note_classes(struct pg_load *load)
-{
-    const struct pg_raw_ingress *first = NULL;
-    for (uint32_t i = 0; i < load->ingresses.count; i++) {
-        const struct pg_raw_ingress *in =
-            PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
-        if (first == NULL && in->class_name[0] != '\0')
-            first = in;
-        if (first == NULL || in->class_name[0] == '\0' ||
-            strcmp(first->class_name, in->class_name) == 0)
-            continue;
-        pg_finding_add(
-            load, PG_FINDING_NOTE, PG_CODE_ASSUMED, in->object.title, "spec.ingressClassName",
-            &in->object.source,
-            "class \"%.60s\", while %s has \"%.60s\": all classes are served by the one ingress",
-            in->class_name, first->object.title, first->class_name);
-        return;
-    }
-}
-
 void pg_derive_routes(struct pg_load *load)
 {
     struct pg_list all = PG_LIST(&load->scratch, struct candidate);
     load->routes = PG_LIST(&load->scratch, struct pg_route);
     if (load->ingresses.count > 1)
         qsort(load->ingresses.at, load->ingresses.count, sizeof(void *), ingress_order);
-    note_classes(load);
+    pg_derive_classes(load);
     collect(load, &all);
     if (all.count > 1)
         qsort(all.at, all.count, sizeof(struct candidate), candidate_compare);

@@ -43,7 +43,7 @@ static const struct kind {
      PG_KIND_INGRESS_CLASS,
      false,
      PG_NAME_SUBDOMAIN,
-     NULL},
+     pg_kinds_ingress_class},
     {"Namespace", {"v1"}, PG_KIND_NAMESPACE, false, PG_NAME_LABEL, NULL},
     {"ConfigMap", {"v1"}, PG_KIND_CONFIG_MAP, true, PG_NAME_SUBDOMAIN, pg_kinds_config_map},
     {"Lab", {"podglass/v1alpha1"}, PG_KIND_LAB, false, PG_NAME_SUBDOMAIN, pg_kinds_lab},

@@ -1,8 +1,8 @@
-/* Ingress, and the ConfigMap keys by which an ingress controller is told whom to believe.
+/* Ingress: rules, backends and hosts with a certificate; annotations.c reads what is beside them.
  *
  * Called by kinds.c; adds to load->ingresses. Backends are names here; derive_routes.c looks them
  * up. */
-#include "cluster_internal.h"
+#include "annotations.h"
 
 #include <string.h>
 
@@ -16,40 +16,22 @@ static const struct pg_known rule_fields[] = {{"host", NULL}, {"http", NULL}, {N
 static const struct pg_known path_fields[] = {
     {"path", NULL}, {"pathType", NULL}, {"backend", NULL}, {NULL, NULL}};
 static const struct pg_known backend_fields[] = {
-    {"service", NULL}, {"resource", "resource backends are not supported"}, {NULL, NULL}};
+    {"service", NULL}, {"resource", NULL}, {NULL, NULL}};
 
-/* Annotations of controllers: each may change routing, headers or who is let in. */
-static const char *const annotation_parts[] = {"nginx.ingress.kubernetes.io/",
-                                               "nginx.org/",
-                                               "traefik.ingress.kubernetes.io/",
-                                               "haproxy.org/",
-                                               "haproxy-ingress.github.io/",
-                                               "ingress.kubernetes.io/",
-                                               "alb.ingress.kubernetes.io/",
-                                               "konghq.com/",
-                                               "projectcontour.io/",
-                                               "appgw.ingress.kubernetes.io/",
-                                               NULL};
-
-static void annotations_check(const struct pg_field *root, struct pg_raw_ingress *in)
+/* What it is only its controller knows: requests are refused. */
+static void resource_read(const struct pg_field *f, struct pg_raw_path *p)
 {
-    struct pg_field metadata = pg_field_get(root, "metadata");
-    struct pg_field annotations = pg_field_get(&metadata, "annotations");
-    uint32_t count = pg_field_map(&annotations);
-    for (uint32_t i = 0; i < count; i++) {
-        struct pg_field entry = pg_field_entry(&annotations, i);
-        if (strcmp(entry.name, "kubernetes.io/ingress.class") == 0)
-            in->class_name = pg_field_text(&entry, "");
-        for (const char *const *part = annotation_parts; *part != NULL; part++) {
-            if (strncmp(entry.name, *part, strlen(*part)) == 0)
-                pg_field_warn(&entry, PG_CODE_UNSUPPORTED, "annotation is not supported yet");
-        }
-    }
+    struct pg_field kind = pg_field_get(f, "kind");
+    struct pg_field name = pg_field_get(f, "name");
+    (void)pg_field_map(f);
+    p->resource = pg_arena_printf(&f->load->scratch, "%s/%s", pg_field_text(&kind, "?"),
+                                  pg_field_text(&name, "?"));
+    pg_field_warn(f, PG_CODE_UNSUPPORTED, "resource backends are refused: requests will get 503");
 }
 
 static void backend_read(const struct pg_field *f, struct pg_raw_path *p)
 {
-    p->service = p->port_name = "";
+    p->service = p->port_name = p->resource = "";
     pg_field_known(f, backend_fields, false);
     struct pg_field service = pg_field_get(f, "service");
     struct pg_field name = pg_field_get(&service, "name");
@@ -58,6 +40,10 @@ static void backend_read(const struct pg_field *f, struct pg_raw_path *p)
     struct pg_field port_name = pg_field_get(&port, "name");
     struct pg_field resource = pg_field_get(f, "resource");
     struct pg_field old = pg_field_get(f, "serviceName");
+    if (pg_field_is(&resource) && pg_field_is(&service))
+        pg_field_error(&resource, "a backend is a service or a resource, not both");
+    else if (pg_field_is(&resource))
+        resource_read(&resource, p);
     if (pg_field_map(&service) == 0) {
         if (!pg_field_is(&resource) && !pg_field_is(&service))
             pg_field_error(&service, "a backend needs a service%s",
@@ -158,6 +144,46 @@ static void rule_read(const struct pg_field *f, struct pg_raw_rule *r)
     r->paths = all;
 }
 
+/* The annotation of old wins: controllers look at it first. */
+static void class_read(const struct pg_field *f, struct pg_raw_ingress *in)
+{
+    const char *name = pg_field_dns_name(f, PG_NAME_SUBDOMAIN, "");
+    if (in->class_name[0] != '\0') {
+        if (pg_field_is(f) && strcmp(name, in->class_name) != 0)
+            pg_field_warn(f, PG_CODE_DANGLING,
+                          "the annotation kubernetes.io/ingress.class says \"%.60s\" and wins; an "
+                          "API server takes only one of the two",
+                          in->class_name);
+        return;
+    }
+    in->class_name = name;
+    in->class_source = pg_field_source(f);
+}
+
+/* Which hosts have a certificate. */
+static void tls_read(const struct pg_field *spec, struct pg_raw_ingress *in)
+{
+    struct pg_field tls = pg_field_get(spec, "tls");
+    uint32_t count = pg_field_list(&tls);
+    uint32_t room = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_field item = pg_field_item(&tls, i);
+        (void)pg_field_map(&item);
+        struct pg_field hosts = pg_field_get(&item, "hosts");
+        room += pg_field_list(&hosts);
+    }
+    in->tls_hosts = pg_arena_array(&spec->load->scratch, room, sizeof(*in->tls_hosts));
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_field item = pg_field_item(&tls, i);
+        struct pg_field hosts = pg_field_get(&item, "hosts");
+        for (uint32_t j = 0;
+             hosts.tree != NULL && hosts.tree->kind == PG_TREE_LIST && j < hosts.tree->count; j++) {
+            struct pg_field host = pg_field_item(&hosts, j);
+            in->tls_hosts[in->tls_host_count++] = pg_field_text(&host, "");
+        }
+    }
+}
+
 void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object)
 {
     struct pg_raw_ingress *in = pg_arena_alloc(&load->scratch, sizeof(*in));
@@ -168,11 +194,15 @@ void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object)
     struct pg_field fallback = pg_field_get(&spec, "defaultBackend");
     in->object = *object;
     in->class_name = "";
-    annotations_check(&root, in);
-    in->class_name = pg_field_text(&class_name, in->class_name);
+    in->class_field = "spec.ingressClassName";
+    in->filters = PG_LIST(&load->scratch, struct pg_route_filter);
+    pg_annotations_read(&root, in);
+    class_read(&class_name, in);
     (void)pg_field_map(&spec);
     pg_field_known(&spec, spec_fields, false);
-    in->fallback = (struct pg_raw_path){.path = "/", .service = "", .port_name = ""};
+    tls_read(&spec, in);
+    in->fallback =
+        (struct pg_raw_path){.path = "/", .service = "", .port_name = "", .resource = ""};
     if (pg_field_is(&fallback)) {
         backend_read(&fallback, &in->fallback);
         in->fallback.source = pg_field_source(&fallback);
@@ -187,31 +217,4 @@ void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object)
     }
     in->rules = all;
     pg_list_add_pointer(&load->ingresses, in);
-}
-
-/* A ConfigMap has no part in the path, unless it is the one of ingress-nginx. */
-void pg_kinds_config_map(struct pg_load *load, const struct pg_object *object)
-{
-    static const char *const keys[] = {"use-forwarded-headers",
-                                       "compute-full-forwarded-for",
-                                       "forwarded-for-header",
-                                       "use-proxy-protocol",
-                                       "enable-real-ip",
-                                       "proxy-real-ip-cidr",
-                                       NULL};
-    struct pg_field root = pg_field_of(load, object, object->root);
-    struct pg_field map = pg_field_get(&root, "data");
-    uint32_t found = 0;
-    for (const char *const *key = keys; *key != NULL; key++) {
-        struct pg_field f = pg_field_get(&map, *key);
-        if (!pg_field_is(&f))
-            continue;
-        found++;
-        pg_field_warn(&f, PG_CODE_UNSUPPORTED,
-                      "settings of ingress-nginx are not read yet; the Lab's spec.ingress has "
-                      "trustedProxies");
-    }
-    if (found == 0 && pg_index_add(&load->kinds_noted, "ConfigMap", 9, 0) == PG_INDEX_ABSENT)
-        pg_finding_add(load, PG_FINDING_NOTE, PG_CODE_IGNORED, object->title, "", &object->source,
-                       "kind does not take part in the path");
 }

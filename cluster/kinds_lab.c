@@ -42,6 +42,7 @@ struct pg_raw_lab *pg_lab_default(struct pg_load *load)
     lab->pods = PG_LIST(&load->scratch, struct pg_lab_pod);
     lab->ingress_service = "";
     lab->ingress_source.file = "";
+    lab->ingress_class = lab->ingress_class_source.file = "";
     return lab;
 }
 

@@ -4,7 +4,7 @@
 #include "cluster_internal.h"
 
 static const struct pg_known ingress_fields[] = {
-    {"service", NULL}, {"trustedProxies", NULL}, {NULL, NULL}};
+    {"service", NULL}, {"class", NULL}, {"trustedProxies", NULL}, {NULL, NULL}};
 
 void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab)
 {
@@ -20,6 +20,9 @@ void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab)
         lab->ingress_service = pg_field_text(&service, "");
         lab->ingress_source = pg_field_source(&service);
     }
+    struct pg_field class_name = pg_field_get(&ingress, "class");
+    lab->ingress_class = pg_field_dns_name(&class_name, PG_NAME_SUBDOMAIN, "");
+    lab->ingress_class_source = pg_field_source(&class_name);
     to->trusted_proxy_count =
         pg_lab_prefixes(&trusted, to->trusted_proxies,
                         sizeof(to->trusted_proxies) / sizeof(to->trusted_proxies[0]));

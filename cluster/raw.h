@@ -162,7 +162,8 @@ struct pg_raw_node {
 struct pg_raw_path {
     const char *path;
     enum pg_path_type type;
-    const char *service; /* "": a resource or wrong */
+    const char *service;  /* "": a resource or wrong */
+    const char *resource; /* "StorageBucket/assets"; "": none */
     const char *port_name;
     uint16_t port;
     struct pg_source source;
@@ -174,12 +175,33 @@ struct pg_raw_rule {
     const struct pg_raw_path *paths;
     uint32_t path_count;
 };
+/* A stretch of load->filters. */
+struct pg_raw_filters {
+    bool done;
+    uint32_t first, count;
+};
 struct pg_raw_ingress {
     struct pg_object object;
-    const char *class_name;
+    const char *class_name; /* "": none */
+    struct pg_source class_source;
+    const char *class_field; /* "spec.ingressClassName", or the annotation of old */
     const struct pg_raw_rule *rules;
     uint32_t rule_count;
     struct pg_raw_path fallback; /* service "": none */
+    const char **tls_hosts;      /* of spec.tls */
+    uint32_t tls_host_count;
+    /* By annotations.c; what the controller does unasked is added by derive_filters.c. */
+    struct pg_list filters; /* of struct pg_route_filter */
+    struct pg_route_filter
+        https[2]; /* ssl-redirect, force-ssl-redirect; object NULL: not written */
+    bool canary;
+    bool served;                   /* by our ingress; filled by derive_classes.c */
+    struct pg_raw_filters made[2]; /* without and with a certificate; by derive_routes.c */
+};
+struct pg_raw_class {
+    struct pg_object object;
+    const char *controller;
+    bool is_default;
 };
 
 struct pg_lab_pod {
@@ -205,6 +227,8 @@ struct pg_raw_lab {
     bool has_dns;
     const char *ingress_service; /* "ns/name"; "" */
     struct pg_source ingress_source;
+    const char *ingress_class; /* "" */
+    struct pg_source ingress_class_source;
     struct pg_list pods; /* of struct pg_lab_pod */
 };
 

@@ -4,7 +4,7 @@
  * them. The last step copies what they made into the snapshot's own arena, so that text and trees
  * can be freed. A snapshot is never changed afterwards; its references are counted with atomics
  * because a reader in another thread may drop the last one. */
-#include "cluster_internal.h"
+#include "build.h"
 
 #include "podglass/log.h"
 
@@ -39,35 +39,25 @@ struct end {
 
 /* A snapshot in the making. */
 struct build {
+    struct pg_build common;
     struct pg_load *load;
     struct pg_snapshot *s;
     struct memory *memory;
-    struct pg_index texts; /* each text once */
-    struct pg_list kept;   /* of const char * */
 };
 
 static const char *keep(struct build *b, const char *text)
 {
-    size_t len = strlen(text);
-    if (len == 0)
-        return "";
-    uint32_t at = pg_index_find(&b->texts, text, len);
-    if (at < b->kept.count && b->kept.at != NULL)
-        return PG_LIST_POINTER(b->kept, const char, at);
-    const char *copy = pg_arena_text(&b->memory->arena, text, len);
-    pg_index_add(&b->texts, copy, len, b->kept.count);
-    pg_list_add_pointer(&b->kept, copy);
-    return copy;
+    return pg_build_text(&b->common, text);
 }
 
 static struct pg_source keep_source(struct build *b, struct pg_source from)
 {
-    return (struct pg_source){keep(b, from.file == NULL ? "" : from.file), from.line};
+    return pg_build_source(&b->common, from);
 }
 
 static void *array_of(struct build *b, uint32_t count, size_t size)
 {
-    return pg_arena_array(&b->memory->arena, count, size);
+    return pg_build_array(&b->common, count, size);
 }
 
 static int range_compare(const void *a, const void *b)
@@ -294,32 +284,6 @@ static void build_vips(struct build *b)
     }
 }
 
-static void build_routes(struct build *b)
-{
-    struct pg_load *load = b->load;
-    struct pg_ingress *ingresses = array_of(b, load->ingresses.count, sizeof(*ingresses));
-    struct pg_route *routes = array_of(b, load->routes.count, sizeof(*routes));
-    for (uint32_t i = 0; i < load->ingresses.count; i++) {
-        const struct pg_raw_ingress *from =
-            PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
-        ingresses[i] =
-            (struct pg_ingress){keep(b, from->object.namespace), keep(b, from->object.name),
-                                keep(b, from->class_name), keep_source(b, from->object.source)};
-    }
-    for (uint32_t i = 0; i < load->routes.count; i++) {
-        routes[i] = *PG_LIST_AT(load->routes, struct pg_route, i);
-        routes[i].host = keep(b, routes[i].host);
-        routes[i].path = keep(b, routes[i].path);
-        routes[i].backend_text = keep(b, routes[i].backend_text);
-        routes[i].source = keep_source(b, routes[i].source);
-        routes[i].host_source = keep_source(b, routes[i].host_source);
-    }
-    b->s->ingresses = ingresses;
-    b->s->ingress_count = load->ingresses.count;
-    b->s->routes = routes;
-    b->s->route_count = load->routes.count;
-}
-
 static void build_lab(struct build *b)
 {
     const struct pg_raw_lab *from = b->load->lab;
@@ -369,11 +333,15 @@ static struct pg_snapshot *snapshot_build(struct pg_load *load, const struct pg_
     struct memory *m = calloc(1, sizeof(*m));
     PG_ASSERT(m != NULL);
     m->services.arena = m->pods.arena = m->nodes.arena = m->ends.arena = m->vips.arena = &m->arena;
-    struct build b = {.load = load,
-                      .memory = m,
-                      .texts = {.arena = &load->scratch},
-                      .kept = PG_LIST(&load->scratch, const char *)};
-    b.s = pg_arena_alloc(&m->arena, sizeof(*b.s));
+    struct pg_snapshot *s = pg_arena_alloc(&m->arena, sizeof(*s));
+    struct build b = {.common = {.load = load,
+                                 .s = s,
+                                 .arena = &m->arena,
+                                 .texts = {.arena = &load->scratch},
+                                 .kept = PG_LIST(&load->scratch, const char *)},
+                      .load = load,
+                      .s = s,
+                      .memory = m};
     b.s->refs = 1;
     b.s->generation = __atomic_add_fetch(&generation, 1, __ATOMIC_RELAXED);
     b.s->memory = m;
@@ -383,7 +351,7 @@ static struct pg_snapshot *snapshot_build(struct pg_load *load, const struct pg_
     build_services(&b);
     build_ends(&b);
     build_vips(&b);
-    build_routes(&b);
+    pg_build_routes(&b.common);
     build_lab(&b);
     build_sums(&b);
     build_findings(&b, findings);
@@ -397,9 +365,10 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
         load->options = *options;
     load->namespace = load->options.namespace == NULL ? "default" : load->options.namespace;
     load->documents = PG_LIST(scratch, struct pg_document);
-    struct pg_list *const pointers[] = {
-        &load->objects, &load->services,  &load->slices,     &load->pods,   &load->workloads,
-        &load->nodes,   &load->ingresses, &load->namespaces, &load->owners, &load->files};
+    struct pg_list *const pointers[] = {&load->objects,   &load->services,  &load->slices,
+                                        &load->pods,      &load->workloads, &load->nodes,
+                                        &load->ingresses, &load->classes,   &load->namespaces,
+                                        &load->owners,    &load->files};
     for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
         *pointers[i] = PG_LIST(scratch, void *);
     struct pg_index *const indexes[] = {&load->titles,          &load->kinds_noted,
@@ -407,6 +376,7 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
                                         &load->node_by_name,    &load->addr_owner};
     for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
         indexes[i]->arena = scratch;
+    load->filters = PG_LIST(scratch, struct pg_route_filter);
     load->lab = pg_lab_default(load);
     pg_checks_init(load);
 }

@@ -285,8 +285,6 @@ static bool in_cluster_domain(const struct pg_zone *z, uint32_t name)
 static void add_host(struct pg_zone *z, uint32_t route)
 {
     const struct pg_route *r = &z->snapshot->routes[route];
-    const struct pg_ingress *ingress = &z->snapshot->ingresses[r->ingress];
-    char object[OBJECT_TEXT];
 
     if (r->host[0] == 0) {
         return;
@@ -298,9 +296,8 @@ static void add_host(struct pg_zone *z, uint32_t route)
         return;
     }
     pg_zone_set_kind(z, name, PG_ZONE_HOST, route);
-    (void)snprintf(object, sizeof(object), "Ingress/%s/%s", ingress->namespace, ingress->name);
     z->host_reasons[route] = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_DNS_ANSWER,
-                                                                  .object = object,
+                                                                  .object = r->object,
                                                                   .field = "spec.rules.host",
                                                                   .value = r->host,
                                                                   .file = r->host_source.file,

@@ -37,6 +37,17 @@ static void refuse(struct pg_backend *b, enum pg_http_error error, const char *n
                                                      .line = source->line});
 }
 
+static void refuse_route(struct pg_backend *b, const struct pg_route *route)
+{
+    b->error = PG_HTTP_ERROR_NO_SERVICE;
+    b->reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_BACKEND_REFUSED,
+                                                     .object = route->object,
+                                                     .field = "backend",
+                                                     .value = route->backend_text,
+                                                     .file = route->source.file,
+                                                     .line = route->source.line});
+}
+
 /* "web.shop.svc.cluster.local." false: too long for a name. */
 static bool set_name(struct pg_backend *b, const struct pg_snapshot *s,
                      const struct pg_service *service)
@@ -68,6 +79,10 @@ void pg_backend_decide(const struct pg_snapshot *s, const struct pg_route *route
     ret->error = PG_HTTP_ERROR_NONE;
     ret->reason = 0;
     ret->name_len = 0;
+    if (route->refusal != PG_ROUTE_FINE) {
+        refuse_route(ret, route);
+        return;
+    }
     if (route->service == PG_INDEX_NONE) {
         refuse(ret, PG_HTTP_ERROR_NO_SERVICE, "", route->backend_text, &route->source);
         return;

@@ -8,7 +8,7 @@
  * Each difference between what came and what goes passes through `change`, which records it; a field that stays says nothing.
  *
  * Owns nothing. Always true: what is written parses again as exactly one message with the framing that was asked for. */
-#include "podglass/ingress_decide.h"
+#include "podglass/route_filter_decide.h"
 
 #include "http_grammar.h"
 #include "podglass/packet.h"
@@ -220,6 +220,9 @@ static void put_host(struct writer *w, const struct pg_http_rewrite_in *in)
     struct pg_slice before = h->host.len ? pg_span_slice(in->bytes, h->host) : none;
     struct pg_slice host = h->authority.len ? pg_span_slice(in->bytes, h->authority) : before;
     char text[PG_ENDPOINT_TEXT] = "localhost";
+    const struct pg_route_filter *by = in->plan ? in->plan->host : NULL;
+    if (by)
+        host = pg_slice_of(by->value);
     if (!host.at) {
         if (!pg_addr_is_none(&in->local))
             (void)pg_endpoint_print(&in->local, in->local_port ? in->local_port : 80, text);
@@ -227,7 +230,8 @@ static void put_host(struct writer *w, const struct pg_http_rewrite_in *in)
     }
     put_field(w, PG_SLICE_LITERAL("Host"), host);
     if (w->trace && !pg_slice_equal(before, host))
-        change(w, PG_FIELD_HEADER, PG_SLICE_LITERAL("Host"), before, host, 0);
+        change(w, PG_FIELD_HEADER, PG_SLICE_LITERAL("Host"), before, host,
+               by ? pg_route_filter_reason(by, PG_CODE_FILTERED) : 0);
 }
 
 /* X-Forwarded-Proto, -Host, -Port, but not their underscore twins: what a trusted hop wrote and we write anew. */

@@ -7,6 +7,7 @@
 #define PODGLASS_PROXY_INTERNAL_H
 
 #include "podglass/buf.h"
+#include "podglass/route_filter_decide.h"
 #include "podglass/ingress_decide.h"
 #include "podglass/pool.h"
 #include "podglass/proxy.h"
@@ -107,7 +108,9 @@ struct pg_exchange {
     struct pg_addr client;       /* as told to the pod; none: it did not come so far */
     uint64_t began_us;           /* its head was complete; 0: it never was */
     uint64_t answered_us;        /* the pod's head was here; 0: not yet */
-    uint32_t note;               /* 1 + its note for the log; 0: none */
+    uint64_t body_limit;         /* 0: none */
+    uint32_t connect_ms, send_ms, read_ms;
+    uint32_t note; /* 1 + its note for the log; 0: none */
     uint16_t service_port;
     uint8_t interims; /* informational answers so far */
     uint8_t verdict;  /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
@@ -175,6 +178,7 @@ struct pg_proxy {
     bool draining;
     /* Scratch of one event: the head that was parsed last, and a head being written. */
     struct pg_http_head head;
+    struct pg_route_plan plan; /* of the request in head */
     char out[2 * PG_HTTP_MAX_HEAD];
 };
 
@@ -199,6 +203,8 @@ void pg_session_event(struct pg_session *s, enum pg_session_event event, int err
 void pg_session_set(struct pg_session *s, enum pg_session_state state);
 /* At most until then without an event that moves something. */
 void pg_session_wait(struct pg_session *s, uint32_t ms);
+/* How long the pod may be silent now: while the body goes up, or until more of the answer is here. */
+uint32_t pg_session_patience(const struct pg_session *s);
 const char *pg_session_state_name(enum pg_session_state state);
 
 /* ---- session_io.c ---- */
@@ -211,6 +217,9 @@ void pg_session_drop_head(struct pg_session *s);
 void pg_session_drop_exchange(struct pg_session *s);
 /* Answers the request in hand with an error of ours and sets the state that follows; aborts if the answer has begun. */
 void pg_session_refuse(struct pg_session *s, enum pg_http_error error);
+/* The same for any answer of ours: begin says whether the connection goes on after it; then the answer is written into proxy->out; end sends it. */
+bool pg_session_answer_begin(struct pg_session *s);
+void pg_session_answer_end(struct pg_session *s, uint32_t len, bool keep);
 /* Ends: the client by FIN or reset, the upstream by reset. */
 void pg_session_close(struct pg_session *s);
 void pg_session_abort(struct pg_session *s);
@@ -220,6 +229,9 @@ bool pg_session_linger_step(struct pg_session *s);
 /* An event for the trace; call only when it is on. */
 void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char *name,
                      struct pg_value before, struct pg_value after, pg_reason_id reason);
+
+/* ---- redirect.c ---- */
+void pg_session_redirect(struct pg_session *s, const struct pg_route_plan *plan);
 
 /* ---- request.c ---- */
 /* The head in proxy->head is complete: decide, then open or reuse an upstream. Error, or NONE with the state moved on. */

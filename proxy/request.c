@@ -73,6 +73,44 @@ static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
     return match.route ? PG_HTTP_ERROR_NONE : PG_HTTP_ERROR_NO_ROUTE;
 }
 
+/* What the route's filters come to, into proxy->plan. */
+static void decide_filters(struct pg_session *s, const char *bytes,
+                           const struct pg_client_addr *who)
+{
+    struct pg_route_ask ask = {.snapshot = s->routes->snapshot,
+                               .route = s->route,
+                               .head = &s->proxy->head,
+                               .bytes = bytes,
+                               .who = who,
+                               .scheme = "http"};
+    pg_route_filters_decide(&ask, &s->proxy->plan);
+}
+
+/* Error, or NONE: the request goes on, or was answered with a redirect if it has a status. */
+static enum pg_http_error filter(struct pg_session *s, const char *bytes)
+{
+    struct pg_route_plan *plan = &s->proxy->plan;
+    struct pg_exchange *x = s->exchange;
+    struct pg_client_addr who;
+    plan->status = 0;
+    if (s->route->filter_count == 0)
+        return PG_HTTP_ERROR_NONE;
+    decide_client(s, bytes, &who);
+    decide_filters(s, bytes, &who);
+    s->reason = plan->reason;
+    if (plan->error)
+        return plan->error;
+    if (plan->status) {
+        pg_session_redirect(s, plan);
+        return PG_HTTP_ERROR_NONE;
+    }
+    x->body_limit = plan->body_limit < UINT64_MAX ? plan->body_limit : x->body_limit;
+    x->connect_ms = plan->connect_ms ? plan->connect_ms : x->connect_ms;
+    x->send_ms = plan->send_ms ? plan->send_ms : x->send_ms;
+    x->read_ms = plan->read_ms ? plan->read_ms : x->read_ms;
+    return PG_HTTP_ERROR_NONE;
+}
+
 static void tell_name(struct pg_session *s, struct pg_slice name, enum pg_dns_status status,
                       pg_reason_id reason)
 {
@@ -132,6 +170,9 @@ static void note_request(struct pg_session *s, const char *bytes)
     s->client_keeps = h->keep_alive;
     s->idempotent = h->idempotent;
     s->reason = 0;
+    s->exchange->body_limit = p->options.body_limit;
+    s->exchange->connect_ms = p->options.connect_timeout_ms;
+    s->exchange->send_ms = s->exchange->read_ms = p->options.response_timeout_ms;
     pg_body_begin(&s->exchange->request, h->body, h->content_length,
                   h->body == PG_HTTP_BODY_CHUNKED);
     if (s->counted)
@@ -173,7 +214,7 @@ static enum pg_http_error connect_upstream(struct pg_session *s, const char *byt
     if (s->up->open)
         return pg_request_send(s, bytes);
     pg_session_set(s, PG_SESSION_CONNECT);
-    pg_session_wait(s, p->options.connect_timeout_ms);
+    pg_session_wait(s, s->exchange->connect_ms);
     return PG_HTTP_ERROR_NONE;
 }
 
@@ -194,10 +235,14 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
     }
     enum pg_http_error error = decide_route(s, bytes);
     if (!error)
+        error = filter(s, bytes);
+    if (!error && p->plan.status)
+        return PG_HTTP_ERROR_NONE;
+    if (!error)
         error = resolve(s, &local);
     if (error)
         return error;
-    if (p->options.body_limit > 0 && p->head.content_length > p->options.body_limit)
+    if (s->exchange->body_limit > 0 && p->head.content_length > s->exchange->body_limit)
         return PG_HTTP_ERROR_BODY_TOO_LARGE;
     uint64_t idle_below = may_send_twice(s) ? UINT64_MAX : SAFE_IDLE_MS;
     return connect_upstream(s, bytes, &local, s->retried ? 0 : idle_below);
@@ -233,6 +278,10 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
                                     .label = pg_conn_label(s->client)};
     in.local = pg_conn_local(s->client, &in.local_port);
     decide_client(s, bytes, &who);
+    if (s->route->filter_count > 0) {
+        decide_filters(s, bytes, &who);
+        in.plan = &p->plan;
+    }
     print_request_id(s, in.request_id);
     int64_t len = pg_http_rewrite(&in, p->out, sizeof(p->out));
     if (len < 0)
@@ -254,6 +303,6 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
         s->held_head = 0;
     }
     pg_session_set(s, PG_SESSION_REQUEST);
-    pg_session_wait(s, p->options.response_timeout_ms);
+    pg_session_wait(s, pg_session_patience(s));
     return PG_HTTP_ERROR_NONE;
 }

@@ -93,7 +93,7 @@ void pg_exchange_upstream_gone(struct pg_session *s, int error)
 static bool request_body_step(struct pg_session *s)
 {
     enum pg_http_error error = PG_HTTP_ERROR_NONE;
-    uint64_t limit = s->proxy->options.body_limit;
+    uint64_t limit = s->exchange->body_limit;
     if (s->exchange->request.done)
         return false;
     int err = pg_body_relay(&s->exchange->request, s->client, s->up->conn, &error);

@@ -15,7 +15,6 @@
 #include "podglass/hash.h"
 #include "podglass/table.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,15 +91,12 @@ static const struct route_path *find_path(const struct pg_router *r, const struc
 
 /* ---- compiling ---- */
 
-static pg_reason_id reason_of(const struct pg_snapshot *s, const struct pg_route *route)
+static pg_reason_id reason_of(const struct pg_route *route)
 {
-    char object[600];
-    const struct pg_ingress *ingress = &s->ingresses[route->ingress];
     bool by_rule = route->rule > 0;
-    (void)snprintf(object, sizeof(object), "Ingress/%s/%s", ingress->namespace, ingress->name);
     return pg_reason_intern(&(struct pg_reason){
         .code = by_rule ? PG_CODE_ROUTE_RULE : PG_CODE_ROUTE_DEFAULT,
-        .object = object,
+        .object = route->object,
         .field = by_rule ? "path" : "spec.defaultBackend",
         .value = by_rule ? route->path : route->backend_text,
         .file = route->source.file,
@@ -120,13 +116,12 @@ static uint32_t add_host(struct pg_router *r, struct pg_slice name)
 }
 
 /* Of two rules that say the same the first in the snapshot counts. */
-static bool add_route(struct pg_router *r, const struct pg_snapshot *s,
-                      const struct pg_route *route)
+static bool add_route(struct pg_router *r, const struct pg_route *route)
 {
     if (route->rule == 0) {
         if (!r->fallback) {
             r->fallback = route;
-            r->fallback_reason = reason_of(s, route);
+            r->fallback_reason = reason_of(route);
         }
         return true;
     }
@@ -141,7 +136,7 @@ static bool add_route(struct pg_router *r, const struct pg_snapshot *s,
     if (!key.exact && key.path.len > r->hosts[host].longest)
         r->hosts[host].longest = (uint32_t)key.path.len;
     r->paths[r->path_count] =
-        (struct route_path){host, key.exact, key.path, route, reason_of(s, route)};
+        (struct route_path){host, key.exact, key.path, route, reason_of(route)};
     return pg_table_add(r->path_table, hash_path(r, &key), r->path_count++) == 0;
 }
 
@@ -159,7 +154,7 @@ struct pg_router *pg_router_new(const struct pg_snapshot *s, const struct pg_has
     r->none_reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_ROUTE_NONE});
     bool good = r->hosts && r->paths && r->host_table && r->path_table;
     for (uint32_t i = 0; good && i < s->route_count; i++)
-        good = add_route(r, s, &s->routes[i]);
+        good = add_route(r, &s->routes[i]);
     if (good)
         return r;
     pg_router_free(r);

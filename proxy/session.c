@@ -128,6 +128,11 @@ static void on_timeout(struct pg_session *s)
     }
 }
 
+uint32_t pg_session_patience(const struct pg_session *s)
+{
+    return s->exchange->request.done ? s->exchange->read_ms : s->exchange->send_ms;
+}
+
 static bool in_exchange(const struct pg_session *s)
 {
     return s->state == PG_SESSION_REQUEST || s->state == PG_SESSION_RESPONSE;
@@ -157,7 +162,7 @@ static void on_event(struct pg_session *s, enum pg_session_event event, int erro
     case PG_EVENT_UPSTREAM_READABLE:
     case PG_EVENT_UPSTREAM_WRITABLE:
         if (in_exchange(s))
-            pg_session_wait(s, s->proxy->options.response_timeout_ms);
+            pg_session_wait(s, pg_session_patience(s));
         break;
     }
 }

@@ -114,6 +114,7 @@ static const char *phrase_of(uint16_t status)
 {
     switch (status) {
     case 400: return "Bad Request";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 408: return "Request Timeout";
@@ -130,7 +131,8 @@ static const char *phrase_of(uint16_t status)
     }
 }
 
-static int answer(struct pg_session *s, enum pg_http_error error, bool keep)
+/* Into out; returns how long it is. */
+static uint32_t print_error(struct pg_session *s, enum pg_http_error error, bool keep)
 {
     char body[256];
     struct pg_proxy *p = s->proxy;
@@ -146,7 +148,36 @@ static int answer(struct pg_session *s, enum pg_http_error error, bool keep)
                  status, phrase_of(status), body_len,
                  status == 405 ? "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" : "",
                  connection, s->is_head ? "" : body);
-    return pg_conn_write(s->client, p->out, (uint32_t)len);
+    return (uint32_t)len;
+}
+
+/* Where a body began and did not pass as a whole, nobody knows where the next request begins. */
+bool pg_session_answer_begin(struct pg_session *s)
+{
+    struct pg_proxy *p = s->proxy;
+    pg_request_log_end(s, s->last_status);
+    if (s->up)
+        pg_upstream_abort(s->up);
+    s->up = NULL;
+    pg_session_drop_head(s);
+    return s->delimited && s->client_keeps && !p->draining &&
+           (s->body == PG_HTTP_BODY_NONE || (s->held_head == 0 && s->exchange->request.done)) &&
+           s->requests < p->options.keepalive_requests;
+}
+
+void pg_session_answer_end(struct pg_session *s, uint32_t len, bool keep)
+{
+    if (pg_conn_write(s->client, s->proxy->out, len) != 0) {
+        pg_session_abort(s);
+        return;
+    }
+    if (!keep) {
+        pg_session_linger(s);
+        return;
+    }
+    pg_conn_consume(s->client, s->held_head);
+    s->held_head = 0;
+    pg_session_set(s, PG_SESSION_IDLE);
 }
 
 void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
@@ -161,27 +192,8 @@ void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
     }
     p->counters->value[PG_COUNT_HTTP_ERRORS]++;
     s->last_status = pg_http_error_status(error);
-    pg_request_log_end(s, s->last_status);
-    if (s->up)
-        pg_upstream_abort(s->up);
-    s->up = NULL;
-    pg_session_drop_head(s);
-    /* Where a body began and did not pass as a whole, nobody knows where the next request begins. */
-    bool keep =
-        s->delimited && s->client_keeps && !p->draining &&
-        (s->body == PG_HTTP_BODY_NONE || (s->held_head == 0 && s->exchange->request.done)) &&
-        s->requests < p->options.keepalive_requests;
-    if (answer(s, error, keep) != 0) {
-        pg_session_abort(s);
-        return;
-    }
-    if (!keep) {
-        pg_session_linger(s);
-        return;
-    }
-    pg_conn_consume(s->client, s->held_head);
-    s->held_head = 0;
-    pg_session_set(s, PG_SESSION_IDLE);
+    bool keep = pg_session_answer_begin(s);
+    pg_session_answer_end(s, print_error(s, error, keep), keep);
 }
 
 /* ---- the end ---- */

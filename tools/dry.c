@@ -12,10 +12,15 @@
 #include <string.h>
 
 static const char *const end_names[] = {
-    [PG_DRY_POD] = "pod",         [PG_DRY_WIRE] = "wire",
-    [PG_DRY_DNS] = "dns",         [PG_DRY_INGRESS] = "ingress",
-    [PG_DRY_REFUSED] = "refused", [PG_DRY_REJECTED] = "rejected",
-    [PG_DRY_DROPPED] = "dropped", [PG_DRY_NO_LISTENER] = "no-listener",
+    [PG_DRY_POD] = "pod",
+    [PG_DRY_WIRE] = "wire",
+    [PG_DRY_DNS] = "dns",
+    [PG_DRY_INGRESS] = "ingress",
+    [PG_DRY_REFUSED] = "refused",
+    [PG_DRY_REDIRECTED] = "redirected",
+    [PG_DRY_REJECTED] = "rejected",
+    [PG_DRY_DROPPED] = "dropped",
+    [PG_DRY_NO_LISTENER] = "no-listener",
     [PG_DRY_LOOP] = "loop",
 };
 _Static_assert(sizeof end_names / sizeof end_names[0] == PG_DRY_END_COUNT, "a name per end");

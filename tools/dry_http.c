@@ -72,6 +72,41 @@ static enum pg_http_error route(struct pg_dry_running *r, const char *bytes, pg_
     return PG_HTTP_ERROR_NONE;
 }
 
+static void redirect(struct pg_dry_running *r)
+{
+    const struct pg_route_plan *plan = &r->d->plan;
+    char status[8];
+    int len = snprintf(status, sizeof status, "%u", plan->status);
+
+    r->result->end = PG_DRY_REDIRECTED;
+    r->result->status = plan->status;
+    r->result->refusal = "redirect";
+    r->result->location = plan->location;
+    r->result->reason = plan->reason;
+    tell(r, PG_STAGE_ROUTE, "redirect", pg_value_text(status, (size_t)len),
+         pg_value_text(plan->location.at, plan->location.len), plan->reason);
+}
+
+/* true: the ingress has answered. */
+static bool filter(struct pg_dry_running *r, const char *bytes, const struct pg_client_addr *who)
+{
+    struct pg_route_plan *plan = &r->d->plan;
+    struct pg_route_ask ask = {.snapshot = r->d->snapshot,
+                               .route = r->result->route,
+                               .head = &r->d->head,
+                               .bytes = bytes,
+                               .who = who,
+                               .scheme = "http"};
+
+    pg_route_filters_decide(&ask, plan);
+    if (plan->error) {
+        refuse(r, plan->error, plan->reason);
+    } else if (plan->status) {
+        redirect(r);
+    }
+    return plan->error || plan->status;
+}
+
 static enum pg_http_error resolve(struct pg_dry_running *r, bool want_v6, struct pg_tuple *ret,
                                   pg_reason_id *ret_why)
 {
@@ -149,6 +184,7 @@ static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg
                                     .scheme = "http",
                                     .body = h->body,
                                     .content_length = h->content_length,
+                                    .plan = &r->d->plan,
                                     .trace = r->trace,
                                     .label = 1,
                                     .request_id = "(drawn at random)"};
@@ -182,6 +218,9 @@ void pg_dry_ingress(struct pg_dry_running *r)
     tell(r, PG_STAGE_CLIENT_ADDR, "client", pg_dry_endpoint(&who.hop, in->src_port),
          pg_value_endpoint(&who.client, 0), who.reason);
     error = route(r, sent.at, &why);
+    if (!error && filter(r, sent.at, &who)) {
+        return;
+    }
     if (!error) {
         error = resolve(r, !pg_addr_is_v4(&in->dst), &up, &why);
     }

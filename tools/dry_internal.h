@@ -4,6 +4,7 @@
 
 #include "podglass/dns_decide.h"
 #include "podglass/dry.h"
+#include "podglass/route_filter_decide.h"
 #include "podglass/ingress_decide.h"
 #include "podglass/owner.h"
 #include "podglass/packet.h"
@@ -23,6 +24,8 @@ struct pg_dry {
     struct pg_http_head head; /* as the client sent it */
     struct pg_carried got;    /* what `seen` points into */
     struct pg_carried claimed;
+    struct pg_http_head upstream;
+    struct pg_route_plan plan; /* what the route's filters come to */
     char out[DRY_HEAD_ROOM];
 };
 

@@ -273,7 +273,7 @@ static void note_record(struct notes *n, const struct pg_explain *e, const struc
         note_affinity(n, e, r, leg);
     } else if (nat && r->field == PG_FIELD_SRC) {
         note_others(n, e, r, &e->odds.src[leg], false);
-    } else if (r->stage == PG_STAGE_ROUTE) {
+    } else if (r->stage == PG_STAGE_ROUTE && strcmp(r->name, "route") == 0) {
         note_route(n, e, r);
     } else if (r->stage == PG_STAGE_DNS) {
         note_dns(n, e, r);

@@ -51,6 +51,13 @@ static void put_end(enum pg_dry_end end, const struct pg_dry_result *shown, stru
             pg_text_printf(out, " by the ingress: %u %s", shown->status, shown->refusal);
         }
         break;
+    case PG_DRY_REDIRECTED:
+        pg_text_puts(out, "REDIRECTED");
+        if (shown->end == end) {
+            pg_text_printf(out, " by the ingress: %u to ", shown->status);
+            pg_text_add_escaped(out, shown->location.at, shown->location.len);
+        }
+        break;
     case PG_DRY_REJECTED: pg_text_puts(out, "REJECTED: connection refused"); break;
     case PG_DRY_DROPPED:
         pg_text_puts(out, "DROPPED: no answer");

@@ -32,11 +32,9 @@ struct pg_addr pg_outsider(const struct pg_snapshot *s, bool v6)
     return v6 ? stranger : pg_addr_v4(198, 51, 100, 7);
 }
 
-static struct pg_prediction *add(struct maker *m, const char *kind, const char *namespace,
-                                 const char *name)
+static struct pg_prediction *add(struct maker *m, const char *object)
 {
     struct pg_predictions *p = m->ret;
-    char object[600];
 
     if ((p->count & (p->count + 1)) == 0 || p->count == 0) {
         struct pg_prediction *more = realloc(p->at, (2 * (size_t)p->count + 2) * sizeof *more);
@@ -47,13 +45,20 @@ static struct pg_prediction *add(struct maker *m, const char *kind, const char *
     }
     struct pg_prediction *one = &p->at[p->count++];
 
-    snprintf(object, sizeof object, "%s/%s/%s", kind, namespace, name);
     *one = (struct pg_prediction){.level = PG_FINDING_NOTE};
     one->object = pg_reason_get(pg_reason_intern(&(struct pg_reason){.object = object}))->object;
     return one;
 }
 
 /* ---- services ---- */
+
+static struct pg_prediction *add_service(struct maker *m, const struct pg_service *v)
+{
+    char object[600];
+
+    snprintf(object, sizeof object, "Service/%s/%s", v->namespace, v->name);
+    return add(m, object);
+}
 
 static void put_seen(const struct pg_dry_others *src, struct pg_text *out)
 {
@@ -117,7 +122,7 @@ static void predict_address(struct maker *m, const struct pg_service *v,
 
     ask(m, addr, p->port, p->proto, &odds, &shown);
     snprintf(via, sizeof via, "%s %s", what, pg_endpoint_print(addr, p->port, text));
-    put_sentence(m, v, &odds, &shown, via, add(m, "Service", v->namespace, v->name));
+    put_sentence(m, v, &odds, &shown, via, add_service(m, v));
 }
 
 /* What a node port does at one node, to be compared: who is seen, or how it ends. */
@@ -166,7 +171,7 @@ static void predict_node_port(struct maker *m, const struct pg_service *v,
                 }
             }
             print_node_port(m, i, p, &odds, &shown, &again);
-            put_sentence(m, v, &odds, &shown, via.at, add(m, "Service", v->namespace, v->name));
+            put_sentence(m, v, &odds, &shown, via.at, add_service(m, v));
         }
         pg_text_free(&via);
         pg_text_free(&again);
@@ -199,7 +204,6 @@ static void predict_port(struct maker *m, const struct pg_service *v,
 
 static void predict_route(struct maker *m, const struct pg_route *route)
 {
-    const struct pg_ingress *ingress = &m->s->ingresses[route->ingress];
     struct pg_addr to = pg_end_of_ingress(m->s, false);
     bool v6 = pg_addr_is_none(&to);
     struct pg_dry_odds odds;
@@ -218,7 +222,7 @@ static void predict_route(struct maker *m, const struct pg_route *route)
                                      .head = {head.at, head.len}};
     pg_dry_explore(m->d, &request, PG_DRY_RUNS_MANY, &odds);
     pg_dry_run(m->d, &request, odds.draw, NULL, &shown);
-    struct pg_prediction *one = add(m, "Ingress", ingress->namespace, ingress->name);
+    struct pg_prediction *one = add(m, route->object);
 
     pg_text_printf(&one->text, "%s%s to %s: a client outside is ", host[0] ? host : "any host",
                    route->path, route->backend_text);

@@ -55,6 +55,7 @@ enum pg_dry_end {
     PG_DRY_DNS,         /* the cluster's DNS has it */
     PG_DRY_INGRESS,     /* the ingress has it, and it is not HTTP */
     PG_DRY_REFUSED,     /* the ingress answers itself, with `status` */
+    PG_DRY_REDIRECTED,  /* the ingress sends the client to `location`, with `status` */
     PG_DRY_REJECTED,    /* ICMP port unreachable */
     PG_DRY_DROPPED,     /* no answer: the client waits */
     PG_DRY_NO_LISTENER, /* nobody listens there: reset, or ICMP port unreachable */
@@ -76,10 +77,11 @@ struct pg_dry_result {
     const struct pg_route *route;  /* NULL: none */
     struct pg_addr end_addr;       /* where it ended */
     uint16_t end_port;
-    uint32_t pod;         /* index, PG_INDEX_NONE */
-    struct pg_slice head; /* what the pod gets, lives until the next run; at NULL: not HTTP */
-    struct pg_seen seen;  /* for the verdict; slices live until the next run */
-    bool has_verdict;     /* somebody saw the client */
+    struct pg_slice location; /* of a redirect, lives until the next run */
+    uint32_t pod;             /* index, PG_INDEX_NONE */
+    struct pg_slice head;     /* what the pod gets, lives until the next run; at NULL: not HTTP */
+    struct pg_seen seen;      /* for the verdict; slices live until the next run */
+    bool has_verdict;         /* somebody saw the client */
     enum pg_verdict verdict;
 };
 

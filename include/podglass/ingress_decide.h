@@ -66,6 +66,8 @@ void pg_client_addr_decide(const struct pg_trust *trust, const struct pg_addr *h
 enum pg_code pg_http_error_code(enum pg_http_error e);
 enum pg_stage pg_http_error_stage(enum pg_http_error e);
 
+struct pg_route_plan; /* route_filter_decide.h */
+
 /* ---- http_rewrite.c: what is sent upstream ---- */
 struct pg_http_rewrite_in {
     const struct pg_http_head *head;
@@ -77,7 +79,8 @@ struct pg_http_rewrite_in {
     const char *scheme;     /* "http" */
     enum pg_http_body body; /* framing to write */
     uint64_t content_length;
-    struct pg_trace *trace; /* NULL: no records (dry run may pass its own) */
+    const struct pg_route_plan *plan; /* of the route's filters; NULL: there are none */
+    struct pg_trace *trace;           /* NULL: no records (dry run may pass its own) */
     uint32_t label;
     char request_id
         [33]; /* "" leaves X-Request-ID as it came, else written when the client sent none */

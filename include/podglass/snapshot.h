@@ -11,6 +11,7 @@
 
 #include "podglass/addr.h"
 #include "podglass/ingress_settings.h"
+#include "podglass/routing.h"
 #include "podglass/service_settings.h"
 #include "podglass/source.h"
 #include "podglass/text.h"
@@ -119,29 +120,6 @@ struct pg_service {
     struct pg_source external_source; /* externalIPs */
 };
 
-enum pg_path_type { PG_PATH_PREFIX, PG_PATH_EXACT, PG_PATH_IMPLEMENTATION };
-
-/* One line of routing: host and path to a service port. */
-struct pg_route {
-    const char *host; /* lower case; "" any host; "*.x" one-label wildcard */
-    const char *path; /* "/" at least */
-    enum pg_path_type path_type;
-    uint32_t ingress; /* index into ingresses */
-    uint32_t service; /* index into services; PG_INDEX_NONE: the backend does not exist (503) */
-    uint16_t service_port;        /* port number of the service, 0 when it could not be resolved */
-    const char *backend_text;     /* "shop/web:http", as written */
-    uint32_t rule;                /* rule number in its Ingress, from 1; 0: defaultBackend */
-    struct pg_source source;      /* the path */
-    struct pg_source host_source; /* the host */
-};
-
-struct pg_ingress {
-    const char *namespace;
-    const char *name;
-    const char *class_name;
-    struct pg_source source;
-};
-
 /* A named client of the lab. */
 struct pg_client {
     const char *name;
@@ -208,7 +186,9 @@ struct pg_snapshot {
     const struct pg_ingress *ingresses;
     uint32_t ingress_count;
     const struct pg_route *routes;
-    uint32_t route_count; /* in order of precedence within a host */
+    uint32_t route_count;                  /* in order of precedence within a host */
+    const struct pg_route_filter *filters; /* of the routes, in the order they act */
+    uint32_t filter_count;
     const struct pg_client *clients;
     uint32_t client_count;
     const struct pg_finding *findings;

@@ -381,6 +381,7 @@ static bool end_agrees(const struct pg_snapshot *s, const struct pg_dry_result *
     case PG_DRY_POD:
         /* an echo pod that was not reached through the ingress answers bad requests itself */
         return got->error == 0 && (got->status != 200 || pod_agrees(s, dry, got));
+    case PG_DRY_REDIRECTED:
     case PG_DRY_REFUSED: return got->error == 0 && got->status == dry->status;
     case PG_DRY_DROPPED: return got->error == -ETIMEDOUT;
     case PG_DRY_REJECTED:

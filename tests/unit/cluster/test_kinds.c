@@ -190,8 +190,8 @@ static const struct {
     {INGRESS("  tls: [{hosts: [a.test]}]\n  rules:\n  - host: a.test\n"), "t.yaml:5",
      "TLS is not supported yet", "PG401"},
     {"apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: w\n  annotations:\n    "
-     "nginx.ingress.kubernetes.io/rewrite-target: /$1\nspec: {rules: [{host: a.test}]}\n",
-     "t.yaml:6", "annotation is not supported yet", "PG401"},
+     "haproxy.org/path-rewrite: /\nspec: {rules: [{host: a.test}]}\n",
+     "t.yaml:6", "annotation is not supported", "PG401"},
     {INGRESS("  defaultBackend: {service: {name: web, port: {number: 80}}}\n"), "t.yaml:5",
      "there is no Service default/web", "PG404"},
     {INGRESS("  defaultBackend: {service: {name: web, port: {name: x}}}\n") "---\n" SERVICE(

@@ -14,13 +14,13 @@
 #define ROUTE(h, p, type, backend, number)                                                \
     {                                                                                     \
         .host = (h), .path = (p), .path_type = PG_PATH_##type, .backend_text = (backend), \
-        .rule = (number), .source = {"shop.yaml", 10}, .host_source = {                   \
+        .object = "Ingress/shop/main", .rule = (number), .source = {"shop.yaml", 10},     \
+        .host_source = {                                                                  \
             "shop.yaml",                                                                  \
             9                                                                             \
         }                                                                                 \
     }
 
-static const struct pg_ingress ingresses[] = {{.namespace = "shop", .name = "main"}};
 static const struct pg_route routes[] = {
     ROUTE("a.test", "/cart", EXACT, "exact-cart", 1),
     ROUTE("a.test", "/cart", PREFIX, "cart", 1),
@@ -77,8 +77,7 @@ static const struct {
 static struct pg_router *make(struct pg_snapshot *s, const struct pg_route *list, uint32_t count)
 {
     static const struct pg_hash_key key = {1, 2};
-    *s = (struct pg_snapshot){
-        .ingresses = ingresses, .ingress_count = 1, .routes = list, .route_count = count};
+    *s = (struct pg_snapshot){.routes = list, .route_count = count};
     struct pg_router *r = pg_router_new(s, &key);
     assert_non_null(r);
     return r;

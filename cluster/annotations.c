@@ -1,0 +1,369 @@
+/* Annotations of an Ingress: those of ingress-nginx that podglass acts on become filters, the others are told.
+ *
+ * Called by kinds_ingress.c. The table says of each annotation of ingress-nginx what becomes of it: read; without effect on what a pod or a client
+ * sees; or not modelled, with what that means. One that is not in the table is unknown to us or to everybody, and told. Annotations of other
+ * controllers are told as they are. Values are checked here: nothing that stands in an annotation can end a line of a request or an answer. */
+#include "annotations.h"
+
+#include <string.h>
+
+/* What several annotations say together. */
+struct reading {
+    struct pg_raw_ingress *in;
+    struct pg_field redirect, temporal; /* the URLs */
+    uint64_t redirect_code, temporal_code;
+    struct pg_field cookie; /* affinity */
+    const char *cookie_name;
+    uint64_t cookie_age;
+};
+
+static struct pg_route_filter filter_of(const struct pg_field *f, enum pg_filter_kind kind)
+{
+    return (struct pg_route_filter){.kind = kind,
+                                    .name = "",
+                                    .value = "",
+                                    .object = f->object->title,
+                                    .field = f->name,
+                                    .text = pg_field_text(f, ""),
+                                    .source = pg_field_source(f)};
+}
+
+static struct pg_route_filter *filter_add(struct reading *r, const struct pg_field *f,
+                                          enum pg_filter_kind kind)
+{
+    struct pg_route_filter *to = pg_list_add(&r->in->filters);
+    *to = filter_of(f, kind);
+    return to;
+}
+
+static void add_number(struct reading *r, const struct pg_field *f, enum pg_filter_kind kind,
+                       uint64_t number)
+{
+    filter_add(r, f, kind)->number = number;
+}
+
+/* ---- readers, one per annotation ---- */
+
+static void https_read(struct reading *r, const struct pg_field *f)
+{
+    bool on = false;
+    int which = strcmp(f->name, PG_NGINX_PREFIX "force-ssl-redirect") == 0;
+    if (!pg_annotation_truth(f, &on))
+        return;
+    r->in->https[which] = filter_of(f, PG_FILTER_HTTPS);
+    r->in->https[which].number = on;
+}
+
+static void app_root_read(struct reading *r, const struct pg_field *f)
+{
+    const char *path = NULL;
+    if (!pg_annotation_plain(f, &path))
+        return;
+    if (path[0] != '/') {
+        pg_field_warn(f, PG_CODE_UNSUPPORTED, "\"%.80s\" is left out: expected a path", path);
+        return;
+    }
+    filter_add(r, f, PG_FILTER_APP_ROOT)->value = path;
+}
+
+static void redirect_read(struct reading *r, const struct pg_field *f)
+{
+    const char *url = NULL;
+    bool temporal = strcmp(f->name, PG_NGINX_PREFIX "temporal-redirect") == 0;
+    if (pg_annotation_url(f, &url))
+        *(temporal ? &r->temporal : &r->redirect) = *f;
+}
+
+static void redirect_code_read(struct reading *r, const struct pg_field *f)
+{
+    bool temporal = strcmp(f->name, PG_NGINX_PREFIX "temporal-redirect-code") == 0;
+    uint64_t code = 0;
+    if (!pg_annotation_number(f, 300, 308, &code))
+        return;
+    if (code > 303 && code < 307) {
+        pg_field_warn(f, PG_CODE_UNSUPPORTED, "%llu is left out: it is no redirect",
+                      (unsigned long long)code);
+        return;
+    }
+    *(temporal ? &r->temporal_code : &r->redirect_code) = code;
+}
+
+static void ranges_read(struct reading *r, const struct pg_field *f)
+{
+    bool deny = strcmp(f->name, PG_NGINX_PREFIX "denylist-source-range") == 0;
+    uint32_t count = 0;
+    const struct pg_prefix *ranges = pg_annotation_ranges(f, &count);
+    if (count == 0)
+        return;
+    struct pg_route_filter *to = filter_add(r, f, deny ? PG_FILTER_DENY : PG_FILTER_ALLOW);
+    to->ranges = ranges;
+    to->range_count = count;
+}
+
+static void body_size_read(struct reading *r, const struct pg_field *f)
+{
+    uint64_t bytes = 0;
+    if (pg_annotation_size(f, &bytes))
+        add_number(r, f, PG_FILTER_BODY_LIMIT, bytes);
+}
+
+static void timeout_read(struct reading *r, const struct pg_field *f)
+{
+    uint64_t ms = 0;
+    enum pg_filter_kind kind = strstr(f->name, "connect") != NULL ? PG_FILTER_CONNECT_TIMEOUT
+                               : strstr(f->name, "send") != NULL  ? PG_FILTER_SEND_TIMEOUT
+                                                                  : PG_FILTER_READ_TIMEOUT;
+    if (pg_annotation_seconds(f, &ms))
+        add_number(r, f, kind, ms);
+}
+
+static void host_read(struct reading *r, const struct pg_field *f)
+{
+    const char *host = NULL;
+    if (!pg_annotation_plain(f, &host))
+        return;
+    size_t len = strcspn(host, ":");
+    if (strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != len ||
+        (host[len] == ':' && strspn(host + len + 1, "0123456789") != strlen(host + len + 1))) {
+        pg_field_warn(f, PG_CODE_UNSUPPORTED, "\"%.80s\" is left out: expected a host name", host);
+        return;
+    }
+    filter_add(r, f, PG_FILTER_HOST)->value = host;
+}
+
+static void service_upstream_read(struct reading *r, const struct pg_field *f)
+{
+    bool on = false;
+    if (pg_annotation_truth(f, &on))
+        add_number(r, f, PG_FILTER_SERVICE_UPSTREAM, on);
+}
+
+static void affinity_read(struct reading *r, const struct pg_field *f)
+{
+    const char *text = pg_field_text(f, "");
+    if (strcmp(text, "cookie") == 0)
+        r->cookie = *f;
+    else
+        pg_field_warn(f, PG_CODE_UNSUPPORTED, "\"%.80s\" is left out: expected cookie", text);
+}
+
+static void cookie_name_read(struct reading *r, const struct pg_field *f)
+{
+    const char *name = NULL;
+    if (!pg_annotation_plain(f, &name))
+        return;
+    if (strpbrk(name, "()<>@,;:/[]?={}") != NULL)
+        pg_field_warn(f, PG_CODE_UNSUPPORTED, "\"%.80s\" is left out: no name for a cookie", name);
+    else
+        r->cookie_name = name;
+}
+
+static void cookie_age_read(struct reading *r, const struct pg_field *f)
+{
+    (void)pg_annotation_number(f, 0, 315360000, &r->cookie_age);
+}
+
+static void backend_protocol_read(struct reading *r, const struct pg_field *f)
+{
+    const char *text = pg_field_text(f, "");
+    (void)r;
+    if (strcmp(text, "HTTP") != 0 && strcmp(text, "AUTO_HTTP") != 0)
+        pg_field_warn(f, PG_CODE_UNSUPPORTED,
+                      "\"%.40s\" is not supported: pods are spoken to in plain HTTP/1.1", text);
+}
+
+static void canary_read(struct reading *r, const struct pg_field *f)
+{
+    bool on = false;
+    if (!pg_annotation_truth(f, &on) || !on)
+        return;
+    r->in->canary = true;
+    pg_field_warn(f, PG_CODE_UNSUPPORTED,
+                  "canaries are not supported: this Ingress is left out, its share of the requests "
+                  "stays with the main one");
+}
+
+/* ---- the table ---- */
+
+#define SNIPPET "configuration of nginx is not read: it could change anything about a request"
+#define AUTH    "nobody is asked who may pass: requests that would be refused go on"
+#define CANARY  "canaries are not supported"
+#define LIMIT   "rates and connections are not limited: requests that would be refused go on"
+#define CORS    "CORS headers are not written, preflights go to the pod"
+#define TRACING "no span is begun: trace headers pass as they came"
+#define MIRROR  "requests are not mirrored"
+#define TO_TLS  "pods are not spoken to in TLS"
+#define COOKIE  "only the cookie's name and its Max-Age are read"
+#define RETRY   "retries follow podglass' own rules"
+
+static const struct annotation {
+    const char *name;
+    void (*read)(struct reading *r, const struct pg_field *f);
+    const char *why; /* not modelled; NULL and no reader: nothing a pod or a client could see */
+} annotations[] = {
+    {"affinity", affinity_read, NULL},
+    {"affinity-canary-behavior", NULL, CANARY},
+    {"affinity-mode", NULL, COOKIE},
+    {"allowlist-source-range", ranges_read, NULL},
+    {"app-root", app_root_read, NULL},
+    {"auth-", NULL, AUTH},
+    {"backend-protocol", backend_protocol_read, NULL},
+    {"canary", canary_read, NULL},
+    {"canary-", NULL, CANARY},
+    {"client-body-buffer-size", NULL, NULL},
+    {"configuration-snippet", NULL, SNIPPET},
+    {"connection-proxy-header", NULL, "Connection is always written by podglass itself"},
+    {"cors-", NULL, CORS},
+    {"custom-headers", NULL, "response headers from a ConfigMap are not written"},
+    {"custom-http-errors", NULL, "errors of pods pass as they are"},
+    {"default-backend", NULL, "services without endpoints answer 503"},
+    {"denylist-source-range", ranges_read, NULL},
+    {"disable-proxy-intercept-errors", NULL, NULL},
+    {"enable-access-log", NULL, NULL},
+    {"enable-cors", NULL, CORS},
+    {"enable-global-auth", NULL, AUTH},
+    {"enable-modsecurity", NULL, "there is no firewall: requests that would be refused go on"},
+    {"enable-opentelemetry", NULL, TRACING},
+    {"enable-owasp-core-rules", NULL, "there is no firewall: requests that would be refused go on"},
+    {"enable-rewrite-log", NULL, NULL},
+    {"force-ssl-redirect", https_read, NULL},
+    {"from-to-www-redirect", NULL, "the other host, with or without www., is not redirected"},
+    {"http2-push-preload", NULL, NULL},
+    {"limit-", NULL, LIMIT},
+    {"load-balance", NULL, "endpoints are chosen as the upstream mode says"},
+    {"mirror-", NULL, MIRROR},
+    {"modsecurity-", NULL, SNIPPET},
+    {"opentelemetry-", NULL, TRACING},
+    {"permanent-redirect", redirect_read, NULL},
+    {"permanent-redirect-code", redirect_code_read, NULL},
+    {"preserve-trailing-slash", NULL, NULL},
+    {"proxy-body-size", body_size_read, NULL},
+    {"proxy-buffer-size", NULL, NULL},
+    {"proxy-buffering", NULL, NULL},
+    {"proxy-buffers-number", NULL, NULL},
+    {"proxy-busy-buffers-size", NULL, NULL},
+    {"proxy-connect-timeout", timeout_read, NULL},
+    {"proxy-cookie-", NULL, "cookies of pods pass as they are"},
+    {"proxy-http-version", NULL, "pods are spoken to in HTTP/1.1"},
+    {"proxy-max-temp-file-size", NULL, NULL},
+    {"proxy-next-upstream", NULL, RETRY},
+    {"proxy-next-upstream-", NULL, RETRY},
+    {"proxy-read-timeout", timeout_read, NULL},
+    {"proxy-redirect-", NULL, "Location of pods passes as it is"},
+    {"proxy-request-buffering", NULL, NULL},
+    {"proxy-send-timeout", timeout_read, NULL},
+    {"proxy-ssl-", NULL, TO_TLS},
+    {"relative-redirects", NULL, NULL},
+    {"satisfy", NULL, AUTH},
+    {"server-alias", NULL, "further hosts are not served"},
+    {"server-snippet", NULL, SNIPPET},
+    {"service-upstream", service_upstream_read, NULL},
+    {"session-cookie-max-age", cookie_age_read, NULL},
+    {"session-cookie-name", cookie_name_read, NULL},
+    {"session-cookie-", NULL, COOKIE},
+    {"ssl-ciphers", NULL, NULL},
+    {"ssl-passthrough", NULL, "TLS is not passed through"},
+    {"ssl-prefer-server-ciphers", NULL, NULL},
+    {"ssl-redirect", https_read, NULL},
+    {"stream-snippet", NULL, SNIPPET},
+    {"temporal-redirect", redirect_read, NULL},
+    {"temporal-redirect-code", redirect_code_read, NULL},
+    {"upstream-hash-by", NULL, "endpoints are chosen as the upstream mode says"},
+    {"upstream-hash-by-", NULL, "endpoints are chosen as the upstream mode says"},
+    {"upstream-vhost", host_read, NULL},
+    {"use-proxy-protocol", NULL, "the Lab says whether PROXY protocol is expected"},
+    {"whitelist-source-range", ranges_read, NULL},
+};
+
+/* The exact name before a family of names, which ends with '-'. */
+static const struct annotation *find(const char *name)
+{
+    const struct annotation *family = NULL;
+    for (size_t i = 0; i < sizeof(annotations) / sizeof(annotations[0]); i++) {
+        const struct annotation *a = &annotations[i];
+        size_t len = strlen(a->name);
+        if (strcmp(a->name, name) == 0)
+            return a;
+        if (a->name[len - 1] == '-' && strncmp(a->name, name, len) == 0)
+            family = a;
+    }
+    return family;
+}
+
+static void nginx_read(struct reading *r, const struct pg_field *f)
+{
+    const struct annotation *a = find(f->name + strlen(PG_NGINX_PREFIX));
+    if (a == NULL)
+        pg_field_warn(f, PG_CODE_UNSUPPORTED, "unknown annotation of ingress-nginx");
+    else if (a->read != NULL)
+        a->read(r, f);
+    else if (a->why != NULL)
+        pg_field_warn(f, PG_CODE_UNSUPPORTED, "not modelled: %s", a->why);
+}
+
+/* Of other controllers: each may change routing, headers or who is let in. */
+static const char *const others[] = {"nginx.org/",
+                                     "nginx.com/",
+                                     "traefik.ingress.kubernetes.io/",
+                                     "haproxy.org/",
+                                     "haproxy-ingress.github.io/",
+                                     "ingress.kubernetes.io/",
+                                     "alb.ingress.kubernetes.io/",
+                                     "konghq.com/",
+                                     "projectcontour.io/",
+                                     "appgw.ingress.kubernetes.io/",
+                                     NULL};
+
+static void class_read(struct reading *r, const struct pg_field *f)
+{
+    r->in->class_name = pg_field_text(f, "");
+    r->in->class_source = pg_field_source(f);
+    r->in->class_field = "kubernetes.io/ingress.class";
+}
+
+/* ---- what several say together ---- */
+
+static void redirect_make(struct reading *r, const struct pg_field *f, uint64_t code)
+{
+    if (!pg_field_is(f))
+        return;
+    struct pg_route_filter *to = filter_add(r, f, PG_FILTER_REDIRECT);
+    to->value = to->text;
+    to->number = code;
+}
+
+static void finish(struct reading *r)
+{
+    /* As in the controller: a temporal redirect wins. */
+    if (pg_field_is(&r->temporal))
+        redirect_make(r, &r->temporal, r->temporal_code);
+    else
+        redirect_make(r, &r->redirect, r->redirect_code);
+    if (pg_field_is(&r->cookie)) {
+        struct pg_route_filter *to = filter_add(r, &r->cookie, PG_FILTER_AFFINITY_COOKIE);
+        to->name = r->cookie_name;
+        to->number = r->cookie_age;
+    }
+}
+
+void pg_annotations_read(const struct pg_field *root, struct pg_raw_ingress *in)
+{
+    struct reading r = {
+        .in = in, .redirect_code = 301, .temporal_code = 302, .cookie_name = "INGRESSCOOKIE"};
+    struct pg_field metadata = pg_field_get(root, "metadata");
+    struct pg_field all = pg_field_get(&metadata, "annotations");
+    /* Places that outlive the loop: a field points at the one above it. */
+    uint32_t count = pg_field_map(&all);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_field f = pg_field_entry(&all, i);
+        if (strcmp(f.name, "kubernetes.io/ingress.class") == 0)
+            class_read(&r, &f);
+        else if (strncmp(f.name, PG_NGINX_PREFIX, strlen(PG_NGINX_PREFIX)) == 0)
+            nginx_read(&r, &f);
+        for (const char *const *part = others; *part != NULL; part++) {
+            if (strncmp(f.name, *part, strlen(*part)) == 0)
+                pg_field_warn(&f, PG_CODE_UNSUPPORTED, "annotation is not supported");
+        }
+    }
+    finish(&r);
+}

@@ -1,0 +1,80 @@
+/* Filters: what is done to the requests of an Ingress, from its annotations and what its controller does unasked.
+ *
+ * Called by derive_routes.c, once for the hosts of an Ingress that have a certificate and once for those that have none. The result is sorted by
+ * the order in which filters act; of two that say the same the one that is written wins. */
+#include "annotations.h"
+
+#include <string.h>
+
+const struct pg_route_filter *pg_route_find_filter(const struct pg_snapshot *s,
+                                                   const struct pg_route *route,
+                                                   enum pg_filter_kind kind)
+{
+    for (uint32_t i = 0; i < route->filter_count; i++) {
+        const struct pg_route_filter *f = &s->filters[route->filter_first + i];
+        if (f->kind == kind)
+            return f;
+    }
+    return NULL;
+}
+
+/* Is the controller of this Ingress ingress-nginx, as far as anybody says so? */
+static bool is_nginx(const struct pg_load *load, const struct pg_raw_ingress *in)
+{
+    for (uint32_t i = 0; i < load->classes.count; i++) {
+        const struct pg_raw_class *c = PG_LIST_POINTER(load->classes, const struct pg_raw_class, i);
+        bool meant =
+            in->class_name[0] == '\0' ? c->is_default : strcmp(c->object.name, in->class_name) == 0;
+        if (meant)
+            return strcmp(c->controller, "k8s.io/ingress-nginx") == 0;
+    }
+    return strcmp(in->class_name, "nginx") == 0 || in->filters.count > 0 ||
+           in->https[0].object != NULL || in->https[1].object != NULL;
+}
+
+/* A redirect to https: asked for whatever there is, asked for where there is a certificate, or what ingress-nginx does there by itself. */
+static bool https_of(const struct pg_load *load, const struct pg_raw_ingress *in, bool tls,
+                     struct pg_route_filter *ret)
+{
+    const struct pg_route_filter *asked = &in->https[0];
+    const struct pg_route_filter *forced = &in->https[1];
+    if (forced->object != NULL && forced->number != 0)
+        *ret = *forced;
+    else if (tls && asked->object != NULL && asked->number != 0)
+        *ret = *asked;
+    else if (tls && asked->object == NULL && is_nginx(load, in))
+        *ret = (struct pg_route_filter){.kind = PG_FILTER_HTTPS,
+                                        .name = "",
+                                        .value = "",
+                                        .object = in->object.title,
+                                        .field = PG_NGINX_PREFIX "ssl-redirect",
+                                        .text = "true",
+                                        .source = {"", 0}};
+    else
+        return false;
+    ret->number = 308;
+    return true;
+}
+
+static void insert(struct pg_list *all, uint32_t first, const struct pg_route_filter *f)
+{
+    (void)pg_list_add(all);
+    struct pg_route_filter *at = PG_LIST_AT(*all, struct pg_route_filter, 0);
+    uint32_t i = all->count - 1;
+    for (; i > first && at[i - 1].kind > f->kind; i--)
+        at[i] = at[i - 1];
+    at[i] = *f;
+}
+
+void pg_derive_filters(struct pg_load *load, const struct pg_raw_ingress *in, bool tls,
+                       uint32_t *ret_first, uint32_t *ret_count)
+{
+    struct pg_route_filter https;
+    uint32_t first = load->filters.count;
+    for (uint32_t i = 0; i < in->filters.count; i++)
+        insert(&load->filters, first, PG_LIST_AT(in->filters, const struct pg_route_filter, i));
+    if (https_of(load, in, tls, &https))
+        insert(&load->filters, first, &https);
+    *ret_first = first;
+    *ret_count = load->filters.count - first;
+}

@@ -1,0 +1,40 @@
+/* folder: proxy */
+/* What the filters of a route come to for one request, as a pure function: explain calls the very same one as the path. */
+#ifndef PODGLASS_ROUTE_FILTER_DECIDE_H
+#define PODGLASS_ROUTE_FILTER_DECIDE_H
+
+#include "podglass/http.h"
+#include "podglass/ingress_decide.h"
+#include "podglass/reason.h"
+#include "podglass/routing.h"
+
+#define PG_ROUTE_PLAN_TEXT (2 * PG_HTTP_MAX_LINE)
+
+struct pg_route_ask {
+    const struct pg_snapshot *snapshot;
+    const struct pg_route *route;
+    const struct pg_http_head *head;
+    const char *bytes; /* of the head */
+    const struct pg_client_addr *who;
+    const char *scheme; /* of the connection */
+};
+
+struct pg_route_plan {
+    /* The request ends here if one of the two is set; then reason says why. */
+    enum pg_http_error error;
+    uint16_t status; /* of a redirect to `location` */
+    pg_reason_id reason;
+    struct pg_slice location; /* into text */
+    /* Else it goes on, with this: */
+    const struct pg_route_filter *host;    /* its value replaces Host; NULL: as it came */
+    uint64_t body_limit;                   /* UINT64_MAX: the route says nothing; 0: none */
+    uint32_t connect_ms, send_ms, read_ms; /* 0: the route says nothing */
+    uint32_t text_len;
+    char text[PG_ROUTE_PLAN_TEXT];
+};
+
+void pg_route_filters_decide(const struct pg_route_ask *ask, struct pg_route_plan *ret);
+/* Why something was done, for a record: who wrote the filter, and where. */
+pg_reason_id pg_route_filter_reason(const struct pg_route_filter *f, enum pg_code code);
+
+#endif

@@ -1,0 +1,80 @@
+/* folder: cluster */
+/* What the manifests say about requests: who takes which, and what is done to it on the way. One form for whoever says so: rules of an Ingress with
+ * the annotations of its controller. */
+#ifndef PODGLASS_ROUTING_H
+#define PODGLASS_ROUTING_H
+
+#include "podglass/addr.h"
+#include "podglass/source.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum pg_path_type { PG_PATH_PREFIX, PG_PATH_EXACT, PG_PATH_IMPLEMENTATION };
+
+/* Why nothing can be sent, whatever services there are. */
+enum pg_route_refusal {
+    PG_ROUTE_FINE,
+    PG_ROUTE_RESOURCE, /* an Ingress' backend that is no service: 503 */
+};
+
+/* One line of routing: host and path to a service port. */
+struct pg_route {
+    const char *host; /* lower case; "" any host; "*.x" one-label wildcard */
+    const char *path; /* "/" at least */
+    enum pg_path_type path_type;
+    const char *object; /* whose rule it is: "Ingress/shop/main" */
+    uint32_t ingress;   /* index into ingresses */
+    uint32_t service;   /* index into services; PG_INDEX_NONE: the backend does not exist (503) */
+    uint16_t service_port;    /* port number of the service, 0 when it could not be resolved */
+    const char *backend_text; /* "shop/web:http", as written */
+    enum pg_route_refusal refusal;
+    uint32_t rule;                       /* rule number in its object, from 1; 0: defaultBackend */
+    uint32_t filter_first, filter_count; /* into snapshot->filters */
+    struct pg_source source;             /* the path */
+    struct pg_source host_source;        /* the host */
+};
+
+struct pg_ingress {
+    const char *namespace;
+    const char *name;
+    const char *class_name;
+    struct pg_source source;
+};
+
+/* What is done to the requests of a route. The order is that in which they act. */
+enum pg_filter_kind {
+    PG_FILTER_APP_ROOT,   /* "/" alone is answered with a redirect to `value`, a path */
+    PG_FILTER_BODY_LIMIT, /* number: bytes; 0: none */
+    PG_FILTER_REDIRECT,   /* number: status; value: an URL, may hold $request_uri, $host, $scheme */
+    PG_FILTER_HTTPS,      /* what came without TLS is sent to https; number: status */
+    PG_FILTER_ALLOW,      /* the client is in one of `ranges`, else 403 */
+    PG_FILTER_DENY,       /* the client is in one of `ranges`: 403 */
+    PG_FILTER_HOST,       /* Host becomes `value` */
+    PG_FILTER_CONNECT_TIMEOUT, /* number: milliseconds, also of the next two */
+    PG_FILTER_SEND_TIMEOUT,
+    PG_FILTER_READ_TIMEOUT,
+    PG_FILTER_SERVICE_UPSTREAM, /* number 1: connections go to the service address, whatever the ingress does otherwise */
+    PG_FILTER_AFFINITY_COOKIE, /* name: of the cookie; number: its Max-Age, 0: none. Means something where endpoints are chosen here */
+    PG_FILTER_KIND_COUNT,
+};
+struct pg_route_filter {
+    enum pg_filter_kind kind;
+    uint32_t range_count;
+    uint64_t number;
+    const char *name;
+    const char *value; /* as it acts; "" if number says all */
+    const struct pg_prefix *ranges;
+    const char *object; /* who says so: "Ingress/shop/main" */
+    const char *field;
+    const char *text;        /* what is written there */
+    struct pg_source source; /* line 0: nobody wrote it, it is the controller's default */
+};
+
+struct pg_snapshot;
+/* The first filter of that kind that a route has; NULL: none. */
+const struct pg_route_filter *pg_route_find_filter(const struct pg_snapshot *s,
+                                                   const struct pg_route *route,
+                                                   enum pg_filter_kind kind);
+
+#endif
