@@ -25,6 +25,7 @@
     64 /* packets read before deferred work runs: tun-limits.md, batches pay up to here */
 #define QUEUE_BATCH           1024 /* queued packets handled before the link is read again */
 #define QUEUE_LIMIT           16384
+#define RECLAIM_BYTES         (256u << 10) /* of a snapshot let go, per turn: some 20 us */
 #define DEFAULT_MTU           1500
 #define DEFAULT_BUFFERS       8192
 #define DEFAULT_TRACE_RECORDS 4096
@@ -368,8 +369,9 @@ int pg_path_turn(struct pg_path *path, uint64_t now_us)
     }
     queued = drain_queue(path);
     flush_links(path);
+    bool unused = pg_snapshot_reclaim(RECLAIM_BYTES);
     path->counters.value[PG_COUNT_RECORDS] = pg_trace_next_seq(path->trace) - 1;
-    return more < 0 ? more : (more > 0 || queued || path->queue_first != NULL);
+    return more < 0 ? more : (more > 0 || queued || unused || path->queue_first != NULL);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -431,6 +433,7 @@ struct pg_path *pg_path_new(const struct pg_path_options *options, const struct 
     if (path == NULL) {
         return NULL;
     }
+    pg_snapshot_reclaim_begin();
     path->random = *random;
     path->now_us = now_us;
     path->queue_last = &path->queue_first;
@@ -442,25 +445,43 @@ struct pg_path *pg_path_new(const struct pg_path_options *options, const struct 
     return path;
 }
 
-int pg_path_load(struct pg_path *path, struct pg_snapshot *s, uint64_t now_us)
+/* Names and services change together or not at all. */
+static int load_names_and_services(struct pg_path *path, struct pg_snapshot *s, uint64_t now_us)
 {
-    struct pg_zone *zone = pg_zone_new(s, &path->zone_key);
+    struct pg_zone_update *names = NULL;
+    struct pg_zone *zone = path->zone;
     if (zone == NULL) {
+        zone = pg_zone_new(s, &path->zone_key);
+    } else {
+        names = pg_zone_update_begin(zone, s);
+    }
+    if (zone == NULL || (path->zone != NULL && names == NULL)) {
         return -ENOMEM;
     }
     int error = pg_nat_load(path->nat, s, now_us);
-    if (error != 0) {
+    if (error == 0 && names != NULL) {
+        pg_zone_update_commit(names);
+    }
+    pg_zone_update_free(names);
+    if (error != 0 && path->zone == NULL) {
         pg_zone_free(zone);
         return error;
     }
-    struct pg_zone *old_zone = path->zone;
-    struct pg_snapshot *old = path->snapshot;
     path->zone = zone;
+    return error;
+}
+
+int pg_path_load(struct pg_path *path, struct pg_snapshot *s, uint64_t now_us)
+{
+    int error = load_names_and_services(path, s, now_us);
+    if (error != 0) {
+        return error;
+    }
+    struct pg_snapshot *old = path->snapshot;
     path->snapshot = pg_snapshot_ref(s);
-    pg_proxy_load(path->proxy, s, zone);
+    pg_proxy_load(path->proxy, s, path->zone);
     pg_echo_load(path->echo, s);
     pg_path_find_ingress_ports(path);
-    pg_zone_free(old_zone);
     pg_snapshot_put(old);
     return 0;
 }
@@ -496,6 +517,7 @@ void pg_path_free(struct pg_path *path)
     pg_links_close(path);
     pg_buf_pool_free(path->buffers);
     free(path);
+    pg_snapshot_reclaim_end();
 }
 
 /* ---- parts, for those who look ---- */

@@ -1,11 +1,12 @@
 /* Arena, growing array and index: the memory of a load.
  *
- * Called by every file of this folder; calls nothing but libc. Chunks double from 64 KiB to 1 MiB,
- * larger requests get a chunk of their own. All memory is zeroed, so a raw object starts as
- * "nothing was written". */
+ * Called by every file of this folder; calls nothing but libc and base/reserve.c. The first chunk has 64 KiB, the others 1 MiB,
+ * larger requests get a chunk of their own. Those from 1 MiB on are mapped, so that they can be given back in pieces, at a
+ * cost that does not depend on what malloc does. All memory is zeroed, so a raw object starts as "nothing was written". */
 #include "arena.h"
 
 #include "podglass/log.h"
+#include "podglass/reserve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,30 +15,62 @@
 #define CHUNK_FIRST   ((size_t)64 << 10)
 #define CHUNK_LARGEST ((size_t)1 << 20)
 #define ALIGNMENT     16u
+#define PAGE          ((size_t)4096)
 
 struct pg_arena_chunk {
     struct pg_arena_chunk *next;
-    size_t size;
+    size_t bytes; /* with this head */
+    bool mapped;
 };
 #define CHUNK_HEAD ((sizeof(struct pg_arena_chunk) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
+
+static void chunk_free(struct pg_arena_chunk *chunk)
+{
+    if (chunk->mapped)
+        pg_unreserve(chunk, chunk->bytes);
+    else
+        free(chunk);
+}
 
 void pg_arena_free(struct pg_arena *a)
 {
     struct pg_arena_chunk *chunk = a->chunks;
     while (chunk != NULL) {
         struct pg_arena_chunk *next = chunk->next;
-        free(chunk);
+        chunk_free(chunk);
         chunk = next;
     }
     memset(a, 0, sizeof(*a));
 }
 
+/* Mapped chunks shrink from their ends. */
+bool pg_arena_give_back(struct pg_arena *a, size_t bytes)
+{
+    while (a->chunks != NULL) {
+        struct pg_arena_chunk *chunk = a->chunks;
+        if (chunk->mapped && chunk->bytes > bytes) {
+            size_t kept = (chunk->bytes - bytes + PAGE - 1) / PAGE * PAGE;
+            if (kept < chunk->bytes)
+                pg_unreserve((char *)chunk + kept, chunk->bytes - kept);
+            chunk->bytes = kept;
+            return true;
+        }
+        bytes -= chunk->bytes < bytes ? chunk->bytes : bytes;
+        a->chunks = chunk->next;
+        chunk_free(chunk);
+    }
+    return false;
+}
+
 static void *chunk_new(struct pg_arena *a, size_t size)
 {
     PG_ASSERT(size <= SIZE_MAX / 2);
-    struct pg_arena_chunk *chunk = calloc(1, CHUNK_HEAD + size);
+    size_t bytes = CHUNK_HEAD + size;
+    bool mapped = bytes >= CHUNK_LARGEST;
+    struct pg_arena_chunk *chunk = mapped ? pg_reserve_small(bytes) : calloc(1, bytes);
     PG_ASSERT(chunk != NULL);
-    chunk->size = size;
+    chunk->bytes = bytes;
+    chunk->mapped = mapped;
     chunk->next = a->chunks;
     a->chunks = chunk;
     return (char *)chunk + CHUNK_HEAD;

@@ -191,5 +191,14 @@ const uint32_t *pg_label_select(struct pg_label_index *x, const char *namespace,
 /* sum.c */
 uint64_t pg_service_sum(const struct pg_snapshot *s, uint32_t service);
 uint64_t pg_frame_sum(const struct pg_snapshot *s);
+uint64_t pg_names_sum(const struct pg_snapshot *s);
+
+/* ---- reclaim.c ---- */
+/* What is behind a snapshot; the first thing in a malloced block. */
+struct pg_memory {
+    struct pg_memory *next;
+    struct pg_arena arena;
+};
+void pg_memory_let_go(struct pg_memory *m); /* nobody has it any more */
 
 #endif

@@ -96,7 +96,7 @@ static void cidr_read(const struct pg_field *f, bool v4, struct pg_prefix *ret)
 
 static void dns_read(const struct pg_field *spec, struct pg_raw_lab *lab)
 {
-    static const char *const records[] = {"disabled", "insecure", NULL};
+    static const char *const records[] = {"disabled", "insecure", "verified", NULL};
     struct pg_field dns = pg_field_get(spec, "dns");
     struct pg_field address = pg_field_get(&dns, "address");
     struct pg_field ttl = pg_field_get(&dns, "ttl");
@@ -109,7 +109,7 @@ static void dns_read(const struct pg_field *spec, struct pg_raw_lab *lab)
         lab->has_dns = true;
     }
     lab->lab.dns_ttl = (uint32_t)pg_field_int(&ttl, 0, 3600, 30);
-    lab->lab.pod_records = pg_field_enum(&pods, records, 0) == 1;
+    lab->lab.pod_records = (enum pg_pod_records)pg_field_enum(&pods, records, 0);
 }
 
 static void nodes_read(const struct pg_field *spec, struct pg_raw_lab *lab)

@@ -20,7 +20,7 @@ struct range_node {
 
 /* What snapshot->memory points at. */
 struct memory {
-    struct pg_arena arena;
+    struct pg_memory base;
     struct pg_index services; /* "ns/name" */
     struct pg_index pods;     /* struct pg_addr, hostNetwork pods not */
     struct pg_index nodes;    /* struct pg_addr: node addresses and gateways */
@@ -244,7 +244,7 @@ static void build_services(struct build *b)
         s->external_ip_count += v.external_count;
         s->source_range_count += v.range_count;
         keep_ports(b, i, from, ports, endpoints);
-        const char *key = pg_arena_printf(&b->memory->arena, "%s/%s", v.namespace, v.name);
+        const char *key = pg_arena_printf(&b->memory->base.arena, "%s/%s", v.namespace, v.name);
         pg_index_add(&b->memory->services, key, strlen(key), i);
     }
     s->services = services;
@@ -311,6 +311,7 @@ static void build_sums(struct build *b)
         sums[i] = pg_service_sum(b->s, i);
     b->s->service_sums = sums;
     b->s->frame_sum = pg_frame_sum(b->s);
+    b->s->names_sum = pg_names_sum(b->s);
 }
 
 static void build_findings(struct build *b, const struct pg_findings *from)
@@ -332,11 +333,12 @@ static struct pg_snapshot *snapshot_build(struct pg_load *load, const struct pg_
     static uint32_t generation;
     struct memory *m = calloc(1, sizeof(*m));
     PG_ASSERT(m != NULL);
-    m->services.arena = m->pods.arena = m->nodes.arena = m->ends.arena = m->vips.arena = &m->arena;
-    struct pg_snapshot *s = pg_arena_alloc(&m->arena, sizeof(*s));
+    m->services.arena = m->pods.arena = m->nodes.arena = m->ends.arena = m->vips.arena =
+        &m->base.arena;
+    struct pg_snapshot *s = pg_arena_alloc(&m->base.arena, sizeof(*s));
     struct build b = {.common = {.load = load,
                                  .s = s,
-                                 .arena = &m->arena,
+                                 .arena = &m->base.arena,
                                  .texts = {.arena = &load->scratch},
                                  .kept = PG_LIST(&load->scratch, const char *)},
                       .load = load,
@@ -425,8 +427,7 @@ void pg_snapshot_put(struct pg_snapshot *s)
         return;
     }
     struct memory *m = s->memory;
-    pg_arena_free(&m->arena);
-    free(m);
+    pg_memory_let_go(&m->base);
 }
 
 uint32_t pg_snapshot_service(const struct pg_snapshot *s, const char *namespace, const char *name)

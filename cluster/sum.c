@@ -141,3 +141,22 @@ uint64_t pg_frame_sum(const struct pg_snapshot *s)
     }
     return sum.key.k0;
 }
+
+uint64_t pg_names_sum(const struct pg_snapshot *s)
+{
+    struct sum sum = {{5, 6}};
+
+    add_text(&sum, s->lab.cluster_domain);
+    add_number(&sum, s->lab.pod_records);
+    add_number(&sum, s->namespace_count);
+    for (uint32_t i = 0; i < s->namespace_count; i++)
+        add_text(&sum, s->namespaces[i]);
+    for (uint32_t i = 0; i < s->route_count; i++) {
+        const struct pg_ingress *ingress = &s->ingresses[s->routes[i].ingress];
+        add_text(&sum, s->routes[i].host);
+        add_text(&sum, ingress->namespace);
+        add_text(&sum, ingress->name);
+        add_source(&sum, &s->routes[i].host_source);
+    }
+    return sum.key.k0;
+}

@@ -126,49 +126,44 @@ static uint32_t srv_weight(uint32_t n)
 }
 
 /* Ports [first, first + count) of a service with a cluster IP. */
-static void add_srv_cluster(struct answer *a, const struct pg_service *s, uint32_t name,
-                            uint32_t first, uint32_t count)
+static void add_srv_cluster(struct answer *a, const struct pg_zone_part *p, uint32_t first,
+                            uint32_t count)
 {
     uint8_t target[PG_DNS_NAME_MAX];
     uint32_t families = 0;
 
     for (int v = 0; v < 2; v++) {
-        families += !pg_addr_is_none(&s->cluster_ip[v]);
+        families += !pg_addr_is_none(&p->cluster_ip[v]);
     }
-    if (families == 0 || pg_zone_name_wire(a->z, name, target) == 0) {
+    if (families == 0 || pg_zone_name_wire(a->z, p, PG_ZONE_NONE, target) == 0) {
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!add_srv(a, srv_weight(count * families), a->z->snapshot->service_ports[first + i].port,
-                     target)) {
+        if (!add_srv(a, srv_weight(count * families), p->ports[first + i].port, target)) {
             return;
         }
     }
     for (int v = 0; v < 2 && count > 0; v++) {
-        add_more(a, target, &s->cluster_ip[v]);
+        add_more(a, target, &p->cluster_ip[v]);
     }
 }
 
 /* One port of a headless service. The start is drawn, so that a cut answer is not the same one each
  * time. */
-static bool add_srv_endpoints(struct answer *a, uint32_t port, uint32_t weight)
+static bool add_srv_endpoints(struct answer *a, const struct pg_zone_part *p,
+                              const struct pg_zone_port *port, uint32_t weight)
 {
-    const struct pg_snapshot *s = a->z->snapshot;
-    const struct pg_service_port *sp = &s->service_ports[port];
-    uint32_t start = sp->endpoint_count > 1 ? below(a, sp->endpoint_count) : 0;
+    uint32_t start = port->count > 1 ? below(a, port->count) : 0;
     uint8_t target[PG_DNS_NAME_MAX];
 
-    if (sp->port == 0) {
+    if (port->port == 0) {
         return true; /* a headless service without ports has addresses only */
     }
-    for (uint32_t k = 0; k < sp->endpoint_count; k++) {
-        uint32_t i = sp->endpoint_first + (start + k) % sp->endpoint_count;
-        uint32_t name = a->z->endpoint_names[i];
+    for (uint32_t k = 0; k < port->count; k++) {
+        const struct pg_zone_target *t = &p->targets[port->first + (start + k) % port->count];
 
-        if (name >= PG_ZONE_REPEATS || pg_zone_name_wire(a->z, name, target) == 0) {
-            continue; /* not ready, or said already */
-        }
-        if (!add_srv(a, weight, s->endpoints[i].port, target)) {
+        if (pg_zone_name_wire(a->z, p, t->end, target) != 0 &&
+            !add_srv(a, weight, t->port, target)) {
             return false;
         }
     }
@@ -176,51 +171,49 @@ static bool add_srv_endpoints(struct answer *a, uint32_t port, uint32_t weight)
 }
 
 /* The address of a target. false: no room for more. */
-static bool add_target(struct answer *a, uint32_t name, uint32_t endpoint)
+static bool add_target(struct answer *a, const struct pg_zone_part *p, uint32_t end)
 {
     uint8_t owner[PG_DNS_NAME_MAX];
 
-    if (pg_zone_name_wire(a->z, name, owner) == 0) {
+    if (pg_zone_name_wire(a->z, p, end, owner) == 0) {
         return true;
     }
-    begin_address(a, owner, &a->z->snapshot->endpoints[endpoint].addr);
+    begin_address(a, owner, &p->ends[end].addr);
     return pg_dns_record_end(a->w, PG_DNS_ADDITIONAL);
 }
 
-static void add_port_addresses(struct answer *a, uint32_t port)
+/* All addresses of each name that one port's records lead to. */
+static void add_port_addresses(struct answer *a, const struct pg_zone_part *p,
+                               const struct pg_zone_port *port)
 {
-    const struct pg_service_port *sp = &a->z->snapshot->service_ports[port];
+    uint32_t label = 0;
 
-    for (uint32_t i = sp->endpoint_first; i - sp->endpoint_first < sp->endpoint_count; i++) {
-        uint32_t name = a->z->endpoint_names[i];
+    for (uint32_t k = 0; k < port->count; k++) {
+        uint32_t end = p->targets[port->first + k].end;
 
-        if (name != PG_ZONE_NONE && !add_target(a, name & ~PG_ZONE_REPEATS, i)) {
-            return;
+        if (p->ends[end].label == label) {
+            continue; /* the same name with another port number */
+        }
+        label = p->ends[end].label;
+        for (uint32_t i = pg_zone_part_find(p, p->texts + label);
+             i < p->end_count && p->ends[p->by_label[i]].label == label; i++) {
+            if (!add_target(a, p, p->by_label[i])) {
+                return;
+            }
         }
     }
 }
 
-/* Several ports: each address once. */
-static void add_service_addresses(struct answer *a, const struct pg_zone_service *zs)
-{
-    for (uint32_t i = 0; i < zs->count; i++) {
-        const struct pg_zone_endpoint *e = &a->z->endpoints[zs->first + i];
-
-        if (!add_target(a, e->name, e->endpoint)) {
-            return;
-        }
-    }
-}
-
-static void add_srv_headless(struct answer *a, uint32_t service, uint32_t first, uint32_t count)
+static void add_srv_headless(struct answer *a, const struct pg_zone_part *p, uint32_t first,
+                             uint32_t count)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
-        n += a->z->port_ready[first + i];
+    for (uint32_t i = first; i < first + count; i++) {
+        n += p->ports[i].ready;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (!add_srv_endpoints(a, first + i, srv_weight(n ? n : 1))) {
+    for (uint32_t i = first; i < first + count; i++) {
+        if (!add_srv_endpoints(a, p, &p->ports[i], srv_weight(n ? n : 1))) {
             return;
         }
     }
@@ -228,9 +221,13 @@ static void add_srv_headless(struct answer *a, uint32_t service, uint32_t first,
         return;
     }
     if (count == 1) {
-        add_port_addresses(a, first);
-    } else {
-        add_service_addresses(a, &a->z->services[service]);
+        add_port_addresses(a, p, &p->ports[first]);
+        return;
+    }
+    for (uint32_t i = 0; i < p->end_count; i++) { /* several ports: each address once */
+        if (!add_target(a, p, i)) {
+            return;
+        }
     }
 }
 
@@ -239,25 +236,24 @@ static void add_srvs(struct answer *a, const struct pg_zone_match *m)
     if (m->kind != PG_ZONE_SERVICE && m->kind != PG_ZONE_PORT) {
         return;
     }
-    const struct pg_service *s = &a->z->snapshot->services[m->service];
     bool is_port = m->kind == PG_ZONE_PORT;
-    uint32_t first = is_port ? m->what : s->port_first;
-    uint32_t count = is_port ? 1 : s->port_count;
+    uint32_t first = is_port ? m->what : 0;
+    uint32_t count = is_port ? 1 : m->part->port_count;
 
-    if (s->type == PG_SERVICE_HEADLESS) {
-        add_srv_headless(a, m->service, first, count);
-    } else if (s->type != PG_SERVICE_EXTERNAL_NAME) {
-        add_srv_cluster(a, s, a->z->services[m->service].name, first, count);
+    if (m->part->type == PG_SERVICE_HEADLESS) {
+        add_srv_headless(a, m->part, first, count);
+    } else if (m->part->type != PG_SERVICE_EXTERNAL_NAME) {
+        add_srv_cluster(a, m->part, first, count);
     }
 }
 
 /* ---- PTR, TXT, NS, SOA ---- */
 
-static bool add_ptr(struct answer *a, uint32_t name)
+static bool add_ptr(struct answer *a, const struct pg_zone_part *p, uint32_t end)
 {
     uint8_t target[PG_DNS_NAME_MAX];
 
-    if (pg_zone_name_wire(a->z, name, target) == 0) {
+    if (pg_zone_name_wire(a->z, p, end, target) == 0) {
         return true;
     }
     pg_dns_record_begin(a->w, NULL, PG_DNS_PTR, a->ttl);
@@ -265,19 +261,20 @@ static bool add_ptr(struct answer *a, uint32_t name)
     return end_answer(a);
 }
 
+/* A cluster IP has one name, an endpoint one per service that selects it. */
 static void add_ptrs(struct answer *a, const struct pg_zone_match *m)
 {
     if (m->kind != PG_ZONE_POINTER) {
         return;
     }
-    const struct pg_zone_pointer *p = &a->z->pointers[m->what];
+    const struct pg_zone_part *p = pg_zone_cluster_ip_of(a->z, m->what);
 
-    if (p->service != PG_ZONE_NONE) {
-        (void)add_ptr(a, a->z->services[p->service].name);
+    if (p) {
+        (void)add_ptr(a, p, PG_ZONE_NONE);
         return;
     }
-    for (uint32_t i = p->endpoints; i != PG_ZONE_NONE; i = a->z->endpoints[i].next_of_addr) {
-        if (!add_ptr(a, a->z->endpoints[i].name)) {
+    for (uint32_t i = m->what + 1; i != 0; i = a->z->refs[i - 1].next_of_addr) {
+        if (!add_ptr(a, a->z->refs[i - 1].part, a->z->refs[i - 1].end)) {
             return;
         }
     }
@@ -298,6 +295,20 @@ static bool is_top(const struct pg_zone_match *m)
     return m->kind == PG_ZONE_APEX || m->kind == PG_ZONE_REVERSE4 || m->kind == PG_ZONE_REVERSE6;
 }
 
+/* The service whose cluster IP is the DNS address, or NULL. */
+static const struct pg_zone_part *dns_service(const struct pg_zone *z)
+{
+    const struct pg_zone_part *p = NULL;
+
+    for (int v = 0; v < 2 && !p; v++) {
+        const struct pg_addr *addr = &z->snapshot->lab.dns[v];
+        uint32_t ref = pg_addr_is_none(addr) ? PG_ZONE_NONE : pg_zone_pointer_of(z, addr);
+
+        p = ref == PG_ZONE_NONE ? NULL : pg_zone_cluster_ip_of(z, ref);
+    }
+    return p;
+}
+
 /* The DNS service by its own name, or ns.dns.<domain> if no Service has the DNS address. */
 static void add_ns(struct answer *a, const struct pg_zone_match *m)
 {
@@ -307,9 +318,10 @@ static void add_ns(struct answer *a, const struct pg_zone_match *m)
     if (!is_top(m)) {
         return;
     }
-    if (z->dns_service == PG_ZONE_NONE ||
-        pg_zone_name_wire(z, z->services[z->dns_service].name, target) == 0) {
-        memcpy(target, z->nameserver, sizeof(target));
+    const struct pg_zone_part *own = dns_service(z);
+
+    if (!own || pg_zone_name_wire(z, own, PG_ZONE_NONE, target) == 0) {
+        memcpy(target, z->frame->nameserver, sizeof(target));
     }
     pg_dns_record_begin(a->w, NULL, PG_DNS_NS, a->ttl);
     pg_dns_put_name(a->w, target, true);
@@ -322,8 +334,8 @@ static void add_ns(struct answer *a, const struct pg_zone_match *m)
 static void begin_soa(struct answer *a, const uint8_t *owner)
 {
     pg_dns_record_begin(a->w, owner, PG_DNS_SOA, a->ttl < SOA_TTL_MOST ? a->ttl : SOA_TTL_MOST);
-    pg_dns_put_name(a->w, a->z->nameserver, true);
-    pg_dns_put_name(a->w, a->z->hostmaster, true);
+    pg_dns_put_name(a->w, a->z->frame->nameserver, true);
+    pg_dns_put_name(a->w, a->z->frame->hostmaster, true);
     pg_dns_put_u32(a->w, a->z->snapshot->generation);
     pg_dns_put_u32(a->w, 7200);  /* refresh */
     pg_dns_put_u32(a->w, 1800);  /* retry */
@@ -344,16 +356,16 @@ static void add_soa(struct answer *a, const struct pg_zone_match *m)
 /* Writes the aliases that begin at m, and moves m and *owner on to where they lead. */
 static void follow_aliases(struct answer *a, struct pg_zone_match *m, const uint8_t **owner)
 {
-    uint32_t passed[PG_DNS_CHAIN_MOST];
+    const struct pg_zone_part *passed[PG_DNS_CHAIN_MOST];
     const uint8_t *target;
 
-    for (int i = 0; i < PG_DNS_CHAIN_MOST && (target = pg_zone_alias(a->z, m)) != NULL; i++) {
+    for (int i = 0; i < PG_DNS_CHAIN_MOST && (target = pg_zone_alias(m)) != NULL; i++) {
         for (int k = 0; k < i; k++) {
-            if (passed[k] == m->name) {
+            if (passed[k] == m->part) {
                 return; /* in a circle: said once, no addresses */
             }
         }
-        passed[i] = m->name;
+        passed[i] = m->part;
         pg_dns_record_begin(a->w, *owner, PG_DNS_CNAME, a->ttl);
         pg_dns_put_name(a->w, target, true);
         if (!end_answer(a) || a->q->type == PG_DNS_CNAME) {

@@ -26,29 +26,15 @@ struct walk {
 
 static struct pg_zone_match match_of(const struct pg_zone *z, uint32_t name)
 {
-    const struct pg_zone_name *n = &z->names[name];
-    struct pg_zone_match m = {.status = PG_DNS_OK,
-                              .kind = (enum pg_zone_kind)n->kind,
-                              .name = name,
-                              .what = n->what,
-                              .service = PG_ZONE_NONE};
+    const struct pg_zone_name *n = &z->frame->tree.names[name];
 
-    switch (m.kind) {
-    case PG_ZONE_SERVICE: m.service = n->what; break;
-    case PG_ZONE_ENDPOINT: m.service = z->names[n->parent].what; break;
-    case PG_ZONE_PORT: m.service = z->names[z->names[n->parent].parent].what; break;
-    default: break;
-    }
-    return m;
+    return (struct pg_zone_match){
+        .status = PG_DNS_OK, .kind = (enum pg_zone_kind)n->kind, .what = n->what};
 }
 
 static struct pg_zone_match no_match(enum pg_dns_status status)
 {
-    return (struct pg_zone_match){.status = status,
-                                  .kind = PG_ZONE_EMPTY,
-                                  .name = PG_ZONE_NONE,
-                                  .what = PG_ZONE_NONE,
-                                  .service = PG_ZONE_NONE};
+    return (struct pg_zone_match){.status = status, .kind = PG_ZONE_EMPTY, .what = PG_ZONE_NONE};
 }
 
 static struct pg_zone_match computed(enum pg_zone_kind kind, uint32_t what)
@@ -60,16 +46,24 @@ static struct pg_zone_match computed(enum pg_zone_kind kind, uint32_t what)
     return m;
 }
 
+/* Label number i in lower case, length byte first. */
+static void lower_label(const struct walk *w, uint32_t i, uint8_t ret[1 + PG_DNS_LABEL_MAX])
+{
+    const uint8_t *label = w->name + w->labels[i];
+
+    ret[0] = label[0];
+    for (uint32_t k = 1; k <= label[0]; k++) {
+        ret[k] = pg_dns_lower(label[k]);
+    }
+}
+
 /* The child that the next label names. */
 static uint32_t child(const struct walk *w, uint32_t parent)
 {
-    const uint8_t *label = w->name + w->labels[w->left - 1];
-    uint8_t lower[PG_DNS_LABEL_MAX];
+    uint8_t label[1 + PG_DNS_LABEL_MAX];
 
-    for (uint32_t i = 0; i < label[0]; i++) {
-        lower[i] = pg_dns_lower(label[1 + i]);
-    }
-    return pg_zone_child(w->z, parent, lower, label[0]);
+    lower_label(w, w->left - 1, label);
+    return pg_zone_child(&w->z->frame->tree, parent, label + 1, label[0]);
 }
 
 /* ---- computed names ---- */
@@ -99,11 +93,24 @@ static bool parse_dashed(const uint8_t *label, struct pg_addr *ret)
     return pg_addr_parse(text, label[0], ret) == 0 && pg_addr_is_v4(ret) == !is_v6;
 }
 
+/* Whether a pod of the namespace that label number i names has this address. */
+static bool is_pod_of(const struct walk *w, uint32_t i, const struct pg_addr *a)
+{
+    const struct pg_snapshot *s = w->z->snapshot;
+    uint32_t pod = pg_snapshot_pod_by_addr(s, a);
+    uint8_t label[1 + PG_DNS_LABEL_MAX];
+
+    lower_label(w, i, label);
+    return pod != PG_INDEX_NONE && strlen(s->pods[pod].namespace) == label[0] &&
+           memcmp(s->pods[pod].namespace, label + 1, label[0]) == 0;
+}
+
 static struct pg_zone_match find_pod(const struct walk *w)
 {
     struct pg_zone_match m = computed(PG_ZONE_POD, PG_ZONE_NONE);
 
-    if (w->left != 1 || !parse_dashed(w->name + w->labels[0], &m.addr)) {
+    if (w->left != 1 || !parse_dashed(w->name + w->labels[0], &m.addr) ||
+        (w->z->snapshot->lab.pod_records == PG_POD_RECORDS_VERIFIED && !is_pod_of(w, 1, &m.addr))) {
         return no_match(PG_DNS_NXDOMAIN);
     }
     return m;
@@ -174,14 +181,81 @@ static struct pg_zone_match find_reverse(const struct walk *w, bool is_v6)
 
 /* ---- the walk ---- */
 
+/* _tcp below a service is there if one of its names is. */
+static struct pg_zone_match find_port(const struct walk *w, const struct pg_zone_part *p)
+{
+    uint8_t proto[1 + PG_DNS_LABEL_MAX];
+    uint8_t name[1 + PG_DNS_LABEL_MAX];
+    struct pg_zone_match m = no_match(PG_DNS_NXDOMAIN);
+
+    lower_label(w, w->left - 1, proto);
+    lower_label(w, 0, name);
+    for (uint32_t i = 0; i < p->port_count; i++) {
+        const uint8_t *label = p->texts + p->ports[i].label;
+        const char *text = pg_proto_name(p->ports[i].proto);
+
+        if (p->ports[i].label == 0 || proto[0] != 1 + strlen(text) ||
+            memcmp(proto + 2, text, strlen(text)) != 0) {
+            continue;
+        }
+        if (w->left == 1) {
+            m = computed(PG_ZONE_EMPTY, PG_ZONE_NONE);
+        } else if (name[0] == label[0] + 1 && name[1] == '_' &&
+                   memcmp(name + 2, label + 1, label[0]) == 0) {
+            m = computed(PG_ZONE_PORT, i);
+            m.part = p;
+            return m;
+        }
+    }
+    return m;
+}
+
+/* Below a service, at the label that names an endpoint or a protocol. */
+static struct pg_zone_match find_in_service(const struct walk *w, const struct pg_zone_part *p)
+{
+    uint8_t label[1 + PG_DNS_LABEL_MAX];
+    struct pg_zone_match m = computed(PG_ZONE_SERVICE, PG_ZONE_NONE);
+
+    m.part = p;
+    if (w->left == 0) {
+        return m;
+    }
+    lower_label(w, w->left - 1, label);
+    if (label[1] == '_') {
+        return w->left <= 2 ? find_port(w, p) : no_match(PG_DNS_NXDOMAIN);
+    }
+    m.kind = PG_ZONE_ENDPOINT;
+    m.what = w->left == 1 ? pg_zone_part_find(p, label) : PG_ZONE_NONE;
+    return m.what == PG_ZONE_NONE ? no_match(PG_DNS_NXDOMAIN) : m;
+}
+
+static struct pg_zone_match find_service(struct walk *w)
+{
+    uint8_t namespace[1 + PG_DNS_LABEL_MAX];
+    uint8_t name[1 + PG_DNS_LABEL_MAX];
+
+    lower_label(w, w->left, namespace);
+    lower_label(w, w->left - 1, name);
+    const struct pg_zone_part *p = pg_zone_service(w->z, namespace, name);
+
+    w->left--;
+    return p ? find_in_service(w, p) : no_match(PG_DNS_NXDOMAIN);
+}
+
 /* Inside the cluster domain: at `name`, with labels left. */
 static struct pg_zone_match find_inside(struct walk *w, uint32_t name)
 {
+    const struct pg_zone_name *names = w->z->frame->tree.names;
+
     while (w->left > 0) {
-        uint32_t next = child(w, name);
+        uint32_t next = names[name].kind >= PG_ZONE_NAMESPACE && names[name].kind <= PG_ZONE_PODS
+                            ? PG_ZONE_NONE
+                            : child(w, name);
 
         if (next == PG_ZONE_NONE) {
-            return w->z->names[name].kind == PG_ZONE_PODS ? find_pod(w) : no_match(PG_DNS_NXDOMAIN);
+            return names[name].kind == PG_ZONE_NAMESPACE ? find_service(w)
+                   : names[name].kind == PG_ZONE_PODS    ? find_pod(w)
+                                                         : no_match(PG_DNS_NXDOMAIN);
         }
         name = next;
         w->left--;
@@ -193,13 +267,15 @@ static struct pg_zone_match find_inside(struct walk *w, uint32_t name)
  * child. */
 static struct pg_zone_match find_host(const struct pg_zone *z, uint32_t name, uint32_t parent)
 {
-    if (name != PG_ZONE_NONE && z->names[name].kind == PG_ZONE_HOST) {
+    const struct pg_zone_name *names = z->frame->tree.names;
+
+    if (name != PG_ZONE_NONE && names[name].kind == PG_ZONE_HOST) {
         return match_of(z, name);
     }
     if (parent != PG_ZONE_NONE) {
-        uint32_t wildcard = pg_zone_child(z, parent, "*", 1);
+        uint32_t wildcard = pg_zone_child(&z->frame->tree, parent, "*", 1);
 
-        if (wildcard != PG_ZONE_NONE && z->names[wildcard].kind == PG_ZONE_HOST) {
+        if (wildcard != PG_ZONE_NONE && names[wildcard].kind == PG_ZONE_HOST) {
             return match_of(z, wildcard);
         }
     }
@@ -210,21 +286,20 @@ static struct pg_zone_match find_host(const struct pg_zone *z, uint32_t name, ui
 static struct pg_zone_match find_below(struct walk *w, uint32_t top)
 {
     uint32_t zone_at = w->left < w->count ? w->labels[w->left] : pg_dns_name_len(w->name) - 1;
-    struct pg_zone_match m;
+    uint8_t kind = w->z->frame->tree.names[top].kind;
+    struct pg_zone_match m = kind == PG_ZONE_APEX || w->left == 0
+                                 ? find_inside(w, top)
+                                 : find_reverse(w, kind == PG_ZONE_REVERSE6);
 
-    if (w->z->names[top].kind == PG_ZONE_APEX || w->left == 0) {
-        m = find_inside(w, top);
-    } else {
-        m = find_reverse(w, w->z->names[top].kind == PG_ZONE_REVERSE6);
-    }
     m.zone_at = zone_at;
     return m;
 }
 
 static bool is_top(const struct pg_zone *z, uint32_t name)
 {
-    return z->names[name].kind == PG_ZONE_APEX || z->names[name].kind == PG_ZONE_REVERSE4 ||
-           z->names[name].kind == PG_ZONE_REVERSE6;
+    uint8_t kind = z->frame->tree.names[name].kind;
+
+    return kind == PG_ZONE_APEX || kind == PG_ZONE_REVERSE4 || kind == PG_ZONE_REVERSE6;
 }
 
 struct pg_zone_match pg_zone_find(const struct pg_zone *z, const uint8_t *name)
@@ -237,7 +312,7 @@ struct pg_zone_match pg_zone_find(const struct pg_zone *z, const uint8_t *name)
     w.left = w.count = pg_dns_name_labels(name, w.labels);
     while (!is_top(z, at)) {
         if (w.left == 0) {
-            return find_host(z, at, z->names[at].parent);
+            return find_host(z, at, z->frame->tree.names[at].parent);
         }
         uint32_t next = child(&w, at);
 
@@ -257,18 +332,15 @@ static const struct pg_addr *if_family(const struct pg_addr *a, bool want_v6)
     return !pg_addr_is_none(a) && pg_addr_is_v4(a) != want_v6 ? a : NULL;
 }
 
-static const struct pg_addr *next_of_service(const struct pg_zone *z, uint32_t service,
-                                             bool want_v6, uint32_t *cursor)
+static const struct pg_addr *next_of_service(const struct pg_zone_part *p, bool want_v6,
+                                             uint32_t *cursor)
 {
-    const struct pg_service *s = &z->snapshot->services[service];
-    const struct pg_zone_service *zs = &z->services[service];
-
-    if (s->type != PG_SERVICE_HEADLESS) {
-        return (*cursor)++ == 0 ? if_family(&s->cluster_ip[want_v6], want_v6) : NULL;
+    if (p->type != PG_SERVICE_HEADLESS) {
+        return (*cursor)++ == 0 ? if_family(&p->cluster_ip[want_v6], want_v6) : NULL;
     }
-    while (*cursor < zs->count) {
-        const struct pg_zone_endpoint *e = &z->endpoints[zs->first + (*cursor)++];
-        const struct pg_addr *a = if_family(&z->snapshot->endpoints[e->endpoint].addr, want_v6);
+    while (*cursor < p->end_count) {
+        const struct pg_zone_end *e = &p->ends[(*cursor)++];
+        const struct pg_addr *a = if_family(&e->addr, want_v6);
 
         if (a && !e->repeats) {
             return a;
@@ -277,18 +349,20 @@ static const struct pg_addr *next_of_service(const struct pg_zone *z, uint32_t s
     return NULL;
 }
 
-/* The cursor is the next endpoint plus one; PG_ZONE_NONE is the end. */
-static const struct pg_addr *next_of_endpoint(const struct pg_zone *z, uint32_t first, bool want_v6,
-                                              uint32_t *cursor)
+/* Ends with the same name lie together. */
+static const struct pg_addr *next_of_endpoint(const struct pg_zone_part *p, uint32_t first,
+                                              bool want_v6, uint32_t *cursor)
 {
-    uint32_t at = *cursor == 0 ? first : *cursor == PG_ZONE_NONE ? PG_ZONE_NONE : *cursor - 1;
+    uint32_t label = p->ends[p->by_label[first]].label;
 
-    while (at != PG_ZONE_NONE) {
-        const struct pg_zone_endpoint *e = &z->endpoints[at];
-        const struct pg_addr *a = if_family(&z->snapshot->endpoints[e->endpoint].addr, want_v6);
+    while (first + *cursor < p->end_count) {
+        const struct pg_zone_end *e = &p->ends[p->by_label[first + *cursor]];
+        const struct pg_addr *a = if_family(&e->addr, want_v6);
 
-        at = e->next_of_name;
-        *cursor = at == PG_ZONE_NONE ? PG_ZONE_NONE : at + 1;
+        if (e->label != label) {
+            return NULL;
+        }
+        ++*cursor;
         if (a) {
             return a;
         }
@@ -298,8 +372,8 @@ static const struct pg_addr *next_of_endpoint(const struct pg_zone *z, uint32_t 
 
 static const struct pg_addr *next_of_hosts(const struct pg_zone *z, bool want_v6, uint32_t *cursor)
 {
-    while (*cursor < z->host_addr_count) {
-        const struct pg_addr *a = if_family(&z->host_addrs[(*cursor)++], want_v6);
+    while (*cursor < z->frame->host_addr_count) {
+        const struct pg_addr *a = if_family(&z->frame->host_addrs[(*cursor)++], want_v6);
 
         if (a) {
             return a;
@@ -312,8 +386,8 @@ const struct pg_addr *pg_zone_next_addr(const struct pg_zone *z, const struct pg
                                         bool want_v6, uint32_t *cursor)
 {
     switch (m->kind) {
-    case PG_ZONE_SERVICE: return next_of_service(z, m->what, want_v6, cursor);
-    case PG_ZONE_ENDPOINT: return next_of_endpoint(z, m->what, want_v6, cursor);
+    case PG_ZONE_SERVICE: return next_of_service(m->part, want_v6, cursor);
+    case PG_ZONE_ENDPOINT: return next_of_endpoint(m->part, m->what, want_v6, cursor);
     case PG_ZONE_HOST: return next_of_hosts(z, want_v6, cursor);
     case PG_ZONE_POD: return (*cursor)++ == 0 ? if_family(&m->addr, want_v6) : NULL;
     case PG_ZONE_NAMESERVER:
@@ -322,51 +396,52 @@ const struct pg_addr *pg_zone_next_addr(const struct pg_zone *z, const struct pg
     }
 }
 
-const uint8_t *pg_zone_alias(const struct pg_zone *z, const struct pg_zone_match *m)
+const uint8_t *pg_zone_alias(const struct pg_zone_match *m)
 {
-    if (m->status != PG_DNS_OK || m->kind != PG_ZONE_SERVICE || z->services[m->what].alias == 0) {
+    if (m->status != PG_DNS_OK || m->kind != PG_ZONE_SERVICE || m->part->alias == 0) {
         return NULL;
     }
-    return (const uint8_t *)z->aliases + z->services[m->what].alias;
+    return m->part->texts + m->part->alias;
 }
 
-uint32_t pg_zone_name_wire(const struct pg_zone *z, uint32_t name, uint8_t ret[PG_DNS_NAME_MAX])
+uint32_t pg_zone_name_wire(const struct pg_zone *z, const struct pg_zone_part *p, uint32_t end,
+                           uint8_t ret[PG_DNS_NAME_MAX])
 {
+    const uint8_t *const labels[] = {end < p->end_count ? p->texts + p->ends[end].label : NULL,
+                                     p->texts + p->name, p->texts + p->namespace};
+    uint32_t domain = pg_dns_name_len(z->frame->domain);
     uint32_t used = 0;
 
-    for (; name != PG_ZONE_ROOT; name = z->names[name].parent) {
-        const struct pg_zone_name *n = &z->names[name];
-
-        if (used + 1 + n->len + 1 > PG_DNS_NAME_MAX) {
+    for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+        if (!labels[i]) {
+            continue;
+        }
+        if (used + 1 + labels[i][0] + domain > PG_DNS_NAME_MAX) {
             return 0;
         }
-        ret[used] = n->len;
-        memcpy(ret + used + 1, z->labels + n->label, n->len);
-        used += 1u + n->len;
+        memcpy(ret + used, labels[i], 1u + labels[i][0]);
+        used += 1u + labels[i][0];
     }
-    ret[used] = 0;
-    return used + 1;
+    memcpy(ret + used, z->frame->domain, domain);
+    return used + domain;
 }
 
 pg_reason_id pg_zone_reason(const struct pg_zone *z, const struct pg_zone_match *m,
                             enum pg_dns_status status)
 {
-    uint32_t service = m->service;
+    const struct pg_zone_part *part = m->part;
 
     if (m->kind == PG_ZONE_POINTER) {
-        const struct pg_zone_pointer *p = &z->pointers[m->what];
-
-        service = p->service != PG_ZONE_NONE
-                      ? p->service
-                      : z->names[z->names[z->endpoints[p->endpoints].name].parent].what;
+        part = pg_zone_cluster_ip_of(z, m->what);
+        part = part ? part : z->refs[m->what].part;
     }
     if (m->kind == PG_ZONE_HOST && status == PG_DNS_OK) {
-        return z->host_reasons[m->what];
+        return z->frame->host_reasons[m->what];
     }
-    if (service == PG_ZONE_NONE || (status != PG_DNS_OK && status != PG_DNS_NODATA)) {
-        return z->reasons[status];
+    if (!part || (status != PG_DNS_OK && status != PG_DNS_NODATA)) {
+        return z->frame->reasons[status];
     }
-    return status == PG_DNS_OK ? z->services[service].answer : z->services[service].nodata;
+    return status == PG_DNS_OK ? part->answer : part->nodata;
 }
 
 /* ---- for the ingress ---- */
@@ -382,16 +457,16 @@ enum pg_dns_status pg_dns_resolve(const struct pg_zone *z, const char *name, siz
 
     if (pg_dns_name_parse(name, len, wire) == 0) {
         *ret_count = 0;
-        *ret_reason = z->reasons[PG_DNS_NXDOMAIN];
+        *ret_reason = z->frame->reasons[PG_DNS_NXDOMAIN];
         return PG_DNS_NXDOMAIN;
     }
     struct pg_zone_match m = pg_zone_find(z, wire);
     struct pg_zone_match asked = m;
-    const uint8_t *target = pg_zone_alias(z, &m);
+    const uint8_t *target = pg_zone_alias(&m);
 
     for (int i = 0; target && i < PG_DNS_CHAIN_MOST; i++) {
         m = pg_zone_find(z, target);
-        target = pg_zone_alias(z, &m);
+        target = pg_zone_alias(&m);
     }
     while (m.status == PG_DNS_OK && (a = pg_zone_next_addr(z, &m, want_v6, &cursor)) != NULL) {
         if (count < room) {

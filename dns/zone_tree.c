@@ -1,18 +1,18 @@
-/* The tree of names and the list of reverse names while they grow, and how both are hashed.
+/* A tree of names while it grows, and how it is hashed.
  *
- * zone_build.c adds to them, zone.c looks into them. A name's place in the hash table comes from
+ * zone_frame.c adds to it, zone.c looks into it. A name's place in the hash table comes from
  * its parent's number and its own label, so no name is ever stored or compared as a whole, and a
  * child costs its label and sixteen bytes. Labels are lower case; the key of the hash is the
  * caller's, so no client can choose questions that meet in one bucket.
  *
- * Adding what is there already returns what is there. Running out of memory sets zone->failed,
+ * Adding what is there already returns what is there. Running out of memory sets tree->failed,
  * after which nothing is added any more: builders need not check each step. */
 #include "zone.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_MOST (1u << 30) /* PG_ZONE_REPEATS takes the bit above */
+#define NAMES_MOST (1u << 30)
 
 struct label_key {
     uint32_t parent;
@@ -22,50 +22,35 @@ struct label_key {
 
 static bool same_label(const void *owner, uint32_t value, const void *key)
 {
-    const struct pg_zone *z = owner;
+    const struct pg_zone_tree *t = owner;
     const struct label_key *k = key;
-    const struct pg_zone_name *n = &z->names[value];
+    const struct pg_zone_name *n = &t->names[value];
 
     return n->parent == k->parent && n->len == k->len &&
-           memcmp(z->labels + n->label, k->label, k->len) == 0;
+           memcmp(t->labels + n->label, k->label, k->len) == 0;
 }
 
-static bool same_addr(const void *owner, uint32_t value, const void *key)
-{
-    const struct pg_zone *z = owner;
-
-    return pg_addr_equal(&z->pointers[value].addr, key);
-}
-
-static uint32_t label_hash(const struct pg_zone *z, uint32_t parent, const void *label,
+static uint32_t label_hash(const struct pg_zone_tree *t, uint32_t parent, const void *label,
                            uint32_t len)
 {
-    struct pg_hash_key key = {z->key.k0 ^ parent * UINT64_C(0x9e3779b97f4a7c15), z->key.k1};
+    struct pg_hash_key key = {t->key.k0 ^ parent * UINT64_C(0x9e3779b97f4a7c15), t->key.k1};
 
     return (uint32_t)pg_hash(&key, label, len);
 }
 
-static uint32_t addr_hash(const struct pg_zone *z, const struct pg_addr *a)
-{
-    return (uint32_t)pg_hash(&z->key, a->bytes, sizeof(a->bytes));
-}
-
-uint32_t pg_zone_child(const struct pg_zone *z, uint32_t parent, const void *label, uint32_t len)
+uint32_t pg_zone_child(const struct pg_zone_tree *t, uint32_t parent, const void *label,
+                       uint32_t len)
 {
     struct label_key key = {parent, len, label};
 
-    return pg_table_find(z->by_label, label_hash(z, parent, label, len), &key);
+    return pg_table_find(t->by_label, label_hash(t, parent, label, len), &key);
 }
 
-uint32_t pg_zone_pointer_of(const struct pg_zone *z, const struct pg_addr *a)
+/* Room for `more` elements behind `count`: the array, moved if needed, or NULL and tree->failed. */
+static void *grow(struct pg_zone_tree *t, void *array, uint32_t count, uint32_t *room,
+                  uint32_t more, size_t size)
 {
-    return pg_table_find(z->by_addr, addr_hash(z, a), a);
-}
-
-void *pg_zone_grow(struct pg_zone *z, void *array, uint32_t count, uint32_t *room, uint32_t more,
-                   size_t size)
-{
-    if (z->failed) {
+    if (t->failed) {
         return NULL;
     }
     if (array && *room - count >= more) {
@@ -77,7 +62,7 @@ void *pg_zone_grow(struct pg_zone *z, void *array, uint32_t count, uint32_t *roo
     void *grown = wanted > UINT32_MAX ? NULL : realloc(array, wanted * size);
 
     if (!grown) {
-        z->failed = true;
+        t->failed = true;
         return NULL;
     }
     *room = (uint32_t)wanted;
@@ -86,55 +71,65 @@ void *pg_zone_grow(struct pg_zone *z, void *array, uint32_t count, uint32_t *roo
 
 /* ---- names ---- */
 
-uint32_t pg_zone_add_label(struct pg_zone *z, uint32_t parent, const char *label, size_t len)
+static bool room_for_one(struct pg_zone_tree *t, uint32_t label_len)
+{
+    struct pg_zone_name *names =
+        grow(t, t->names, t->name_count, &t->name_room, 1, sizeof(*t->names));
+    char *labels = names ? grow(t, t->labels, t->labels_len, &t->labels_room, label_len, 1) : NULL;
+
+    t->names = names ? names : t->names;
+    t->labels = labels ? labels : t->labels;
+    return labels != NULL;
+}
+
+static uint32_t add_label(struct pg_zone_tree *t, uint32_t parent, const char *label, size_t len)
 {
     char lower[PG_DNS_LABEL_MAX];
 
-    if (len == 0 || len > sizeof(lower) || parent == PG_ZONE_NONE || z->failed) {
+    if (len == 0 || len > sizeof(lower) || parent == PG_ZONE_NONE || t->failed) {
         return PG_ZONE_NONE;
     }
     for (size_t i = 0; i < len; i++) {
         lower[i] = (char)pg_dns_lower((uint8_t)label[i]);
     }
-    uint32_t name = pg_zone_child(z, parent, lower, (uint32_t)len);
+    uint32_t name = pg_zone_child(t, parent, lower, (uint32_t)len);
 
     if (name != PG_ZONE_NONE) {
         return name;
     }
-    if (!PG_ZONE_GROW(z, names, name_count, name_room, 1) ||
-        !PG_ZONE_GROW(z, labels, labels_len, labels_room, (uint32_t)len)) {
+    if (!room_for_one(t, (uint32_t)len)) {
         return PG_ZONE_NONE;
     }
-    name = z->name_count;
-    if (pg_table_add(z->by_label, label_hash(z, parent, lower, (uint32_t)len), name) != 0) {
-        z->failed = true;
+    name = t->name_count;
+    if (pg_table_add(t->by_label, label_hash(t, parent, lower, (uint32_t)len), name) != 0) {
+        t->failed = true;
         return PG_ZONE_NONE;
     }
-    z->names[name] = (struct pg_zone_name){.parent = parent,
-                                           .label = z->labels_len,
+    t->names[name] = (struct pg_zone_name){.parent = parent,
+                                           .label = t->labels_len,
                                            .what = PG_ZONE_NONE,
                                            .len = (uint8_t)len,
                                            .kind = PG_ZONE_EMPTY};
-    memcpy(z->labels + z->labels_len, lower, len);
-    z->labels_len += (uint32_t)len;
-    z->name_count++;
+    memcpy(t->labels + t->labels_len, lower, len);
+    t->labels_len += (uint32_t)len;
+    t->name_count++;
     return name;
 }
 
-uint32_t pg_zone_add_child(struct pg_zone *z, uint32_t parent, const char *label)
+uint32_t pg_zone_add_child(struct pg_zone_tree *t, uint32_t parent, const char *label)
 {
-    return pg_zone_add_label(z, parent, label, strlen(label));
+    return add_label(t, parent, label, strlen(label));
 }
 
-void pg_zone_set_kind(struct pg_zone *z, uint32_t name, enum pg_zone_kind kind, uint32_t what)
+void pg_zone_set_kind(struct pg_zone_tree *t, uint32_t name, enum pg_zone_kind kind, uint32_t what)
 {
-    if (name != PG_ZONE_NONE && z->names[name].kind == PG_ZONE_EMPTY) {
-        z->names[name].kind = (uint8_t)kind;
-        z->names[name].what = what;
+    if (name != PG_ZONE_NONE && t->names[name].kind == PG_ZONE_EMPTY) {
+        t->names[name].kind = (uint8_t)kind;
+        t->names[name].what = what;
     }
 }
 
-uint32_t pg_zone_add_path(struct pg_zone *z, const char *text)
+uint32_t pg_zone_add_path(struct pg_zone_tree *t, const char *text)
 {
     uint8_t wire[PG_DNS_NAME_MAX];
     uint8_t labels[PG_DNS_LABELS_MAX];
@@ -146,42 +141,27 @@ uint32_t pg_zone_add_path(struct pg_zone *z, const char *text)
     for (uint32_t i = pg_dns_name_labels(wire, labels); i-- > 0;) {
         const uint8_t *label = wire + labels[i];
 
-        name = pg_zone_add_label(z, name, (const char *)label + 1, label[0]);
+        name = add_label(t, name, (const char *)label + 1, label[0]);
     }
     return name;
 }
 
-/* ---- reverse names ---- */
-
-struct pg_zone_pointer *pg_zone_add_pointer(struct pg_zone *z, const struct pg_addr *a)
+bool pg_zone_tree_init(struct pg_zone_tree *t, const struct pg_hash_key *key)
 {
-    uint32_t i = z->failed ? PG_ZONE_NONE : pg_zone_pointer_of(z, a);
-
-    if (i != PG_ZONE_NONE) {
-        return &z->pointers[i];
-    }
-    if (!PG_ZONE_GROW(z, pointers, pointer_count, pointer_room, 1)) {
-        return NULL;
-    }
-    i = z->pointer_count;
-    if (pg_table_add(z->by_addr, addr_hash(z, a), i) != 0) {
-        z->failed = true;
-        return NULL;
-    }
-    z->pointers[i] =
-        (struct pg_zone_pointer){.addr = *a, .service = PG_ZONE_NONE, .endpoints = PG_ZONE_NONE};
-    z->pointer_count++;
-    return &z->pointers[i];
-}
-
-bool pg_zone_tree_init(struct pg_zone *z)
-{
-    z->by_label = pg_table_new(NAMES_MOST, same_label, z);
-    z->by_addr = pg_table_new(NAMES_MOST, same_addr, z);
-    if (!z->by_label || !z->by_addr || !PG_ZONE_GROW(z, names, name_count, name_room, 1)) {
+    *t = (struct pg_zone_tree){.key = *key};
+    t->by_label = pg_table_new(NAMES_MOST, same_label, t);
+    t->names = grow(t, NULL, 0, &t->name_room, 1, sizeof(*t->names));
+    if (!t->by_label || !t->names) {
         return false;
     }
-    z->names[z->name_count++] = (struct pg_zone_name){
+    t->names[t->name_count++] = (struct pg_zone_name){
         .parent = PG_ZONE_NONE, .what = PG_ZONE_NONE, .kind = PG_ZONE_EMPTY}; /* the root */
     return true;
+}
+
+void pg_zone_tree_free(struct pg_zone_tree *t)
+{
+    pg_table_free(t->by_label);
+    free(t->names);
+    free(t->labels);
 }

@@ -2,7 +2,7 @@
 /* Cluster DNS: a service name becomes a service address. One zone for everybody: the server's
  * clients, the ingress when it looks for its upstream, and the tools' dry run.
  *
- * The zone is compiled from a snapshot and immutable. Names of Ingress rules outside the cluster
+ * The zone is compiled from a snapshot, and at a reload only what changed is compiled anew. Names of Ingress rules outside the cluster
  * domain answer with the address of the service in front of the ingress, so that `curl
  * http://shop.example.test/` works in the lab: its first balancer address, else the nodes' (node
  * ports), else its cluster IP. There is no forwarding yet: any other name is REFUSED. */
@@ -22,6 +22,14 @@ struct pg_zone *pg_zone_new(
     struct pg_snapshot *s,
     const struct pg_hash_key *key); /* takes a reference; NULL: out of memory */
 void pg_zone_free(struct pg_zone *z);
+
+/* From one snapshot to the next, at the cost of what changed: begin compares and compiles aside, commit
+ * exchanges, free lets go what is left, and undoes begin if there was no commit. */
+struct pg_zone_update;
+struct pg_zone_update *pg_zone_update_begin(struct pg_zone *z,
+                                            struct pg_snapshot *s); /* NULL: out of memory */
+void pg_zone_update_commit(struct pg_zone_update *u);
+void pg_zone_update_free(struct pg_zone_update *u); /* NULL is fine */
 
 enum pg_dns_status {
     PG_DNS_OK,

@@ -17,6 +17,7 @@
 #include "podglass/text.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PG_INDEX_NONE 0xffffffffu
@@ -138,6 +139,13 @@ struct pg_finding {
     uint32_t column; /* 0: unknown */
 };
 
+/* Names made of a pod's address. */
+enum pg_pod_records {
+    PG_POD_RECORDS_DISABLED,
+    PG_POD_RECORDS_INSECURE, /* any address */
+    PG_POD_RECORDS_VERIFIED, /* only that of a pod in this namespace */
+};
+
 /* The settings of the path that are the lab's own (kind Lab), or their defaults. */
 struct pg_lab {
     const char *cluster_domain;       /* "cluster.local" */
@@ -152,8 +160,8 @@ struct pg_lab {
     bool masquerade_all;
     struct pg_service_settings services;
     struct pg_ingress_settings ingress;
-    uint32_t dns_ttl; /* seconds */
-    bool pod_records; /* 10-244-1-7.ns.pod.zone answers */
+    uint32_t dns_ttl;                /* seconds */
+    enum pg_pod_records pod_records; /* whether 10-244-1-7.ns.pod.zone answers */
 };
 
 /* Each count stands beside its array. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
@@ -173,6 +181,7 @@ struct pg_snapshot {
     const uint64_t *service_sums;
     uint64_t
         frame_sum; /* over what every service may depend on: nodes in their order, the DNS address */
+    uint64_t names_sum; /* over names that are no service's: domain, namespaces, hosts of rules */
     const struct pg_service_port *service_ports;
     uint32_t service_port_count;
     const struct pg_endpoint *endpoints;
@@ -239,6 +248,11 @@ int pg_snapshot_load(const struct pg_manifest_input *inputs, uint32_t count,
                      struct pg_findings *ret_findings);
 struct pg_snapshot *pg_snapshot_ref(struct pg_snapshot *s);
 void pg_snapshot_put(struct pg_snapshot *s); /* NULL is fine */
+/* From begin to end the memory of a snapshot that was put last is given back by calls of reclaim, about so many bytes each, so
+ * that whoever puts it is not held up. true: it gave some back. The last end gives back all. */
+void pg_snapshot_reclaim_begin(void);
+bool pg_snapshot_reclaim(size_t bytes);
+void pg_snapshot_reclaim_end(void);
 
 /* Lookups; index or PG_INDEX_NONE. */
 uint32_t pg_snapshot_service(const struct pg_snapshot *s, const char *namespace, const char *name);

@@ -210,6 +210,40 @@ static void thousands_of_services_load_in_a_moment(void **state)
     pg_text_free(&t);
 }
 
+static struct pg_snapshot *large_snapshot(void)
+{
+    struct pg_text t = {0};
+    for (int i = 0; i < 5000; i++)
+        pg_text_printf(
+            &t,
+            "---\napiVersion: v1\nkind: Service\nmetadata: {name: s%d}\nspec: {selector: "
+            "{app: s%d}, ports: [{port: 80}]}\n",
+            i, i);
+    struct loaded l = load_text(t.at);
+    assert_loads(&l);
+    pg_text_free(&t);
+    pg_findings_free(&l.findings);
+    return l.s;
+}
+
+static void memory_of_the_last_reference_is_given_back_in_pieces(void **state)
+{
+    (void)state;
+    unsigned pieces = 0;
+    struct pg_snapshot *s = large_snapshot();
+    pg_snapshot_put(s); /* nobody reclaims: at once, or the sanitizer finds it */
+    assert_false(pg_snapshot_reclaim(65536));
+    pg_snapshot_reclaim_begin();
+    pg_snapshot_put(large_snapshot());
+    pg_snapshot_put(large_snapshot());
+    while (pg_snapshot_reclaim(65536))
+        pieces++;
+    assert_true(pieces > 20); /* over a megabyte each */
+    pg_snapshot_put(large_snapshot());
+    pg_snapshot_reclaim_end(); /* the rest */
+    assert_false(pg_snapshot_reclaim(65536));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +253,7 @@ int main(void)
         cmocka_unit_test(cluster_dns_is_the_kube_dns_service_if_given),
         cmocka_unit_test(a_service_is_the_same_until_the_path_could_tell),
         cmocka_unit_test(thousands_of_services_load_in_a_moment),
+        cmocka_unit_test(memory_of_the_last_reference_is_given_back_in_pieces),
     };
     return cmocka_run_group_tests_name("cluster/snapshot", tests, NULL, NULL);
 }

@@ -215,6 +215,33 @@ static void zone_keeps_its_snapshot(void **state)
     pg_zone_free(NULL);
 }
 
+static void verified_pod_records_need_a_pod_of_that_namespace(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *expected;
+    } rows[] = {
+        {"10-244-1-60.shop.pod.cluster.local",
+         "NOERROR aa\nanswer 10-244-1-60.shop.pod.cluster.local. 30 A 10.244.1.60\n"},
+        {"10-244-1-60.edge.pod.cluster.local", "NXDOMAIN aa\n"}, /* it is shop's */
+        {"10-244-1-61.shop.pod.cluster.local", "NXDOMAIN aa\n"}, /* nobody's */
+        {"fd60--60.shop.pod.cluster.local", "NXDOMAIN aa\n"},
+    };
+    struct dns_fixture f = dns_fixture_load("apiVersion: podglass/v1alpha1\nkind: Lab\nspec:\n"
+                                            "  dns: {address: 10.96.0.10, podRecords: verified}\n",
+                                            "", dns_fixture_services);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct dns_question ask = {.name = rows[i].name, .type = PG_DNS_A};
+        struct pg_text got = dns_ask_full(f.zone, ask, NULL, NULL);
+
+        assert_int_equal(strncmp(got.at, rows[i].expected, strlen(rows[i].expected)), 0);
+        pg_text_free(&got);
+    }
+    pg_zone_free(f.zone);
+    pg_snapshot_put(f.snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +255,7 @@ int main(void)
         cmocka_unit_test(cluster_domain_can_be_another),
         cmocka_unit_test(cluster_without_any_object_has_its_fixed_names),
         cmocka_unit_test(zone_keeps_its_snapshot),
+        cmocka_unit_test(verified_pod_records_need_a_pod_of_that_namespace),
     };
     return cmocka_run_group_tests(tests, load_shop, free_shop);
 }
