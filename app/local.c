@@ -83,6 +83,7 @@ static void answer_datagram(struct pg_path *path, const struct pg_packet *p, con
     struct pg_packet answer;
     uint32_t packet_len = pg_dgram_build(&back, payload, len, out, sizeof out);
     if (packet_len != 0 && adopt(path, out, packet_len, p->label, &answer)) {
+        answer.fragment_size = packet_len > path->mtu ? (uint16_t)path->mtu : 0;
         send_own(path, &answer);
     }
 }

@@ -396,7 +396,7 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
                                      .listener = pg_path_listener,
                                      .label_of = on_stack_label,
                                      .arg = path,
-                                     .mtu = o->mtu != 0 ? o->mtu : DEFAULT_MTU,
+                                     .mtu = (uint16_t)path->mtu,
                                      .conn_limit = o->conn_limit};
     path->buffers = pg_buf_pool_new(o->buffer_limit != 0 ? o->buffer_limit : DEFAULT_BUFFERS);
     path->queue_pool = pg_pool_new("path queue", sizeof(struct pg_queued), QUEUE_LIMIT);
@@ -436,6 +436,7 @@ struct pg_path *pg_path_new(const struct pg_path_options *options, const struct 
     pg_snapshot_reclaim_begin();
     path->random = *random;
     path->now_us = now_us;
+    path->mtu = options->mtu != 0 ? options->mtu : DEFAULT_MTU;
     path->queue_last = &path->queue_first;
     path->zone_key = pg_random_key(&path->random);
     if (!make_parts(path, options, now_us)) {

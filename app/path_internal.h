@@ -55,6 +55,7 @@ struct pg_path {
     struct pg_hash_key zone_key;
     uint64_t now_us;
     uint64_t packet_id;
+    uint32_t mtu; /* the smallest of its links */
     struct pg_pool *queue_pool;
     struct pg_queued *queue_first;
     struct pg_queued **queue_last;

@@ -233,7 +233,7 @@ static void add_srv_headless(struct answer *a, const struct pg_zone_part *p, uin
 
 static void add_srvs(struct answer *a, const struct pg_zone_match *m)
 {
-    if (m->kind != PG_ZONE_SERVICE && m->kind != PG_ZONE_PORT) {
+    if (!m->part || m->kind == PG_ZONE_ENDPOINT) {
         return;
     }
     bool is_port = m->kind == PG_ZONE_PORT;

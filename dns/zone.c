@@ -385,9 +385,12 @@ static const struct pg_addr *next_of_hosts(const struct pg_zone *z, bool want_v6
 const struct pg_addr *pg_zone_next_addr(const struct pg_zone *z, const struct pg_zone_match *m,
                                         bool want_v6, uint32_t *cursor)
 {
+    if (m->part) {
+        return m->kind == PG_ZONE_SERVICE    ? next_of_service(m->part, want_v6, cursor)
+               : m->kind == PG_ZONE_ENDPOINT ? next_of_endpoint(m->part, m->what, want_v6, cursor)
+                                             : NULL;
+    }
     switch (m->kind) {
-    case PG_ZONE_SERVICE: return next_of_service(m->part, want_v6, cursor);
-    case PG_ZONE_ENDPOINT: return next_of_endpoint(m->part, m->what, want_v6, cursor);
     case PG_ZONE_HOST: return next_of_hosts(z, want_v6, cursor);
     case PG_ZONE_POD: return (*cursor)++ == 0 ? if_family(&m->addr, want_v6) : NULL;
     case PG_ZONE_NAMESERVER:
@@ -398,7 +401,7 @@ const struct pg_addr *pg_zone_next_addr(const struct pg_zone *z, const struct pg
 
 const uint8_t *pg_zone_alias(const struct pg_zone_match *m)
 {
-    if (m->status != PG_DNS_OK || m->kind != PG_ZONE_SERVICE || m->part->alias == 0) {
+    if (!m->part || m->kind != PG_ZONE_SERVICE || m->part->alias == 0) {
         return NULL;
     }
     return m->part->texts + m->part->alias;

@@ -344,6 +344,8 @@ static uint32_t cut_v4(const struct pg_packet *p, uint32_t from, uint32_t n, boo
     memcpy(out, p->head, IP4_HEAD);
     memcpy(out + IP4_HEAD, p->head + IP4_HEAD + from, n);
     put16(out + 2, IP4_HEAD + n);
+    if (out[4] == 0 && out[5] == 0)
+        put16(out + 4, (uint16_t)p->id); /* one of ours, made whole: RFC 6864 wants one now */
     put16(out + 6, (more ? 0x2000u : 0u) | from / 8);
     set_sum_v4(out);
     return IP4_HEAD + n;

@@ -479,8 +479,8 @@ check_balance() {
     local c
     c=$(get counters)
     is "packets in and made here = sent, delivered, dropped or held" \
-        "$(jq '.counters.rx_packets + .counters.local_out' <<<"$c")" \
-        "$(jq '.counters.tx_packets + .counters.local_in + ([.drops[]] | add) + .pools.heldPackets.used' <<<"$c")"
+        "$(jq '.counters.rx_packets - .counters.fragments_joined + .counters.local_out' <<<"$c")" \
+        "$(jq '.counters.tx_packets - .counters.fragments_made + .counters.local_in + ([.drops[]] | add) + .pools.heldPackets.used' <<<"$c")"
     is "flows begun = ended and live" "$(jq '.counters.conntrack_insert' <<<"$c")" \
         "$(jq '.counters.conntrack_delete + .pools.flows.used' <<<"$c")"
 }

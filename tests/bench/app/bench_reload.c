@@ -88,7 +88,7 @@ static bool dns_has(struct pg_path *path, const struct pg_snapshot *s, uint32_t 
         wanted = !wanted || memcmp(a, wanted, sizeof(*a)) > 0 ? a : wanted;
     }
     (void)pg_dns_resolve(pg_path_zone(path), name, (size_t)len, false, found, 64, &count, &reason);
-    for (uint32_t i = 0; i < count && i < 64; i++) {
+    for (uint32_t i = 0; wanted && i < count && i < 64; i++) {
         if (pg_addr_equal(&found[i], wanted))
             return count == port->endpoint_count;
     }
@@ -152,8 +152,9 @@ int main(int argc, char **argv)
         slowest = slow > slowest ? slow : slowest;
     }
     qsort(took, CHANGES, sizeof(took[0]), compare);
+    uint64_t median = took[CHANGES / 2];
     printf("change   two services, and two back: median %.1f us, slowest %.1f us\n",
-           (double)took[CHANGES / 2] / 1e3, (double)took[CHANGES - 1] / 1e3);
+           (double)median / 1e3, (double)took[CHANGES - 1] / 1e3);
     printf("turns    %u a reload, slowest %.1f us\n", turns / CHANGES, (double)slowest / 1e3);
     pg_sim_close(&sim);
     pg_reason_forget_all();
