@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OBJECT_TEXT 600
 
 /* ---- hosts ---- */
 
@@ -59,11 +58,8 @@ static bool in_cluster_domain(const struct pg_zone_frame *f, uint32_t name)
     return name == f->apex;
 }
 
-static void add_host(struct pg_zone_frame *f, const struct pg_snapshot *s, const struct pg_route *r)
+static void add_host(struct pg_zone_frame *f, const struct pg_route *r)
 {
-    const struct pg_ingress *ingress = &s->ingresses[r->ingress];
-    char object[OBJECT_TEXT];
-
     if (r->host[0] == 0) {
         return;
     }
@@ -74,10 +70,9 @@ static void add_host(struct pg_zone_frame *f, const struct pg_snapshot *s, const
         return;
     }
     pg_zone_set_kind(&f->tree, name, PG_ZONE_HOST, f->host_reason_count);
-    (void)snprintf(object, sizeof(object), "Ingress/%s/%s", ingress->namespace, ingress->name);
     f->host_reasons[f->host_reason_count++] =
         pg_reason_intern(&(struct pg_reason){.code = PG_CODE_DNS_ANSWER,
-                                             .object = object,
+                                             .object = r->object,
                                              .field = "spec.rules.host",
                                              .value = r->host,
                                              .file = r->host_source.file,
@@ -91,7 +86,7 @@ static void add_hosts(struct pg_zone_frame *f, const struct pg_snapshot *s)
     }
     choose_host_addrs(f, s);
     for (uint32_t i = 0; i < s->route_count; i++) {
-        add_host(f, s, &s->routes[i]);
+        add_host(f, &s->routes[i]);
     }
 }
 
