@@ -349,7 +349,14 @@ struct singles {
     const struct pg_http_field *length;
     const struct pg_http_field *coding;
     const struct pg_http_field *expect;
-    bool twice_host, twice_length, twice_coding, twice_expect;
+    const struct pg_http_field *upgrade;
+    bool twice_host, twice_length, twice_coding, twice_expect, twice_upgrade;
+};
+
+/* What all Connection fields say together. */
+struct connection {
+    bool close, keep, upgrade;
+    unsigned options;
 };
 
 static void note_single(const struct pg_http_field **slot, bool *twice,
@@ -359,25 +366,24 @@ static void note_single(const struct pg_http_field **slot, bool *twice,
     *slot = f;
 }
 
-/* close and keep-alive; false: more options than anybody needs. */
-static bool read_connection(const struct reader *r, const struct pg_http_field *f, bool *close,
-                            bool *keep, unsigned *count)
+/* false: more options than anybody needs. */
+static bool read_connection(const struct reader *r, const struct pg_http_field *f,
+                            struct connection *c)
 {
     struct pg_slice rest = value_of(r, f), option;
     while (pg_http_next_element(&rest, &option)) {
-        *close = *close || pg_slice_equal_nocase(option, PG_SLICE_LITERAL("close"));
-        *keep = *keep || pg_slice_equal_nocase(option, PG_SLICE_LITERAL("keep-alive"));
-        if (++*count > MAX_CONNECTION_OPTIONS)
+        c->close = c->close || pg_slice_equal_nocase(option, PG_SLICE_LITERAL("close"));
+        c->keep = c->keep || pg_slice_equal_nocase(option, PG_SLICE_LITERAL("keep-alive"));
+        c->upgrade = c->upgrade || pg_slice_equal_nocase(option, PG_SLICE_LITERAL("upgrade"));
+        if (++c->options > MAX_CONNECTION_OPTIONS)
             return false;
     }
     return true;
 }
 
-static enum pg_http_error collect(struct reader *r, struct singles *s)
+static enum pg_http_error collect(struct reader *r, struct singles *s, struct connection *c)
 {
     struct pg_http_head *h = r->head;
-    bool close = false, keep = false;
-    unsigned options = 0;
     for (uint32_t i = 0; i < h->field_count; i++) {
         const struct pg_http_field *f = &h->fields[i];
         switch (f->id) {
@@ -385,8 +391,9 @@ static enum pg_http_error collect(struct reader *r, struct singles *s)
         case PG_HTTP_NAME_CONTENT_LENGTH: note_single(&s->length, &s->twice_length, f); break;
         case PG_HTTP_NAME_TRANSFER_ENCODING: note_single(&s->coding, &s->twice_coding, f); break;
         case PG_HTTP_NAME_EXPECT: note_single(&s->expect, &s->twice_expect, f); break;
+        case PG_HTTP_NAME_UPGRADE: note_single(&s->upgrade, &s->twice_upgrade, f); break;
         case PG_HTTP_NAME_CONNECTION:
-            if (!read_connection(r, f, &close, &keep, &options))
+            if (!read_connection(r, f, c))
                 return PG_HTTP_ERROR_BAD_FIELD_VALUE;
             break;
         case PG_HTTP_NAME_FRAMING_TWIN:
@@ -396,7 +403,7 @@ static enum pg_http_error collect(struct reader *r, struct singles *s)
         default: break;
         }
     }
-    h->keep_alive = !close && (h->minor >= 1 || keep);
+    h->keep_alive = !c->close && (h->minor >= 1 || c->keep);
     return PG_HTTP_ERROR_NONE;
 }
 
@@ -481,17 +488,32 @@ static enum pg_http_error check_host(struct reader *r, const struct singles *s)
     return PG_HTTP_ERROR_NONE;
 }
 
+/* The one protocol that may be switched to. Whatever else Upgrade names is not asked for; the field goes. */
+static bool is_websocket(const struct reader *r, const struct singles *s)
+{
+    const struct pg_http_head *h = r->head;
+    if (!s->upgrade || s->twice_upgrade || h->minor == 0 ||
+        !pg_slice_equal_nocase(value_of(r, s->upgrade), PG_SLICE_LITERAL("websocket")))
+        return false;
+    if (r->kind == PG_HTTP_RESPONSE)
+        return h->status == 101;
+    return pg_slice_is(pg_span_slice(r->bytes, h->method), "GET") && h->body == PG_HTTP_BODY_NONE &&
+           !s->coding;
+}
+
 static enum pg_http_error check_head(struct reader *r)
 {
     struct pg_http_head *h = r->head;
     struct singles s = {0};
-    enum pg_http_error error = collect(r, &s);
+    struct connection c = {0};
+    enum pg_http_error error = collect(r, &s, &c);
     if (error)
         return error;
     if (r->kind == PG_HTTP_REQUEST && (error = check_host(r, &s)))
         return error;
     if ((error = framing(r, &s)))
         return error;
+    h->websocket = c.upgrade && is_websocket(r, &s);
     if (r->kind == PG_HTTP_RESPONSE || !s.expect)
         return PG_HTTP_ERROR_NONE;
     if (s.twice_expect ||

@@ -194,6 +194,22 @@ static void put_framing(struct writer *w, const struct pg_http_head *h, const ch
                code_reason(PG_CODE_FRAMING));
 }
 
+/* Connection and Upgrade belong to one hop; where both hops switch protocols they are written anew. */
+static void put_upgrade(struct writer *w, const struct pg_http_head *h, const char *bytes)
+{
+    if (!h->websocket)
+        return;
+    put_ours(w, "Connection", first_value(h, bytes, PG_HTTP_NAME_CONNECTION),
+             PG_SLICE_LITERAL("Upgrade"), code_reason(PG_CODE_HOP_BY_HOP));
+    put_ours(w, "Upgrade", first_value(h, bytes, PG_HTTP_NAME_UPGRADE),
+             PG_SLICE_LITERAL("websocket"), code_reason(PG_CODE_HOP_BY_HOP));
+}
+
+static bool is_of_upgrade(const struct pg_http_head *h, enum pg_http_name id)
+{
+    return h->websocket && (id == PG_HTTP_NAME_CONNECTION || id == PG_HTTP_NAME_UPGRADE);
+}
+
 /* ---- request ---- */
 
 static void put_target(struct writer *w, const struct pg_http_rewrite_in *in)
@@ -277,6 +293,8 @@ static bool put_fields(struct writer *w, const struct pg_http_rewrite_in *in)
         case PG_HTTP_NAME_IDENTITY: put_identity(w, in, f); continue;
         default: break;
         }
+        if (is_of_upgrade(h, f->id))
+            continue;
         /* Expect has been answered here. */
         if (is_hop_by_hop(f->id) || f->id == PG_HTTP_NAME_EXPECT ||
             (connection && nominated(h, in->bytes, name) && !is_protected(name))) {
@@ -393,6 +411,7 @@ int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t
     put_host(&w, in);
     bool has_id = put_fields(&w, in);
     put_framing(&w, h, in->bytes, in->body, in->content_length);
+    put_upgrade(&w, h, in->bytes);
     struct pg_slice real_ip =
         in->who->hop_trusted ? first_value(h, in->bytes, PG_HTTP_NAME_X_REAL_IP) : none;
     put_ours(&w, "X-Real-IP", real_ip, pg_slice_of(pg_addr_print(&in->who->client, text)),
@@ -429,7 +448,8 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct pg_http_field *f = &head->fields[i];
         struct pg_slice name = field_name(bytes, f), value = field_value(bytes, f);
-        if (f->id == PG_HTTP_NAME_CONTENT_LENGTH || f->id == PG_HTTP_NAME_TRANSFER_ENCODING)
+        if (f->id == PG_HTTP_NAME_CONTENT_LENGTH || f->id == PG_HTTP_NAME_TRANSFER_ENCODING ||
+            is_of_upgrade(head, f->id))
             continue;
         if (is_hop_by_hop(f->id) || (connection && nominated(head, bytes, name)))
             dropped(&w, name, value, PG_CODE_HOP_BY_HOP);
@@ -437,6 +457,7 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
             put_field(&w, name, value);
     }
     put_framing(&w, head, bytes, body, content_length);
+    put_upgrade(&w, head, bytes);
     if (head->status >= 200 && !keep_alive)
         put_ours(&w, "Connection", none, PG_SLICE_LITERAL("close"), 0);
     else if (head->status >= 200 && client_http10)

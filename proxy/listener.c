@@ -24,17 +24,19 @@ static void use_defaults(struct pg_proxy_options *o)
         .idle_timeout_ms = 75000,
         .connect_timeout_ms = 5000,
         .response_timeout_ms = 60000,
+        .tunnel_timeout_ms = 3600000,
         .upstream_idle_ms = 60000,
         .pool_limit = UPSTREAM_SPARE,
         .keepalive_requests = 1000000,
     };
     uint32_t *const values[] = {
-        &o->session_limit,       &o->head_timeout_ms,  &o->idle_timeout_ms, &o->connect_timeout_ms,
-        &o->response_timeout_ms, &o->upstream_idle_ms, &o->pool_limit,      &o->keepalive_requests};
-    const uint32_t fallback[] = {defaults.session_limit,       defaults.head_timeout_ms,
-                                 defaults.idle_timeout_ms,     defaults.connect_timeout_ms,
-                                 defaults.response_timeout_ms, defaults.upstream_idle_ms,
-                                 defaults.pool_limit,          defaults.keepalive_requests};
+        &o->session_limit,      &o->head_timeout_ms,     &o->idle_timeout_ms,
+        &o->connect_timeout_ms, &o->response_timeout_ms, &o->upstream_idle_ms,
+        &o->pool_limit,         &o->keepalive_requests,  &o->tunnel_timeout_ms};
+    const uint32_t fallback[] = {
+        defaults.session_limit,      defaults.head_timeout_ms,     defaults.idle_timeout_ms,
+        defaults.connect_timeout_ms, defaults.response_timeout_ms, defaults.upstream_idle_ms,
+        defaults.pool_limit,         defaults.keepalive_requests,  defaults.tunnel_timeout_ms};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         if (*values[i] == 0)
             *values[i] = fallback[i];

@@ -80,6 +80,9 @@ enum pg_session_state {
     PG_SESSION_REQUEST,
     /* The response's head has gone to the client; bodies are on their way. Errors can only abort. */
     PG_SESSION_RESPONSE,
+    /* Both ends have switched to another protocol (101 has gone to the client): bytes pass both ways unread, by reference. Either end's FIN is passed on; both, an
+     * error, or nothing for the tunnel timeout end it. A reload and a drain leave it alone. */
+    PG_SESSION_TUNNEL,
     /* We have said Connection: close and FIN; what still arrives is read away, boundedly. */
     PG_SESSION_LINGER,
     /* Over: freed at the end of the event. */
@@ -145,6 +148,7 @@ struct pg_session {
     bool counted;   /* the request in hand is in the counters */
     bool delimited; /* we know where the request in hand ends */
     bool is_head;
+    bool websocket; /* asked for: a 101 may come */
     bool http10;
     bool client_keeps; /* the client wants to go on after this request */
     bool keep;         /* and so do we: told in the response */
@@ -255,6 +259,14 @@ bool pg_exchange_step(struct pg_session *s);
 void pg_exchange_again(struct pg_session *s);
 /* The upstream ended or failed before its response was complete. */
 void pg_exchange_upstream_gone(struct pg_session *s, int error);
+
+/* ---- tunnel.c ---- */
+/* The pod's 101 has gone to the client: bytes from now on are the tunnel's. */
+void pg_tunnel_begin(struct pg_session *s);
+/* Moves what can be moved. Returns whether the state changed. */
+bool pg_tunnel_step(struct pg_session *s);
+/* The pod's side is gone, or nothing moved for too long. */
+void pg_tunnel_end(struct pg_session *s, int error);
 
 /* ---- relay.c ---- */
 void pg_body_begin(struct pg_body *b, enum pg_http_body kind, uint64_t content_length,

@@ -166,6 +166,7 @@ static void note_request(struct pg_session *s, const char *bytes)
     s->held_head = h->head_len;
     s->body = (uint8_t)h->body;
     s->is_head = h->is_head;
+    s->websocket = h->websocket;
     s->http10 = h->minor == 0;
     s->client_keeps = h->keep_alive;
     s->idempotent = h->idempotent;

@@ -84,6 +84,8 @@ void pg_exchange_upstream_gone(struct pg_session *s, int error)
         pg_exchange_again(s);
     else if (s->state == PG_SESSION_RESPONSE)
         pg_session_refuse(s, PG_HTTP_ERROR_RESPONSE_CUT);
+    else if (s->state == PG_SESSION_TUNNEL)
+        pg_tunnel_end(s, error);
     else
         pg_session_refuse(s, error_of(error, s->state == PG_SESSION_REQUEST));
 }
@@ -137,11 +139,34 @@ static int write_head(struct pg_session *s, const char *bytes, enum pg_http_body
     return len < 0 ? (int)len : pg_conn_write(s->client, p->out, (uint32_t)len);
 }
 
+/* 101 to a client that asked for just that, or a mistake of the pod. */
+static bool switch_protocols(struct pg_session *s, const char *bytes)
+{
+    struct pg_proxy *p = s->proxy;
+    if (!s->websocket || !p->head.websocket) {
+        pg_session_refuse(s, PG_HTTP_ERROR_BAD_RESPONSE);
+        return true;
+    }
+    s->last_status = p->head.status;
+    pg_request_log_answered(s);
+    if (pg_session_watched(s))
+        tell_response(s, p->head.status, "response");
+    if (write_head(s, bytes, PG_HTTP_BODY_NONE) != 0) {
+        pg_session_abort(s);
+        return true;
+    }
+    begin_response(s, p->head.head_len);
+    pg_tunnel_begin(s);
+    return true;
+}
+
 /* 100 was answered here; others go on to whoever can read them. */
 static bool pass_interim(struct pg_session *s, const char *bytes)
 {
     struct pg_proxy *p = s->proxy;
-    if (p->head.status == 101 /* we never ask for it */ || ++s->exchange->interims > INTERIMS_MAX) {
+    if (p->head.status == 101)
+        return switch_protocols(s, bytes);
+    if (++s->exchange->interims > INTERIMS_MAX) {
         pg_session_refuse(s, PG_HTTP_ERROR_BAD_RESPONSE);
         return true;
     }

@@ -17,8 +17,8 @@
 static const char *const state_names[] = {
     [PG_SESSION_IDLE] = "idle",       [PG_SESSION_HEAD] = "head",
     [PG_SESSION_CONNECT] = "connect", [PG_SESSION_REQUEST] = "request",
-    [PG_SESSION_RESPONSE] = "relay",  [PG_SESSION_LINGER] = "linger",
-    [PG_SESSION_DEAD] = "dead",
+    [PG_SESSION_RESPONSE] = "relay",  [PG_SESSION_TUNNEL] = "tunnel",
+    [PG_SESSION_LINGER] = "linger",   [PG_SESSION_DEAD] = "dead",
 };
 static_assert(sizeof(state_names) / sizeof(state_names[0]) == PG_SESSION_STATE_COUNT,
               "a name per state");
@@ -123,6 +123,7 @@ static void on_timeout(struct pg_session *s)
                                  ? PG_HTTP_ERROR_BODY_TIMEOUT
                                  : PG_HTTP_ERROR_UPSTREAM_TIMEOUT);
         break;
+    case PG_SESSION_TUNNEL: pg_tunnel_end(s, -ETIMEDOUT); break;
     case PG_SESSION_DEAD:
     case PG_SESSION_STATE_COUNT: break;
     }
@@ -142,8 +143,8 @@ static void on_event(struct pg_session *s, enum pg_session_event event, int erro
 {
     switch (event) {
     case PG_EVENT_CLIENT_CLOSED:
-        if (s->counted)
-            pg_request_log_end(s, 499); /* while it can still be said who it was */
+        if (s->counted) /* while it can still be said who it was */
+            pg_request_log_end(s, s->state == PG_SESSION_TUNNEL ? 101 : 499);
         s->client = NULL;
         pg_session_abort(s);
         break;
@@ -175,6 +176,7 @@ static bool step(struct pg_session *s)
     case PG_SESSION_HEAD: return take_head(s);
     case PG_SESSION_REQUEST:
     case PG_SESSION_RESPONSE: return pg_exchange_step(s);
+    case PG_SESSION_TUNNEL: return pg_tunnel_step(s);
     case PG_SESSION_LINGER: return pg_session_linger_step(s);
     case PG_SESSION_CONNECT:
     case PG_SESSION_DEAD:

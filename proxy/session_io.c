@@ -185,7 +185,7 @@ void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
     struct pg_proxy *p = s->proxy;
     if (pg_session_watched(s))
         tell_refusal(s, error);
-    if (s->state == PG_SESSION_RESPONSE) {
+    if (s->state == PG_SESSION_RESPONSE || s->state == PG_SESSION_TUNNEL) {
         pg_request_log_end(s, s->last_status);
         pg_session_abort(s);
         return;

@@ -72,6 +72,8 @@ struct pg_http_head {
     uint8_t minor;   /* HTTP/1.minor */
     bool keep_alive; /* the connection may serve another message, as the sender says */
     bool expect_continue;
+    /* Request: asks for a WebSocket as it has to (GET, 1.1, no body, Connection and Upgrade say so). Response: 101 that agrees. */
+    bool websocket;
     bool is_head, is_connect, is_options;
     bool idempotent; /* by method: GET HEAD OPTIONS PUT DELETE TRACE */
     enum pg_http_body body;

@@ -26,6 +26,7 @@ struct pg_proxy_options {
     uint32_t idle_timeout_ms;     /* 75000, keep-alive */
     uint32_t connect_timeout_ms;  /* 5000 */
     uint32_t response_timeout_ms; /* 60000, between two reads */
+    uint32_t tunnel_timeout_ms;   /* 3600000, between two bytes of a WebSocket */
     uint32_t upstream_idle_ms;    /* 60000, pooled */
     uint32_t pool_limit;          /* 1024 idle upstream connections */
     uint32_t keepalive_requests;  /* 1000000 per client connection */

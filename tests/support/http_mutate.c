@@ -26,6 +26,7 @@ static const char *const ordinary[] = {
     "GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: keep-alive, X-A\r\nX-A: b\r\nTE: trailers\r\n"
     "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\nCookie: a=b; c=d\r\n\r\n",
     "HEAD http://shop.test/a/../b%41//c HTTP/1.1\r\nHost: shop.test\r\n\r\n",
+    "GET /ws HTTP/1.1\r\nHost: shop.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     "DELETE /x HTTP/1.0\r\nHost: shop.test\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
 };
 

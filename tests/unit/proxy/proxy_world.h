@@ -216,7 +216,7 @@ static void pw_finish(struct proxy_world *pw, struct asked *a, uint64_t ms)
 }
 
 /* One request from the usual client; the answer is the caller's to free. */
-static struct pg_response pw_ask(struct proxy_world *pw, const char *bytes)
+__attribute__((unused)) static struct pg_response pw_ask(struct proxy_world *pw, const char *bytes)
 {
     struct asked a;
     pw_start(pw, &a, "198.51.100.7", bytes, strlen(bytes), false);
@@ -226,7 +226,8 @@ static struct pg_response pw_ask(struct proxy_world *pw, const char *bytes)
 }
 
 /* Everything the ingress sends back on one connection until it closes. */
-static struct pg_response pw_ask_raw(struct proxy_world *pw, const char *bytes, size_t len)
+__attribute__((unused)) static struct pg_response pw_ask_raw(struct proxy_world *pw,
+                                                             const char *bytes, size_t len)
 {
     struct asked a;
     pw_start(pw, &a, "198.51.100.7", bytes, len, true);
