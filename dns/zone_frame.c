@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* ---- hosts ---- */
 
 static void add_host_addr(struct pg_zone_frame *f, const struct pg_addr *a)
