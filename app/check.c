@@ -5,6 +5,8 @@
 #include "podglass/run.h"
 
 #include "check_internal.h"
+#include "podglass/manifests.h"
+#include "podglass/outcome.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,14 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_INPUTS 256
-
 struct check {
     struct pg_options options;
-    struct pg_manifest_input inputs[MAX_INPUTS];
-    uint32_t input_count;
-    const char *sets[PG_SETS_MOST];
-    uint32_t set_count;
     struct pg_checks checks;
     struct pg_snapshot *snapshot;
     struct pg_check_printer printer;
@@ -31,15 +27,6 @@ struct check {
     bool github;
 };
 
-static bool want_color(const char *given)
-{
-    if (given != NULL && strcmp(given, "auto") != 0) {
-        return strcmp(given, "always") == 0;
-    }
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == 0);
-}
-
 static int read_options(struct check *c, int argc, char **argv)
 {
     int status = pg_options_parse(PG_VERB_CHECK, argc, argv, &c->options);
@@ -48,26 +35,6 @@ static int read_options(struct check *c, int argc, char **argv)
     }
     const struct pg_options *o = &c->options;
     const char *output = o->value[PG_FLAG_CHECK_OUTPUT];
-    const char *value;
-    uint32_t cursor = 0;
-    while ((value = pg_options_next(o, PG_FLAG_CHECK_FILENAME, &cursor)) != NULL) {
-        if (c->input_count == MAX_INPUTS) {
-            return pg_options_complain(PG_VERB_CHECK, "more than %d -f; give a directory",
-                                       MAX_INPUTS);
-        }
-        c->inputs[c->input_count++].path = value;
-    }
-    if (c->input_count == 0) {
-        return pg_options_complain(PG_VERB_CHECK,
-                                   "nothing to check: give manifests and checks with -f");
-    }
-    cursor = 0;
-    while ((value = pg_options_next(o, PG_FLAG_CHECK_SET, &cursor)) != NULL) {
-        if (c->set_count == PG_SETS_MOST) {
-            return pg_options_complain(PG_VERB_CHECK, "more than %d --set", PG_SETS_MOST);
-        }
-        c->sets[c->set_count++] = value;
-    }
     if (output == NULL) {
         output = isatty(STDOUT_FILENO) ? "text" : "tap";
     }
@@ -75,7 +42,7 @@ static int read_options(struct check *c, int argc, char **argv)
                                                    : strcmp(output, "tap") == 0 ? PG_CHECK_TAP
                                                                                 : PG_CHECK_JSON,
                                            .color = strcmp(output, "text") == 0 &&
-                                                    want_color(o->value[PG_FLAG_CHECK_COLOR]),
+                                                    pg_want_color(o->value[PG_FLAG_CHECK_COLOR]),
                                            .out = &c->out};
     c->github = pg_options_has(o, PG_FLAG_CHECK_GITHUB);
     c->sum.seed = 1;
@@ -101,20 +68,22 @@ static void print_findings(const struct check *c, const struct pg_findings *find
 
 static int load(struct check *c)
 {
-    struct pg_load_options options = {.pods = PG_PODS_ECHO,
-                                      .strict = pg_options_has(&c->options, PG_FLAG_CHECK_STRICT),
-                                      .recursive =
-                                          pg_options_has(&c->options, PG_FLAG_CHECK_RECURSIVE),
-                                      .namespace = c->options.value[PG_FLAG_CHECK_NAMESPACE],
-                                      .sets = c->sets,
-                                      .set_count = c->set_count,
+    struct pg_manifest_flags flags = {.filename = PG_FLAG_CHECK_FILENAME,
+                                      .recursive = PG_FLAG_CHECK_RECURSIVE,
+                                      .namespace = PG_FLAG_CHECK_NAMESPACE,
+                                      .strict = PG_FLAG_CHECK_STRICT,
+                                      .set = PG_FLAG_CHECK_SET,
+                                      .pods = PG_PODS_ECHO,
                                       .checks = &c->checks};
     struct pg_findings findings;
-    int error = pg_snapshot_load(c->inputs, c->input_count, &options, &c->snapshot, &findings);
+    int status = pg_manifests_read(&c->options, &flags, &c->snapshot, &findings);
+    if (status == PG_EXIT_USAGE) {
+        return status;
+    }
     print_findings(c, &findings);
     pg_findings_free(&findings);
-    if (error != 0) {
-        return PG_EXIT_MANIFEST;
+    if (status != 0) {
+        return status;
     }
     if (c->checks.documents == 0) {
         return pg_options_complain(PG_VERB_CHECK,

@@ -5,9 +5,10 @@
 #include "podglass/run.h"
 
 #include "demo_scenes.h"
-#include "podglass/outcome.h"
 #include "podglass/hops.h"
 #include "podglass/json.h"
+#include "podglass/manifests.h"
+#include "podglass/outcome.h"
 #include "podglass/sim.h"
 
 #include <errno.h>
@@ -21,14 +22,18 @@ struct demo {
     bool color;
     bool jsonl;
     uint64_t seed;
+    const char *sets[PG_SETS_MOST];
+    uint32_t set_count;
 };
 
 /* ---- one scene ---- */
 
-static int load_scene(const struct pg_scene *scene, struct pg_snapshot **ret)
+static int load_scene(const struct demo *demo, const struct pg_scene *scene,
+                      struct pg_snapshot **ret)
 {
     struct pg_manifest_input inputs[PG_SCENE_FILES];
-    struct pg_load_options load = {.pods = PG_PODS_AUTO};
+    struct pg_load_options load = {
+        .pods = PG_PODS_AUTO, .sets = demo->sets, .set_count = demo->set_count};
     struct pg_findings findings;
     struct pg_text text = {0};
     for (int i = 0; i < PG_SCENE_FILES; i++) {
@@ -76,19 +81,28 @@ static void print_scene(const struct demo *demo, uint32_t number, const struct p
                            .client_name = client->name,
                            .request = scene->request,
                            .response = response,
-                           .hops = hops};
+                           .hops = hops,
+                           .show_secrets = true};
     if (demo->jsonl) {
         print_jsonl(hops, out);
         return;
     }
     pg_text_printf(out, "%sScene %u of %u   %s%s\n", demo->color ? "\033[1m" : "", number + 1,
                    pg_scene_count, scene->title, demo->color ? "\033[0m" : "");
+    for (uint32_t i = 0; i < demo->set_count; i++) {
+        pg_text_puts(out, "            but with ");
+        pg_text_add_escaped(out, demo->sets[i], strlen(demo->sets[i]));
+        pg_text_putc(out, '\n');
+    }
     pg_outcome_sent(&o, out);
     pg_hops_print(hops, demo->color, out);
     if (!pg_outcome_pod(&o, demo->color, out)) {
         pg_text_printf(out, "no pod answered: status %u\n", response->status);
     }
-    pg_text_printf(out, "  %s\n\n", scene->moral);
+    if (demo->set_count == 0) {
+        pg_text_printf(out, "  %s\n", scene->moral);
+    }
+    pg_text_putc(out, '\n');
 }
 
 static int play(const struct demo *demo, uint32_t number)
@@ -99,7 +113,7 @@ static int play(const struct demo *demo, uint32_t number)
     struct pg_sim sim;
     struct pg_response response;
     struct pg_text out = {0};
-    if (load_scene(scene, &s) != 0) {
+    if (load_scene(demo, scene, &s) != 0) {
         return PG_EXIT_MANIFEST;
     }
     const struct pg_client *client = find_client(s, scene->client);
@@ -192,6 +206,10 @@ int pg_run_demo(int argc, char **argv)
     demo.jsonl = output != NULL && strcmp(output, "jsonl") == 0;
     demo.color = !demo.jsonl && pg_want_color(demo.options.value[PG_FLAG_DEMO_COLOR]);
     status = pg_options_number(&demo.options, PG_FLAG_DEMO_SEED, 0, UINT64_MAX, &demo.seed);
+    if (status == 0 &&
+        !pg_manifests_sets(&demo.options, PG_FLAG_DEMO_SET, demo.sets, &demo.set_count)) {
+        status = PG_EXIT_USAGE;
+    }
     status = status == 0 ? pg_options_args(&demo.options, 0, 1) : status;
     status = status == 0 ? play_all(&demo) : status;
     pg_options_free(&demo.options);

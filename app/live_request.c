@@ -50,7 +50,8 @@ static void tell(struct pg_live_request *r, struct pg_response *response)
                            .client_name = r->asked.from.name,
                            .request = r->asked.bytes.at,
                            .response = response,
-                           .hops = &hops};
+                           .hops = &hops,
+                           .show_secrets = true};
     struct pg_text body = {0};
     struct pg_json j;
     pg_hops_collect(&hops, pg_path_trace(path), r->from_seq, response->label);

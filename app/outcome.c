@@ -7,6 +7,7 @@
 #include "podglass/account.h"
 #include "podglass/exchange.h"
 #include "podglass/json.h"
+#include "podglass/secrets.h"
 #include "podglass/verdict.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BODY_SHOWN 4096
 
@@ -71,6 +71,12 @@ static void print_verdict(const struct pg_seen *seen, bool color, struct pg_text
     pg_text_putc(out, '\n');
 }
 
+static bool is_hidden(const struct pg_outcome *o, const json_t *field)
+{
+    const char *name = json_string_value(json_array_get(field, 0));
+    return !o->show_secrets && name != NULL && pg_secret_header(pg_slice_of(name));
+}
+
 static void add_string(struct pg_text *out, const json_t *value)
 {
     const char *text = json_string_value(value);
@@ -102,7 +108,11 @@ bool pg_outcome_pod(const struct pg_outcome *o, bool color, struct pg_text *out)
         pg_text_puts(out, "      ");
         add_string(out, json_array_get(field, 0));
         pg_text_puts(out, ": ");
-        add_string(out, json_array_get(field, 1));
+        if (is_hidden(o, field)) {
+            pg_text_puts(out, PG_HIDDEN);
+        } else {
+            add_string(out, json_array_get(field, 1));
+        }
         pg_text_putc(out, '\n');
     }
     print_verdict(&a.seen, color, out);
@@ -132,6 +142,16 @@ void pg_outcome_sent(const struct pg_outcome *o, struct pg_text *out)
     pg_text_puts(out, "\n\n");
 }
 
+/* A message's head as it may be shown. */
+static void add_head(const struct pg_outcome *o, struct pg_slice head, struct pg_text *out)
+{
+    if (o->show_secrets) {
+        pg_text_add(out, head.at, head.len);
+    } else {
+        pg_text_add_head_hidden(out, head);
+    }
+}
+
 /* Lines of a stranger, each escaped. */
 static void add_lines(struct pg_text *out, const char *at, size_t len)
 {
@@ -154,8 +174,11 @@ void pg_outcome_response(const struct pg_outcome *o, bool color, struct pg_text 
     const struct pg_response *r = o->response;
     struct pg_exchange_view v;
     size_t shown = r->body.len < BODY_SHOWN ? r->body.len : BODY_SHOWN;
+    struct pg_text head = {0};
+    add_head(o, (struct pg_slice){r->head.at, r->head.len}, &head);
     pg_text_puts(out, "\nthe response:\n");
-    add_lines(out, r->head.at != NULL ? r->head.at : "", r->head.len);
+    add_lines(out, head.at != NULL ? head.at : "", head.len);
+    pg_text_free(&head);
     add_lines(out, r->body.at != NULL ? r->body.at : "", shown);
     if (r->body_bytes > shown) {
         pg_text_printf(out, "  (%llu bytes more)\n", (unsigned long long)(r->body_bytes - shown));
@@ -192,18 +215,50 @@ void pg_outcome_print(const struct pg_outcome *o, bool color, struct pg_text *ou
         pg_outcome_response(o, color, out);
     }
     if (r->status != 0) {
-        pg_text_printf(out, "\nstatus %u in %llu.%03llu ms\n", r->status,
-                       (unsigned long long)(r->took_us / 1000),
-                       (unsigned long long)(r->took_us % 1000));
+        pg_text_printf(out, "\nstatus %u", r->status);
+        if (r->took_us != 0) { /* a virtual clock may stand still */
+            pg_text_printf(out, " in %llu.%03llu ms", (unsigned long long)(r->took_us / 1000),
+                           (unsigned long long)(r->took_us % 1000));
+        }
+        pg_text_putc(out, '\n');
     }
 }
 
 /* ---- JSON ---- */
 
-static void json_text(struct pg_json *j, const char *key, const struct pg_text *t)
+static void json_head(struct pg_json *j, const char *key, const struct pg_outcome *o,
+                      struct pg_slice head)
 {
+    struct pg_text t = {0};
+    add_head(o, head, &t);
     pg_json_key(j, key);
-    pg_json_slice(j, (struct pg_slice){t->at != NULL ? t->at : "", t->len});
+    pg_json_slice(j, (struct pg_slice){t.at != NULL ? t.at : "", t.len});
+    pg_text_free(&t);
+}
+
+/* The body as it came; of a built-in pod's account the values that are credentials are taken out. */
+static void json_body(struct pg_json *j, const struct pg_outcome *o)
+{
+    const struct pg_text *body = &o->response->body;
+    struct pg_account a;
+    struct json_t *field;
+    char *text = NULL;
+    size_t i;
+    if (!o->show_secrets && take_account(o, &a)) {
+        json_array_foreach(json_object_get(a.said, "headers"), i, field)
+        {
+            if (is_hidden(o, field)) {
+                json_array_set_new(field, 1, json_string(PG_HIDDEN));
+            }
+        }
+        text = json_dumps(a.said, JSON_COMPACT);
+        pg_account_free(&a);
+    }
+    pg_json_key(j, "body");
+    pg_json_slice(j, text != NULL       ? pg_slice_of(text)
+                     : body->at != NULL ? (struct pg_slice){body->at, body->len}
+                                        : pg_slice_of(""));
+    free(text);
 }
 
 static void json_verdict(const struct pg_outcome *o, struct pg_json *j)
@@ -235,15 +290,15 @@ void pg_outcome_json(const struct pg_outcome *o, const struct pg_names *names, s
     pg_json_key_string(j, "kind", "RequestResult");
     pg_json_key_addr(j, "client", &o->client);
     pg_json_key_string(j, "clientName", o->client_name[0] != 0 ? o->client_name : NULL);
-    pg_json_key(j, "request");
-    pg_json_slice(j, (struct pg_slice){o->request, end != NULL ? (size_t)(end - o->request)
-                                                               : strlen(o->request)});
+    json_head(j, "request", o,
+              (struct pg_slice){o->request,
+                                end != NULL ? (size_t)(end - o->request) : strlen(o->request)});
     pg_json_key_string(j, "flow", label);
     pg_json_key_string(j, "error", r->error != 0 ? pg_outcome_error(r->error) : NULL);
     pg_json_key_uint(j, "status", r->status);
     pg_json_key_uint(j, "tookUs", r->took_us);
-    json_text(j, "head", &r->head);
-    json_text(j, "body", &r->body);
+    json_head(j, "head", o, (struct pg_slice){r->head.at, r->head.len});
+    json_body(j, o);
     pg_json_key_uint(j, "bodyBytes", r->body_bytes);
     json_verdict(o, j);
     pg_json_key_uint(j, "recordsLeftOut", o->hops->left_out);
@@ -254,13 +309,4 @@ void pg_outcome_json(const struct pg_outcome *o, const struct pg_names *names, s
     }
     pg_json_array_end(j);
     pg_json_object_end(j);
-}
-
-bool pg_want_color(const char *given)
-{
-    if (given != NULL && strcmp(given, "auto") != 0) {
-        return strcmp(given, "always") == 0;
-    }
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == 0);
 }

@@ -4,9 +4,11 @@
  * same (outcome.c). The exit status is 1 if there was no response; a status of 404 is a response. */
 #include "podglass/run.h"
 
+#include "podglass/manifests.h"
 #include "podglass/names.h"
 #include "podglass/outcome.h"
 #include "podglass/record_read.h"
+#include "podglass/secrets.h"
 #include "podglass/sim.h"
 
 #include <errno.h>
@@ -22,8 +24,6 @@ struct sending {
     struct pg_ask ask;
     uint32_t timeout_ms;
     const char *headers[PG_ASK_HEADERS];
-    struct pg_manifest_input inputs[INPUTS_MOST];
-    uint32_t input_count;
     bool json;
     bool color;
     uint64_t seed;
@@ -59,22 +59,18 @@ static int understand(struct sending *s)
     if (pg_options_has(o, PG_FLAG_REQUEST_DATA)) {
         s->ask.body = pg_slice_of(o->value[PG_FLAG_REQUEST_DATA]);
     }
-    cursor = 0;
-    while ((value = pg_options_next(o, PG_FLAG_REQUEST_FILENAME, &cursor)) != NULL) {
-        if (s->input_count == INPUTS_MOST) {
-            return pg_options_complain(PG_VERB_REQUEST, "more than %d -f; give a directory",
-                                       INPUTS_MOST);
-        }
-        s->inputs[s->input_count++].path = value;
-    }
     const char *form = o->value[PG_FLAG_REQUEST_OUTPUT];
     s->json = form != NULL && strcmp(form, "json") == 0;
     s->color = !s->json && pg_want_color(o->value[PG_FLAG_REQUEST_COLOR]);
     return 0;
 }
 
-static void print(const struct sending *s, const struct pg_outcome *o, const struct pg_names *names)
+static void print(const struct sending *s, struct pg_outcome *o, const struct pg_names *names)
 {
+    o->show_secrets = pg_options_has(&s->options, PG_FLAG_REQUEST_SHOW_SECRETS);
+    for (uint32_t i = 0; i < hops.count && !o->show_secrets; i++) {
+        pg_record_hide(&hops.records[i], false);
+    }
     struct pg_text out = {0};
     if (s->json) {
         struct pg_json j;
@@ -89,25 +85,6 @@ static void print(const struct sending *s, const struct pg_outcome *o, const str
 }
 
 /* ---- in this process ---- */
-
-static int load(const struct sending *s, struct pg_snapshot **ret)
-{
-    struct pg_load_options options = {.pods = PG_PODS_ECHO,
-                                      .recursive =
-                                          pg_options_has(&s->options, PG_FLAG_REQUEST_RECURSIVE),
-                                      .namespace = s->options.value[PG_FLAG_REQUEST_NAMESPACE]};
-    struct pg_findings findings;
-    struct pg_text text = {0};
-    int error = pg_snapshot_load(s->inputs, s->input_count, &options, ret, &findings);
-    for (uint32_t i = 0; error != 0 && i < findings.count; i++) {
-        pg_finding_print(&findings.at[i], &text);
-        pg_text_putc(&text, '\n');
-    }
-    fputs(text.at != NULL ? text.at : "", stderr);
-    pg_text_free(&text);
-    pg_findings_free(&findings);
-    return error;
-}
 
 static int send_on_sim(const struct sending *s, struct pg_sim *sim, struct pg_snapshot *snapshot)
 {
@@ -142,10 +119,19 @@ static int send_on_sim(const struct sending *s, struct pg_sim *sim, struct pg_sn
 
 static int send_here(const struct sending *s)
 {
+    static const struct pg_manifest_flags flags = {.filename = PG_FLAG_REQUEST_FILENAME,
+                                                   .recursive = PG_FLAG_REQUEST_RECURSIVE,
+                                                   .namespace = PG_FLAG_REQUEST_NAMESPACE,
+                                                   .strict = PG_FLAG_REQUEST_STRICT,
+                                                   .set = PG_FLAG_REQUEST_SET,
+                                                   .pods = PG_PODS_ECHO};
     struct pg_snapshot *snapshot = NULL;
+    struct pg_findings findings = {0};
     struct pg_sim sim;
-    if (load(s, &snapshot) != 0) {
-        return PG_EXIT_MANIFEST;
+    int loaded = pg_manifests_load(&s->options, &flags, true, &snapshot, &findings);
+    pg_findings_free(&findings);
+    if (loaded != 0) {
+        return loaded;
     }
     int error = pg_sim_open(NULL, snapshot, s->seed, &sim);
     if (error != 0) {
@@ -297,7 +283,8 @@ int pg_run_request(int argc, char **argv)
     s.seed = 1;
     status = understand(&s);
     if (status == 0) {
-        status = s.input_count != 0 ? send_here(&s) : send_there(&s);
+        status =
+            pg_options_has(&s.options, PG_FLAG_REQUEST_FILENAME) ? send_here(&s) : send_there(&s);
     }
     if (fflush(stdout) != 0 && status == 0) {
         status = PG_EXIT_DIFFERENT;

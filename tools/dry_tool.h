@@ -1,4 +1,4 @@
-/* What the verbs that run dry share: manifests from flags, questions, the outcome in words, "what if". */
+/* What the verbs that run dry share: questions, the outcome in words, "what if". */
 #ifndef PODGLASS_TOOLS_DRY_TOOL_H
 #define PODGLASS_TOOLS_DRY_TOOL_H
 
@@ -6,19 +6,8 @@
 #include "podglass/change.h"
 #include "podglass/dns_decide.h"
 #include "podglass/dry.h"
+#include "podglass/manifests.h"
 #include "podglass/tools.h"
-
-/* ---- manifests.c ---- */
-/* The flags of a verb that say what to load. PG_FLAG_COUNT: the verb has no such flag. */
-struct pg_manifest_flags {
-    enum pg_flag filename, recursive, namespace, strict, set;
-};
-/* 0 or PG_EXIT_MANIFEST, findings filled and not said; PG_EXIT_USAGE, said. */
-int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags *flags,
-                      struct pg_snapshot **ret, struct pg_findings *ret_findings);
-/* 0; or an exit status after saying why. Findings go to standard error; quiet: notes do not. */
-int pg_manifests_load(const struct pg_options *o, const struct pg_manifest_flags *flags, bool quiet,
-                      struct pg_snapshot **ret, struct pg_findings *ret_findings);
 
 /* ---- dry_ask.c: a question to the dry run, from words ---- */
 struct pg_dry_ask {

@@ -4,6 +4,7 @@
  * leaves open (dry_odds.c); the outcome that is most likely is shown hop by hop, the others beside it; then the request runs again with
  * each setting changed that a decision has read (what_if.c). */
 #include "explain_internal.h"
+#include "podglass/secrets.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -140,22 +141,15 @@ static int run(struct pg_explain *e)
     pg_dry_run(e->dry, &e->ask.request, e->odds.draw, trace, &e->shown);
     pg_hops_collect(&e->hops, trace, 1, 1);
     pg_trace_free(trace);
+    for (uint32_t i = 0; i < e->hops.count; i++) {
+        pg_record_hide(&e->hops.records[i], false); /* answers are pasted */
+    }
     uint32_t count = pg_changes_for(pg_dry_snapshot(e->dry), &e->shown, changes);
 
     for (uint32_t i = 0; i < count; i++) {
         try_change(e, &changes[i]);
     }
     return 0;
-}
-
-static bool want_color(const char *given)
-{
-    const char *no_color = getenv("NO_COLOR");
-
-    if (given && strcmp(given, "auto") != 0) {
-        return strcmp(given, "always") == 0;
-    }
-    return isatty(STDOUT_FILENO) && (!no_color || no_color[0] == 0);
 }
 
 static int answer(const struct pg_options *o, struct pg_explain *e)
@@ -170,7 +164,7 @@ static int answer(const struct pg_options *o, struct pg_explain *e)
     if (output && strcmp(output, "json") == 0) {
         pg_explain_json(e, &out);
     } else {
-        pg_explain_text(e, want_color(o->value[PG_FLAG_EXPLAIN_COLOR]), &out);
+        pg_explain_text(e, pg_want_color(o->value[PG_FLAG_EXPLAIN_COLOR]), &out);
     }
     fwrite(out.at, 1, out.len, stdout);
     pg_text_free(&out);

@@ -1,5 +1,6 @@
 /* An answer of explain as one JSON object: the records of the way, the odds of each rewritten address, what is seen, the verdict. */
 #include "explain_internal.h"
+#include "podglass/secrets.h"
 
 #include <string.h>
 
@@ -59,8 +60,11 @@ static void put_odds(struct pg_json *j, const struct pg_explain *e)
     pg_json_array_end(j);
 }
 
-static void put_headers(struct pg_json *j, struct pg_slice head)
+static void put_headers(struct pg_json *j, struct pg_slice as_sent)
 {
+    struct pg_text hidden = {0};
+    pg_text_add_head_hidden(&hidden, as_sent);
+    struct pg_slice head = {hidden.at, hidden.len};
     const char *at = memmem(head.at, head.len, "\r\n", 2);
 
     pg_json_key(j, "headers");
@@ -74,6 +78,7 @@ static void put_headers(struct pg_json *j, struct pg_slice head)
         }
     }
     pg_json_array_end(j);
+    pg_text_free(&hidden);
 }
 
 static void put_reader(struct pg_json *j, const struct pg_reader *r, const struct pg_seen *seen)

@@ -1,7 +1,7 @@
 /* Manifests as the flags of a verb name them.
  *
- * Called by the verbs that run dry. What is wrong with the input is said on standard error, one finding a line, as `run` does. */
-#include "dry_tool.h"
+ * Called by the verbs that run dry, and by those that send requests in this process. What is wrong with the input is said on standard error, one finding a line, as `run` does. */
+#include "podglass/manifests.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +28,23 @@ static void say_findings(const struct pg_findings *f, bool quiet)
     pg_text_free(&line);
 }
 
+bool pg_manifests_sets(const struct pg_options *o, enum pg_flag set, const char *ret[PG_SETS_MOST],
+                       uint32_t *ret_count)
+{
+    uint32_t cursor = 0;
+    const char *value;
+
+    *ret_count = 0;
+    while (set != PG_FLAG_COUNT && (value = pg_options_next(o, set, &cursor)) != NULL) {
+        if (*ret_count == PG_SETS_MOST) {
+            pg_options_complain(o->verb, "more than %d --set", PG_SETS_MOST);
+            return false;
+        }
+        ret[(*ret_count)++] = value;
+    }
+    return true;
+}
+
 int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags *flags,
                       struct pg_snapshot **ret, struct pg_findings *ret_findings)
 {
@@ -36,6 +53,8 @@ int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags
     struct pg_load_options load = {.strict = value_of(o, flags->strict) != NULL,
                                    .recursive = value_of(o, flags->recursive) != NULL,
                                    .namespace = value_of(o, flags->namespace),
+                                   .pods = flags->pods,
+                                   .checks = flags->checks,
                                    .sets = sets};
     uint32_t count = 0;
     uint32_t cursor = 0;
@@ -50,13 +69,8 @@ int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags
     if (count == 0) {
         return pg_options_complain(o->verb, "no manifests: give -f FILE, -f DIR or -f -");
     }
-    cursor = 0;
-    while (flags->set != PG_FLAG_COUNT &&
-           (value = pg_options_next(o, flags->set, &cursor)) != NULL) {
-        if (load.set_count == PG_SETS_MOST) {
-            return pg_options_complain(o->verb, "more than %d --set", PG_SETS_MOST);
-        }
-        sets[load.set_count++] = value;
+    if (!pg_manifests_sets(o, flags->set, sets, &load.set_count)) {
+        return PG_EXIT_USAGE;
     }
     return pg_snapshot_load(inputs, count, &load, ret, ret_findings) == 0 ? 0 : PG_EXIT_MANIFEST;
 }

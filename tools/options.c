@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *pg_verb_name(enum pg_verb verb)
 {
@@ -258,4 +259,14 @@ enum pg_verb pg_verb_of(int argc, char **argv)
         }
     }
     return verb;
+}
+
+bool pg_want_color(const char *given)
+{
+    const char *no_color = getenv("NO_COLOR");
+
+    if (given && strcmp(given, "auto") != 0) {
+        return strcmp(given, "always") == 0;
+    }
+    return isatty(STDOUT_FILENO) && (!no_color || !no_color[0]);
 }

@@ -6,6 +6,7 @@
  * Called by main; asks the control socket like any other reader. */
 #include "podglass/exchange.h"
 #include "podglass/record_read.h"
+#include "podglass/secrets.h"
 #include "podglass/tools.h"
 
 #include <jansson.h>
@@ -257,60 +258,6 @@ static int counters(struct report *r)
 
 /* ---- the last requests ---- */
 
-static bool is_secret(const char *name)
-{
-    static const char *const words[] = {"authorization", "cookie",    "token",          "secret",
-                                        "password",      "api-key",   "apikey",         "session",
-                                        "credential",    "signature", "x-amz-security", "jwt"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(name, words[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void hide(struct pg_value *v)
-{
-    static const char text[] = "(removed)";
-
-    if (v->is_text) {
-        *v = pg_value_text(text, sizeof text - 1);
-    }
-}
-
-/* "GET /cart?token=x host y" as "GET /cart?(removed) host y" */
-static void hide_query(struct pg_value *v)
-{
-    char text[sizeof v->text + 16];
-    const char *mark = v->is_text ? memchr(v->text, '?', v->len) : NULL;
-    bool cut = v->cut;
-
-    if (!mark) {
-        return;
-    }
-    const char *end = v->text + v->len;
-    const char *rest = memchr(mark, ' ', (size_t)(end - mark));
-    int len = snprintf(text, sizeof text, "%.*s?(removed)%.*s", (int)(mark - v->text), v->text,
-                       rest ? (int)(end - rest) : 0, rest ? rest : "");
-
-    *v = pg_value_text(text, (size_t)len);
-    v->cut = v->cut || cut;
-}
-
-static void take_secrets_out(struct pg_record *r)
-{
-    if (r->field == PG_FIELD_HEADER && is_secret(r->name)) {
-        hide(&r->before);
-        hide(&r->after);
-    }
-    if (r->field == PG_FIELD_TARGET || r->stage == PG_STAGE_HTTP_PARSE ||
-        strcasecmp(r->name, "referer") == 0) {
-        hide_query(&r->before);
-        hide_query(&r->after);
-    }
-}
-
 static void on_exchange(void *arg, const struct pg_exchange *x)
 {
     struct report *r = arg;
@@ -334,7 +281,7 @@ static int requests(struct report *r)
         size_t len = strcspn(at, "\n");
 
         if (pg_record_read_line(at, len, &record, &r->names) == PG_LINE_RECORD) {
-            take_secrets_out(&record);
+            pg_record_hide(&record, true);
             if (record.time_us > passed_us + PASS_US) { /* in the order of time */
                 passed_us = record.time_us;
                 pg_exchanges_pass(e, passed_us);

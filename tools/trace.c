@@ -8,6 +8,7 @@
 #include "podglass/exchange.h"
 #include "podglass/pcap_filter.h"
 #include "podglass/record_read.h"
+#include "podglass/secrets.h"
 #include "podglass/tools.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct trace {
     bool color;
     bool first; /* -o json: nothing is printed yet */
     bool has_from;
+    bool show_secrets;
     bool broken; /* standard output */
     uint64_t next_seq;
     uint64_t passed_us; /* time of the records */
@@ -64,6 +66,11 @@ static uint64_t now_us(void)
 static const char *option(const struct trace *t, enum pg_flag f)
 {
     return t->options.value[f];
+}
+
+static bool is_form(const struct trace *t, const char *form)
+{
+    return strcmp(t->form, form) == 0;
 }
 
 static bool host_matches(const char *wanted, const char *host)
@@ -102,11 +109,6 @@ static bool matches(struct trace *t, const struct pg_exchange *x, const struct p
 }
 
 /* ---- printing ---- */
-
-static bool is_form(const struct trace *t, const char *form)
-{
-    return strcmp(t->form, form) == 0;
-}
 
 static void render(struct trace *t, const struct pg_exchange *x, struct pg_text *out)
 {
@@ -191,6 +193,9 @@ static void take_line(struct trace *t, const char *at, size_t len)
         if (r.time_us > t->passed_us + PASS_US) { /* so that the past comes in order, too */
             t->passed_us = r.time_us;
             pg_exchanges_pass(t->exchanges, r.time_us);
+        }
+        if (!t->show_secrets) {
+            pg_record_hide(&r, is_form(t, "markdown") || is_form(t, "mermaid"));
         }
         pg_exchanges_feed(t->exchanges, &r);
         break;
@@ -310,16 +315,6 @@ static int follow(struct trace *t)
 
 /* ---- the verb ---- */
 
-static bool want_color(const char *given)
-{
-    const char *no_color = getenv("NO_COLOR");
-
-    if (given && strcmp(given, "auto") != 0) {
-        return strcmp(given, "always") == 0;
-    }
-    return isatty(STDOUT_FILENO) && (!no_color || !no_color[0]);
-}
-
 static int compile(struct trace *t)
 {
     struct pg_text expression = {0};
@@ -343,8 +338,9 @@ static int understand(struct trace *t)
     const char *from = option(t, PG_FLAG_TRACE_FROM);
 
     t->form = option(t, PG_FLAG_TRACE_OUTPUT) ? option(t, PG_FLAG_TRACE_OUTPUT) : "text";
-    t->color = is_form(t, "text") && want_color(option(t, PG_FLAG_TRACE_COLOR));
+    t->color = is_form(t, "text") && pg_want_color(option(t, PG_FLAG_TRACE_COLOR));
     t->first = true;
+    t->show_secrets = pg_options_has(&t->options, PG_FLAG_TRACE_SHOW_SECRETS);
     if (from && pg_addr_parse(from, strlen(from), &t->from) != 0) {
         return pg_options_complain(PG_VERB_TRACE, "--from takes an address, not \"%s\"", from);
     }

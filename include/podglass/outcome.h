@@ -16,6 +16,7 @@ struct pg_outcome {
     const char *request;     /* as the client wrote it; its first line is shown */
     const struct pg_response *response;
     const struct pg_hops *hops;
+    bool show_secrets; /* values of Authorization, Cookie and the like */
 };
 /* "alice 198.51.100.7 sends  GET /cart HTTP/1.1" */
 void pg_outcome_sent(const struct pg_outcome *o, struct pg_text *out);
@@ -29,6 +30,5 @@ void pg_outcome_print(const struct pg_outcome *o, bool color, struct pg_text *ou
 struct pg_names;
 void pg_outcome_json(const struct pg_outcome *o, const struct pg_names *names, struct pg_json *j);
 const char *pg_outcome_error(int error); /* "connection refused", ... in words */
-bool pg_want_color(const char *given);   /* of --color */
 
 #endif

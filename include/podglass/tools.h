@@ -63,6 +63,7 @@ static inline bool pg_options_has(const struct pg_options *o, enum pg_flag f)
 /* The next value of a repeatable flag, NULL at the end. *cursor starts at 0. */
 const char *pg_options_next(const struct pg_options *o, enum pg_flag f, uint32_t *cursor);
 /* A decimal or 0x number in min..max; *ret stays as it is if the flag was not given. 0 or PG_EXIT_USAGE, said. */
+bool pg_want_color(const char *given); /* of --color: on a terminal, unless NO_COLOR is set */
 int pg_options_number(const struct pg_options *o, enum pg_flag f, uint64_t min, uint64_t max,
                       uint64_t *ret);
 /* 0 if there are min to max arguments, else PG_EXIT_USAGE, said. */

@@ -92,6 +92,11 @@ assert sorted(c["oddsPercent"] for c in e["choices"][1]["destinations"]) == [50,
 got=$("${explain[@]}" -H $'X-Real-IP: \xc2\x9b31m' "http://shop.example.test/"$'\xe2\x80\xae' 2>&1 || true)
 [[ $got != *$'\xc2\x9b'* && $got != *$'\xe2\x80\xae'* ]] || { echo "FAILED: not escaped"; failed=1; }
 
+# Credentials are for the pod.
+got=$("${explain[@]}" -o json -H 'Authorization: Bearer s3cret' -H 'Proxy-Authorization: Basic s3cret' "$shop"
+    "${explain[@]}" -H 'Proxy-Authorization: Basic s3cret' "$shop")
+[[ $got == *'Authorization: (hidden)'* && $got != *s3cret* ]] || { echo "FAILED: credentials are shown"; failed=1; }
+
 # Exit status.
 status 0 "${explain[@]}" "$shop"
 status 2 "$podglass" explain

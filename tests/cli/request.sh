@@ -64,6 +64,29 @@ for field in .kind=RequestResult .client=198.51.100.66 .clientName=mallory .stat
         failed=1
     fi
 done
+# Credentials are not shown unless somebody says so.
+secret=(-H 'Authorization: Bearer s3cret' -H 'Cookie: id=s3cret' -H 'Proxy-Authorization: Basic s3cret')
+for form in text json; do
+    if "${request[@]}" -o "$form" "${secret[@]}" "$shop" | grep -q s3cret; then
+        echo "FAILED: request -o $form shows credentials"
+        failed=1
+    fi
+done
+want "Authorization: (hidden)" "${request[@]}" "${secret[@]}" "$shop"
+want "Cookie: id=s3cret" "${request[@]}" --show-secrets "${secret[@]}" "$shop"
+"${request[@]}" --show-secrets -o json "${secret[@]}" "$shop?q=s3cret" | jq -c '.records[]' >"$dir/secret.jsonl"
+for form in text json jsonl markdown mermaid; do
+    if "$podglass" trace -f "$dir/secret.jsonl" -o "$form" | grep -q 'Basic s3cret'; then
+        echo "FAILED: trace -o $form shows credentials"
+        failed=1
+    fi
+done
+want "Basic s3cret" "$podglass" trace -f "$dir/secret.jsonl" --show-secrets
+want "/cart?q=s3cret" "$podglass" trace -f "$dir/secret.jsonl"
+want "/cart?(hidden)" "$podglass" trace -f "$dir/secret.jsonl" -o markdown
+want "CARRIED" "${request[@]}" --set svc/edge/gateway.externalTrafficPolicy=Local "$shop"
+status 3 "${request[@]}" --set svc/edge/gone.externalTrafficPolicy=Local "$shop"
+
 # The same seed gives the same records.
 if [ "$("${request[@]}" -o json "$shop")" != "$("${request[@]}" -o json "$shop")" ]; then
     echo "FAILED: two runs differ"

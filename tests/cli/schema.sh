@@ -38,5 +38,5 @@ lab=(-f examples/lab)
     podglass demo -o jsonl
     podglass version -o json
 } >"$work/all"
-# Error and Missed need a running instance; Exchange is inside of ExchangeList.
-"$python" tests/cli/schema.py Error Missed Exchange <"$work/all"
+# About, Error and Missed need a running instance (tests/netns/trace.sh); Exchange is inside of ExchangeList.
+"$python" tests/cli/schema.py Error Missed Exchange About <"$work/all"

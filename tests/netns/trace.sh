@@ -146,11 +146,25 @@ has "and its line" "$(podglass describe svc edge/gateway)" '^External Traffic Po
 has "an endpoint by its pod" "$(podglass describe endpoint shop/web-0)" '^  Address: +10.244.1.7$'
 has "a node with its endpoints" "$(podglass describe node node-1)" '  shop/web  10.244.1.7:8080  shop/web-0'
 has "what is not there is not found" "$(podglass describe node nobody 2>&1 || true)" 'not found'
+is "a trace hides credentials" "$(grep -c c2VjcmV0 "$WORK/secrets" || true)" 0
 report=$(podglass report --last 3)
-has "a report has the request" "$(grep '^###' <<<"$report")" '### '"$label"': GET shop.example.test/cart\?\(removed\)'
+has "a report has the request" "$(grep '^###' <<<"$report")" '### '"$label"': GET shop.example.test/cart\?\(hidden\)'
 is "and no secrets" "$(grep -c 's3cret\|c2VjcmV0' <<<"$report" || true)" 0
-has "but says that there was one" "$report" 'remove  Proxy-Authorization: \(removed\)'
+has "but says that there was one" "$report" 'remove  Proxy-Authorization: \(hidden\)'
 has "and how it was started" "$report" 'started as: podglass run'
+
+# ---- what only a running instance says, against its schema
+
+if /usr/bin/python3 -c 'import jsonschema' 2>/dev/null; then
+    root=$(dirname "$0")/../..
+    {
+        curl -s --unix-socket "$SOCK" http://podglass/v1/about
+        curl -s --unix-socket "$SOCK" http://podglass/v1/nothing
+        podglass trace --last 3 -o json
+    } >"$WORK/said"
+    is "About, Error and Exchange are what their schemas say" \
+        "$(PODGLASS=$PODGLASS /usr/bin/python3 "$root/tests/cli/schema.py" any <"$WORK/said")" '3 documents of 3 kinds, 0 wrong'
+fi
 
 # ---- a watcher and an asker that vanish
 

@@ -1,0 +1,47 @@
+#!/bin/bash
+# podglass demo, as a user has it: the scenes, one of them with a setting changed, and their manifests to take home.
+set -euo pipefail
+cd "${PODGLASS_SOURCE:-$(dirname "$0")/../..}"
+podglass=${PODGLASS:-build/release/podglass}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failed=0
+
+want() {
+    local text=$1 got
+    shift
+    got=$("$@" 2>&1) || true
+    if [[ $got != *"$text"* ]]; then
+        printf 'FAILED: %s\n  want: %s\n%s\n' "$*" "$text" "$got"
+        failed=1
+    fi
+}
+status() {
+    local want=$1 got=0
+    shift
+    "$@" >/dev/null 2>&1 || got=$?
+    if [ "$got" != "$want" ]; then
+        printf 'FAILED: %s\n  exit status %s, want %s\n' "$*" "$got" "$want"
+        failed=1
+    fi
+}
+
+status 0 "$podglass" demo
+want "client 198.51.100.7  LOST" "$podglass" demo 1
+want "client 198.51.100.7  CARRIED" "$podglass" demo 2
+
+# What is changed by hand is said, and the moral of the scene, which need not be true any more, is not.
+local=svc/edge/gateway.externalTrafficPolicy=Local
+want "client 198.51.100.7  CARRIED" "$podglass" demo 1 --set "$local"
+want "but with $local" "$podglass" demo 1 --set "$local"
+if "$podglass" demo 1 --set "$local" | grep -q 'in good faith'; then
+    echo "FAILED: a moral of another story"
+    failed=1
+fi
+status 3 "$podglass" demo --set svc/edge/gone.externalTrafficPolicy=Local
+status 2 "$podglass" demo 99
+
+# The manifests of a scene give the same answer.
+status 0 "$podglass" demo 2 --save "$dir"
+want "CARRIED" "$podglass" explain -f "$dir/scene-2" http://shop.example.test/cart
+exit $failed
