@@ -7,6 +7,7 @@
 #include "podglass/dgram.h"
 #include "podglass/icmp.h"
 #include "podglass/log.h"
+#include "podglass/nat_rewrite.h"
 
 #include <string.h>
 
@@ -61,11 +62,14 @@ static void send_error(struct pg_path *path, const struct pg_packet *about, enum
     }
 }
 
+/* A node forwards first and refuses then, unless the packet is for itself: what is quoted has been counted down. */
 void pg_local_reject(struct pg_path *path, struct pg_packet *p)
 {
     struct pg_addr from = pg_nat_reject_source(path->nat, p);
-    pg_path_drop(path, p, PG_DROP_REJECTED);
-    send_error(path, p, PG_ICMP_PORT_UNREACHABLE, &from, false);
+    bool forwarded = pg_path_owner(path, p) != PG_OWNER_NODE;
+    bool alive = !forwarded || pg_rewrite_ttl(p);
+    pg_path_drop(path, p, alive ? PG_DROP_REJECTED : PG_DROP_TTL);
+    send_error(path, p, alive ? PG_ICMP_PORT_UNREACHABLE : PG_ICMP_TIME_EXCEEDED, &from, false);
 }
 
 void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p)

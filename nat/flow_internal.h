@@ -14,25 +14,46 @@ enum { PG_ORIG, PG_REPLY };
 #define FLOW_DNAT        0x008u
 #define FLOW_SNAT        0x010u
 #define FLOW_TOLD        0x020u  /* << direction: its first packet is in the trace */
-#define FLOW_HAS_ACK     0x080u  /* << direction: max_ack is known */
-#define FLOW_UNACKED     0x200u  /* << direction: it sent what nobody acknowledged yet */
+#define FLOW_HAS_ACK     0x080u  /* << direction: TCP, max_ack is known */
+#define FLOW_UNACKED     0x200u  /* << direction: TCP, it sent what nobody acknowledged yet */
 #define FLOW_ROUND       0x3000u /* round of telling that FLOW_TOLD is of (hooks.c) */
 #define FLOW_ROUND_SHIFT 12
 #define FLOW_STREAM      0x800u /* UDP: traffic both ways later than two seconds after the start */
 
-/* What TCP tracking remembers: per direction the highest sequence number sent and acknowledgement
- * given, and the last segment (to notice that one is sent again and again: sixteen bits that its
- * numbers sum up to are enough for that). */
-struct pg_flow_tcp {
-    uint32_t end[2];
-    uint32_t max_ack[2];
-    uint32_t last_end;
-    uint16_t last_sum;
-    uint8_t state;         /* enum pg_tcp_state */
-    uint8_t last_kind : 4; /* of the last segment */
-    uint8_t last_direction : 1;
-    uint8_t retransmits : 2;
+/* What TCP tracking remembers of one direction (tcp_window.c). max_win 0: nothing was seen of it. */
+struct pg_flow_tcp_end {
+    uint32_t end, max_end, max_win, max_ack;
 };
+
+/* Marks, each << direction. */
+#define TCP_END_SCALES 0x001u /* its SYN offered window scaling */
+#define TCP_END_SACK   0x004u /* and selective acknowledgements */
+#define TCP_END_CLOSES 0x010u /* it sent the first FIN */
+#define TCP_END_ALL    (TCP_END_SCALES | TCP_END_SACK | TCP_END_CLOSES)
+/* Of the last SYN that changed nothing, and of how the connection began. */
+#define TCP_LAST_SCALES  0x040u
+#define TCP_LAST_SACK    0x080u
+#define TCP_CHALLENGED   0x100u /* an ACK may answer that SYN: it acknowledges no FIN */
+#define TCP_SIMULTANEOUS 0x200u
+#define TCP_LAST_ALL     (TCP_LAST_SCALES | TCP_LAST_SACK | TCP_CHALLENGED | TCP_SIMULTANEOUS)
+#define TCP_MARK_BITS    10
+#define TCP_RETRANSMITS  3u /* as often as matters */
+
+/* And of both. last_*: of the last segment, or the last that was let through without changing anything; sixteen
+ * bits of its number are enough, since its end is there too. */
+struct pg_flow_tcp {
+    struct pg_flow_tcp_end seen[2];
+    uint32_t last_end, last_ack;
+    uint16_t last_seq, last_win;
+    uint8_t state : 4;     /* enum pg_tcp_state */
+    uint8_t last_kind : 3; /* enum pg_segment_kind */
+    uint8_t last_direction : 1;
+    uint8_t scales; /* four bits per direction */
+    uint16_t last_scale : 4;
+    uint16_t retransmits : 2;
+    uint16_t marks : TCP_MARK_BITS;
+};
+_Static_assert(sizeof(struct pg_flow_tcp) == 48, "TCP tracking has grown");
 
 /* UDP flows of the same use, which a reload may have to find: index plus one; 0 ends. */
 struct pg_flow_list {
@@ -65,7 +86,7 @@ struct pg_flow {
     };
 };
 /* All told a flow has 4 bytes in the pool and 21 to 32 in the table besides. */
-_Static_assert(sizeof(struct pg_flow) == 168, "a flow has grown");
+_Static_assert(sizeof(struct pg_flow) == 192, "a flow has grown");
 #define PG_FLOW_BITS 48
 #define PG_FLOW_MASK ((UINT64_C(1) << PG_FLOW_BITS) - 1)
 

@@ -355,7 +355,8 @@ static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_
     if (fits == PG_TRACK_INVALID)
         return refuse(n, p, stage, PG_DROP_INVALID, 0, f, ret_drop);
     n->counters->value[PG_COUNT_CT_FOUND]++;
-    pg_flow_count(f, direction, p);
+    if (fits != PG_TRACK_IGNORED)
+        pg_flow_count(f, direction, p);
     now->kind = PASSING_FLOW;
     now->direction = (uint8_t)direction;
     now->packet = p->id;
@@ -463,6 +464,8 @@ struct pg_addr pg_nat_reject_source(const struct pg_nat *n, const struct pg_pack
     if (!s)
         return t->dst;
     uint32_t at = pg_snapshot_node_of(s, &t->src);
+    if (pg_snapshot_node_by_addr(s, &t->dst) != PG_INDEX_NONE)
+        return t->dst; /* a node port: who was asked answers */
     bool pod = at != PG_INDEX_NONE && pg_snapshot_node_by_addr(s, &t->src) != at;
 
     if (at == PG_INDEX_NONE)

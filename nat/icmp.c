@@ -23,6 +23,7 @@
 #define IP6_HEAD  40u
 #define ICMP_HEAD 8u
 #define TTL       64
+#define TOS       0xc0  /* RFC 1812 4.3.2.5: errors have the precedence of internetwork control */
 #define V4_MOST   576u  /* RFC 1812 4.3.2.3: as much as fits without exceeding this */
 #define V6_MOST   1280u /* RFC 4443 2.4 c: the minimum MTU */
 #define REDIRECT  5
@@ -91,6 +92,7 @@ static void write_ip4(uint8_t *out, uint32_t len, const struct pg_addr *from,
 {
     memset(out, 0, IP4_HEAD);
     out[0] = 0x45;
+    out[1] = TOS;
     put16(out + 2, (uint16_t)len);
     out[8] = TTL;
     out[9] = PG_PROTO_ICMP;
@@ -268,8 +270,8 @@ bool pg_icmp_related(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage)
                                .id = id,
                                .pending = f,
                                .tell = pg_trace_on(n->trace)};
-    if (!pg_addr_equal(&quoted.dst, &origin.dst))
-        now->error_source = origin.dst;
+    if (f.flags & (direction == PG_ORIG ? FLOW_SNAT : FLOW_DNAT))
+        now->error_source = origin.dst; /* though only a port may have changed: as netfilter */
     p->label = f.label;
     pg_rewrite_quoted(p, offset, &origin);
     outer.dst = origin.src;

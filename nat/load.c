@@ -30,7 +30,7 @@ static void set_timeouts(struct pg_nat *n, const struct pg_nat_options *o)
     uint32_t *tcp = n->tcp_timeout_ms;
 
     tcp[PG_CT_SYN_SENT] = or_default_ms(o->tcp_syn_sent, 120);
-    tcp[PG_CT_SYN_SENT2] = tcp[PG_CT_SYN_SENT];
+    tcp[PG_CT_SYN_SENT2] = 120u * 1000; /* the kernel has no setting for it */
     tcp[PG_CT_SYN_RECV] = or_default_ms(o->tcp_syn_recv, 60);
     tcp[PG_CT_ESTABLISHED] = or_default_ms(o->tcp_established, 86400);
     tcp[PG_CT_FIN_WAIT] = or_default_ms(o->tcp_fin_wait, 120);
@@ -38,6 +38,8 @@ static void set_timeouts(struct pg_nat *n, const struct pg_nat_options *o)
     tcp[PG_CT_LAST_ACK] = or_default_ms(o->tcp_last_ack, 30);
     tcp[PG_CT_TIME_WAIT] = or_default_ms(o->tcp_time_wait, 120);
     tcp[PG_CT_CLOSE] = or_default_ms(o->tcp_close, 10);
+    n->tcp_max_retrans_ms = or_default_ms(o->tcp_max_retrans, 300);
+    n->tcp_unacknowledged_ms = or_default_ms(o->tcp_unacknowledged, 300);
     n->udp_ms = or_default_ms(o->udp, 30);
     n->udp_stream_ms = or_default_ms(o->udp_stream, 120);
     n->icmp_ms = or_default_ms(o->icmp, 30);

@@ -105,6 +105,7 @@ struct pg_nat {
     uint64_t now_us; /* of the last call */
     uint32_t loads;
     uint32_t tcp_timeout_ms[PG_CT_COUNT];
+    uint32_t tcp_max_retrans_ms, tcp_unacknowledged_ms;
     uint32_t udp_ms, udp_stream_ms, icmp_ms;
     bool strict_pickup;
     pg_reason_id reverse, port_clash;
@@ -140,7 +141,13 @@ void pg_expiry_advance(struct pg_nat *n, uint64_t now_ms); /* a bounded number o
 uint64_t pg_expiry_next_ms(const struct pg_nat *n);        /* UINT64_MAX: nothing */
 
 /* tcp_track.c */
-enum pg_track { PG_TRACK_OK, PG_TRACK_LAST, PG_TRACK_REOPEN, PG_TRACK_INVALID };
+enum pg_track {
+    PG_TRACK_OK,
+    PG_TRACK_IGNORED, /* goes on translated, and nothing of the flow changes, its counters neither */
+    PG_TRACK_LAST,    /* goes on, and the flow ends behind it */
+    PG_TRACK_REOPEN,  /* begins a new flow with the same tuple */
+    PG_TRACK_INVALID,
+};
 bool pg_tcp_begin(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p, uint64_t now_ms);
 enum pg_track pg_tcp_track(struct pg_nat *n, struct pg_flow *f, unsigned direction,
                            const struct pg_packet *p, uint64_t now_ms);

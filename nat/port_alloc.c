@@ -42,7 +42,7 @@ static uint16_t *reply_port(struct pg_flow *f)
     return ported ? &f->dst_port[PG_REPLY] : &f->src_port[PG_REPLY];
 }
 
-/* A masqueraded flow in TIME_WAIT makes way for a SYN whose sequence number is ahead (RFC 1122
+/* A masqueraded flow in TIME_WAIT or CLOSE makes way for a SYN whose sequence number is ahead (RFC 1122
  * 4.2.2.13). */
 static bool gives_way(struct pg_nat *n, uint32_t taken, const struct pg_packet *p)
 {
@@ -50,9 +50,10 @@ static bool gives_way(struct pg_nat *n, uint32_t taken, const struct pg_packet *
 
     if (p->proto != PG_PROTO_TCP || (p->tcp_flags & (PG_TCP_SYN | PG_TCP_ACK)) != PG_TCP_SYN)
         return false;
-    if (old->tcp.state != PG_CT_TIME_WAIT || !(old->flags & FLOW_SNAT) || !(taken & 1))
+    bool over = old->tcp.state == PG_CT_TIME_WAIT || old->tcp.state == PG_CT_CLOSE;
+    if (!over || !(old->flags & FLOW_SNAT) || !(taken & 1))
         return false;
-    if ((int32_t)(pg_packet_tcp_seq(p) - old->tcp.end[PG_ORIG]) <= 0)
+    if ((int32_t)(pg_packet_tcp_seq(p) + 1 - old->tcp.seen[PG_ORIG].end) <= 0)
         return false;
     pg_flow_delete(n, taken >> 1);
     return true;

@@ -3,20 +3,15 @@
  * The table says for each direction, kind of segment and state which state follows. `sIG` leaves
  * everything as it is: the segment may be of a connection we do not see rightly, and its peer will
  * tell. `sIV` fits nothing and is dropped: netfilter would let it pass untranslated, and the
- * receiver would reset a healthy connection. Window tracking is liberal: a segment outside the
- * window is translated and goes on, since only its end points can judge it; it just does not teach
- * us sequence numbers. A reset must be exact to end a flow (see on_reset).
+ * receiver would reset a healthy connection. Windows are tcp_window.c's; a segment outside of them is
+ * translated and goes on, since only its end points can judge it. A reset must be exact to end a flow
+ * (see reset_state).
  *
  * hooks.c calls it for every TCP packet; it changes only the flow. Names and values:
- * nf_conntrack_proto_tcp.c. Not handled: SACK in window checks, simultaneous close details, MSS. */
-#include "nat_internal.h"
+ * nf_conntrack_proto_tcp.c; tests/differential/ holds it against the kernel's. */
+#include "tcp_internal.h"
 
-#define UNACKNOWLEDGED_MS \
-    300000u /* most a flow may wait for an ACK, or for a reply after a mid-stream start */
-#define MAX_RETRANSMITS 3u
-#define FAR             (1u << 30) /* further off than any window: not of this connection */
-
-enum segment { SEG_SYN, SEG_SYNACK, SEG_FIN, SEG_ACK, SEG_RST, SEG_COUNT };
+#define TCP_HEAD 20u
 
 /* States as in enum pg_tcp_state, plus two answers. */
 #define sNO PG_CT_NONE
@@ -67,26 +62,8 @@ const char *pg_ct_state_name(enum pg_tcp_state s)
     return (unsigned)s < PG_CT_COUNT ? state_names[s] : "NONE";
 }
 
-/* One segment, read once. */
-struct segment_view {
-    enum segment kind;
-    uint32_t seq, ack, end;
-    uint16_t window;
-    bool has_ack;
-};
-
-static bool after(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) > 0;
-}
-
-static bool before(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) < 0;
-}
-
 /* false: a combination of flags that no TCP sends. */
-static bool read_segment(const struct pg_packet *p, struct segment_view *s)
+static bool read_segment(const struct pg_packet *p, struct pg_segment *s)
 {
     uint8_t flags = p->tcp_flags & (uint8_t)~PG_TCP_PSH;
 
@@ -108,28 +85,51 @@ static bool read_segment(const struct pg_packet *p, struct segment_view *s)
     s->has_ack = (flags & PG_TCP_ACK) != 0;
     s->end = s->seq + pg_packet_payload_len(p) + (flags & PG_TCP_SYN ? 1 : 0) +
              (flags & PG_TCP_FIN ? 1 : 0);
+    s->options = p->head + p->l4_offset + TCP_HEAD;
+    s->options_len = p->payload_offset - p->l4_offset - TCP_HEAD;
     return true;
 }
 
-/* Of all numbers that make two segments the same one. */
-static uint16_t sum_of(const struct segment_view *s)
+/* How long the flow may now wait. */
+static uint64_t timeout_of(const struct pg_nat *n, const struct pg_flow *f,
+                           const struct pg_segment *s)
 {
-    uint32_t sum = s->seq * 0x9e3779b1u + s->ack * 0x85ebca6bu + s->window * 0xc2b2ae35u;
+    const struct pg_flow_tcp *tcp = &f->tcp;
+    uint64_t timeout = n->tcp_timeout_ms[tcp->state];
+    bool unacked = (f->flags & (FLOW_UNACKED << PG_ORIG | FLOW_UNACKED << PG_REPLY)) != 0;
 
-    return (uint16_t)(sum >> 16);
+    if (tcp->retransmits >= TCP_RETRANSMITS && timeout > n->tcp_max_retrans_ms)
+        return n->tcp_max_retrans_ms;
+    if (s->kind == SEG_RST)
+        return n->tcp_timeout_ms[PG_CT_CLOSE];
+    if (unacked && timeout > n->tcp_unacknowledged_ms)
+        return n->tcp_unacknowledged_ms;
+    if (tcp->last_win == 0 && timeout > n->tcp_max_retrans_ms)
+        return n->tcp_max_retrans_ms;
+    return timeout;
 }
 
-static void remember_last(struct pg_flow_tcp *tcp, unsigned direction, const struct segment_view *s)
+/* Picked up mid-stream, and the other side has not spoken yet. */
+static uint64_t timeout_unreplied(const struct pg_nat *n, const struct pg_flow *f, uint64_t timeout)
 {
-    tcp->last_kind = s->kind & 0xfu;
-    tcp->last_direction = direction & 1;
-    tcp->last_sum = sum_of(s);
-    tcp->last_end = s->end;
+    bool pickup = f->tcp.state == PG_CT_ESTABLISHED && !(f->flags & FLOW_SEEN_REPLY);
+
+    return pickup && timeout > n->tcp_unacknowledged_ms ? n->tcp_unacknowledged_ms : timeout;
+}
+
+/* The segment counts: it is the last one now, and the state is `state`. */
+static void settle(struct pg_flow *f, unsigned direction, const struct pg_segment *s, uint8_t state)
+{
+    if (state == PG_CT_FIN_WAIT && f->tcp.state != state)
+        pg_tcp_change_marks(&f->tcp, 0, TCP_END_CLOSES << direction);
+    f->tcp.last_kind = s->kind & 7u;
+    f->tcp.last_direction = direction & 1;
+    f->tcp.state = state & 0xfu;
 }
 
 bool pg_tcp_begin(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p, uint64_t now_ms)
 {
-    struct segment_view s;
+    struct pg_segment s;
 
     if (!read_segment(p, &s))
         return false;
@@ -137,122 +137,160 @@ bool pg_tcp_begin(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p
 
     if (state >= PG_CT_COUNT || (state == PG_CT_ESTABLISHED && n->strict_pickup))
         return false;
-    f->tcp.state = state;
-    f->tcp.end[PG_ORIG] = s.end;
-    if (s.has_ack) {
-        f->tcp.max_ack[PG_ORIG] = s.ack;
-        f->tcp.end[PG_REPLY] = s.ack;
-        f->flags |= FLOW_HAS_ACK << PG_ORIG;
-    }
-    remember_last(&f->tcp, PG_ORIG, &s);
-    uint64_t timeout_ms = n->tcp_timeout_ms[state];
-    if (state == PG_CT_ESTABLISHED && timeout_ms > UNACKNOWLEDGED_MS)
-        timeout_ms =
-            UNACKNOWLEDGED_MS; /* picked up mid-stream: the other side has not spoken yet */
-    pg_flow_set_due(f, now_ms + timeout_ms);
+    f->tcp.last_kind = SEG_COUNT;
+    pg_tcp_window_begin(f, &s);
+    pg_tcp_window(f, PG_ORIG, &s);
+    settle(f, PG_ORIG, &s, state);
+    pg_flow_set_due(f, now_ms + timeout_unreplied(n, f, timeout_of(n, f, &s)));
     return true;
 }
 
-/* Learns sequence numbers from a segment that may be of this connection. */
-static void learn(struct pg_flow *f, unsigned direction, const struct segment_view *s)
-{
-    struct pg_flow_tcp *tcp = &f->tcp;
-    bool known = direction == PG_ORIG || (f->flags & FLOW_SEEN_REPLY);
-    bool peer_known = direction == PG_REPLY || (f->flags & FLOW_SEEN_REPLY);
-
-    if (known &&
-        (after(s->seq, tcp->end[direction] + FAR) || before(s->end, tcp->end[direction] - FAR)))
-        return;
-    if (s->has_ack && peer_known && after(s->ack, tcp->end[!direction]))
-        return; /* acknowledges what was never sent */
-    if (!known || after(s->end, tcp->end[direction])) {
-        tcp->end[direction] = s->end;
-        f->flags |= (uint16_t)(FLOW_UNACKED << direction);
-    }
-    if (!s->has_ack)
-        return;
-    uint16_t has_ack = (uint16_t)(FLOW_HAS_ACK << direction);
-    if (!(f->flags & has_ack) || after(s->ack, tcp->max_ack[direction])) {
-        tcp->max_ack[direction] = s->ack;
-        f->flags |= has_ack;
-    }
-    if (s->ack == tcp->end[!direction])
-        f->flags &= (uint16_t) ~(FLOW_UNACKED << !direction);
-}
-
-static void count_retransmits(struct pg_flow_tcp *tcp, unsigned direction,
-                              const struct segment_view *s)
-{
-    bool same =
-        tcp->last_direction == direction && tcp->last_end == s->end && tcp->last_sum == sum_of(s);
-
-    if (s->kind != SEG_ACK)
-        return;
-    if (!same)
-        tcp->retransmits = 0;
-    else if (tcp->retransmits < MAX_RETRANSMITS)
-        tcp->retransmits = (tcp->retransmits + 1) & 3;
-}
-
-/* A reset counts only when its receiver would take it (RFC 5961 3): exactly at the highest ACK that
- * receiver sent. Below: invalid. Elsewhere: it goes on, and the flow stays so that the challenge
- * ACK can come back. Before the handshake is over any reset will do. */
-static enum pg_track on_reset(struct pg_flow *f, unsigned direction, const struct segment_view *s,
-                              uint8_t *state)
-{
-    bool established = f->tcp.state == PG_CT_ESTABLISHED && (f->flags & FLOW_ASSURED);
-    uint32_t expected = f->tcp.max_ack[!direction];
-
-    if (!(f->flags & (FLOW_HAS_ACK << !direction)))
-        return PG_TRACK_OK;
-    if (s->seq == 0 && !established)
-        return PG_TRACK_OK; /* answer to a SYN: carries no sequence number */
-    if (before(s->seq, expected))
-        return PG_TRACK_INVALID;
-    bool of_train = f->tcp.last_kind == SEG_ACK && f->tcp.last_direction == direction &&
-                    s->seq == f->tcp.last_end;
-    if (established && s->seq != expected && !of_train)
-        *state = f->tcp.state;
-    return PG_TRACK_OK;
-}
+/* ---- segments that change nothing, and what comes of them ---- */
 
 /* Is this SYN/ACK the answer to a SYN that was ignored because we believed an older connection to
  * be alive? */
 static bool answers_ignored_syn(const struct pg_flow_tcp *tcp, unsigned direction,
-                                const struct segment_view *s)
+                                const struct pg_segment *s)
 {
     return s->kind == SEG_SYNACK && tcp->last_kind == SEG_SYN && tcp->last_direction != direction &&
            s->ack == tcp->last_end;
 }
 
-static void resync(struct pg_flow *f, unsigned direction, const struct segment_view *s)
+static void resync(struct pg_flow *f, unsigned direction)
 {
-    f->tcp.end[!direction] = f->tcp.last_end;
-    f->tcp.end[direction] = s->end;
-    f->tcp.max_ack[direction] = s->ack;
-    f->flags &= (uint16_t) ~(FLOW_HAS_ACK << !direction);
-    f->flags |= (uint16_t)(FLOW_HAS_ACK << direction);
+    struct pg_flow_tcp *tcp = &f->tcp;
+    unsigned marks = (tcp->marks & TCP_LAST_SCALES ? TCP_END_SCALES : 0) |
+                     (tcp->marks & TCP_LAST_SACK ? TCP_END_SACK : 0);
+    uint32_t win = tcp->last_win ? tcp->last_win : 1;
+
+    pg_tcp_window_forget(f, direction);
+    pg_tcp_window_forget(f, !direction);
+    tcp->seen[!direction] =
+        (struct pg_flow_tcp_end){.end = tcp->last_end, .max_end = tcp->last_end, .max_win = win};
+    pg_tcp_set_scale(tcp, !direction, tcp->last_scale);
+    pg_tcp_change_marks(tcp, TCP_CHALLENGED, marks << !direction);
 }
 
-static uint64_t timeout_of(const struct pg_nat *n, const struct pg_flow *f,
-                           const struct segment_view *s)
+static enum pg_track ignore(struct pg_flow *f, unsigned direction, const struct pg_segment *s)
 {
-    uint64_t timeout = n->tcp_timeout_ms[f->tcp.state];
-    bool stuck = f->tcp.retransmits >= MAX_RETRANSMITS || s->window == 0 ||
-                 (f->flags & (FLOW_UNACKED << PG_ORIG | FLOW_UNACKED << PG_REPLY));
+    struct pg_flow_tcp *tcp = &f->tcp;
 
-    if (s->kind == SEG_RST)
-        return n->tcp_timeout_ms[PG_CT_CLOSE];
-    if (f->tcp.state == PG_CT_ESTABLISHED && !(f->flags & FLOW_SEEN_REPLY))
-        stuck = true;
-    return stuck && timeout > UNACKNOWLEDGED_MS ? UNACKNOWLEDGED_MS : timeout;
+    tcp->last_kind = s->kind & 7u;
+    tcp->last_direction = direction & 1;
+    tcp->last_seq = (uint16_t)s->seq;
+    tcp->last_end = s->end;
+    tcp->last_win = s->window;
+    if (s->kind == SEG_SYN && direction == PG_ORIG) {
+        unsigned scale = 0;
+        unsigned marks = pg_tcp_syn_options(s, &scale);
+        unsigned last = (marks & TCP_END_SCALES ? TCP_LAST_SCALES : 0) |
+                        (marks & TCP_END_SACK ? TCP_LAST_SACK : 0) |
+                        (tcp->state == PG_CT_LAST_ACK ? TCP_CHALLENGED : 0);
+        pg_tcp_change_marks(tcp, TCP_LAST_ALL, last);
+        tcp->last_scale = scale & 0xfu;
+    }
+    if (tcp->state == PG_CT_SYN_SENT && s->kind == SEG_ACK && direction == PG_REPLY)
+        tcp->last_ack = s->ack;
+    if (direction == PG_REPLY)
+        f->flags |= FLOW_SEEN_REPLY;
+    return PG_TRACK_IGNORED;
+}
+
+/* A SYN in a flow that is over begins a new one if it ended as connections do: by a FIN, or by a
+ * reset of the same side. Else the other side may not know, and will tell. */
+static bool may_reopen(const struct pg_flow_tcp *tcp, unsigned direction)
+{
+    return tcp->marks & (TCP_END_CLOSES << PG_ORIG | TCP_END_CLOSES << PG_REPLY) ||
+           (tcp->last_direction == direction && tcp->last_kind == SEG_RST);
+}
+
+/* ---- resets ---- */
+
+/* A reset counts only when its receiver would take it (RFC 5961 3): exactly at the highest ACK that
+ * receiver sent, or right behind what its sender sent last. Below: invalid. Elsewhere: it goes on,
+ * and the flow stays so that the challenge ACK can come back. A flow that is about to end anyway
+ * takes any. *ret_learn: whether its numbers may be believed. */
+static bool reset_state(const struct pg_flow *f, unsigned direction, const struct pg_segment *s,
+                        uint8_t *state, bool *ret_learn)
+{
+    const struct pg_flow_tcp *tcp = &f->tcp;
+    bool established = tcp->state == PG_CT_ESTABLISHED && (f->flags & FLOW_ASSURED);
+    uint32_t expected = tcp->seen[!direction].max_ack;
+
+    *ret_learn = false;
+    if (tcp->state >= PG_CT_FIN_WAIT && tcp->state <= PG_CT_CLOSE)
+        return true;
+    if ((f->flags & (FLOW_HAS_ACK << !direction)) && tcp->last_kind != SEG_SYN) {
+        bool of_train = tcp->last_kind == SEG_ACK && tcp->last_direction == direction &&
+                        s->seq == tcp->last_end;
+        *ret_learn = true;
+        if (s->seq == 0 && !established)
+            return true;
+        if (pg_seq_before(s->seq, expected))
+            return false;
+        if (!established || s->seq == expected || of_train)
+            return true;
+        *state = tcp->state;
+    }
+    /* the answer to a SYN or ACK that changed nothing here: its receiver knew better */
+    bool answers = ((f->flags & FLOW_SEEN_REPLY) && tcp->last_kind == SEG_SYN) ||
+                   (!(f->flags & FLOW_ASSURED) && tcp->last_kind == SEG_ACK);
+    bool challenged = tcp->state == PG_CT_SYN_SENT && tcp->last_kind == SEG_ACK &&
+                      tcp->last_direction == PG_REPLY && s->seq == tcp->last_ack;
+
+    *ret_learn = !(answers && s->ack == tcp->last_end) && !challenged;
+    return true;
+}
+
+/* ---- a segment of a known flow ---- */
+
+/* Exceptions to the table: a challenge ACK is no last ACK, and two sides may open at once. */
+static bool is_challenge_ack(const struct pg_flow_tcp *tcp, unsigned direction,
+                             const struct pg_segment *s, uint8_t state)
+{
+    return state == PG_CT_TIME_WAIT && tcp->state == PG_CT_LAST_ACK && s->kind == SEG_ACK &&
+           tcp->last_direction != direction && tcp->last_kind == SEG_SYN &&
+           (tcp->marks & TCP_CHALLENGED);
+}
+
+static uint8_t simultaneous(struct pg_flow_tcp *tcp, unsigned direction, const struct pg_segment *s,
+                            uint8_t state)
+{
+    if (state == PG_CT_SYN_SENT2)
+        pg_tcp_change_marks(tcp, 0, TCP_SIMULTANEOUS);
+    if (state == PG_CT_SYN_RECV && direction == PG_REPLY && s->kind == SEG_ACK &&
+        (tcp->marks & TCP_SIMULTANEOUS))
+        return PG_CT_ESTABLISHED;
+    return state;
+}
+
+/* What the segment, which has been taken, does to the flow's time and flags. */
+static enum pg_track finish(struct pg_nat *n, struct pg_flow *f, unsigned direction,
+                            const struct pg_segment *s, uint8_t old, uint64_t now_ms)
+{
+    bool replied = (f->flags & FLOW_SEEN_REPLY) != 0;
+    uint64_t timeout = timeout_unreplied(n, f, timeout_of(n, f, s));
+
+    if (direction == PG_REPLY)
+        f->flags |= FLOW_SEEN_REPLY;
+    if (!replied && s->kind == SEG_RST)
+        return PG_TRACK_LAST; /* refused, or given up before an answer: nothing to remember */
+    if (!replied && s->kind == SEG_SYN && old == PG_CT_SYN_SENT)
+        return PG_TRACK_IGNORED; /* a repeated SYN keeps no mapping alive */
+    if (replied && (old == PG_CT_SYN_RECV || old == PG_CT_ESTABLISHED) &&
+        f->tcp.state == PG_CT_ESTABLISHED)
+        f->flags |= FLOW_ASSURED;
+    pg_flow_extend(n, f, now_ms + timeout);
+    return PG_TRACK_OK;
 }
 
 enum pg_track pg_tcp_track(struct pg_nat *n, struct pg_flow *f, unsigned direction,
                            const struct pg_packet *p, uint64_t now_ms)
 {
-    struct segment_view s;
-    uint8_t old = f->tcp.state;
+    struct pg_segment s;
+    struct pg_flow_tcp *tcp = &f->tcp;
+    uint8_t old = tcp->state;
+    bool learns = true;
 
     if (!read_segment(p, &s))
         return PG_TRACK_INVALID;
@@ -260,33 +298,28 @@ enum pg_track pg_tcp_track(struct pg_nat *n, struct pg_flow *f, unsigned directi
 
     if (state == sIV)
         return PG_TRACK_INVALID;
-    if (state == PG_CT_SYN_SENT && (old == PG_CT_TIME_WAIT || old == PG_CT_CLOSE))
-        return PG_TRACK_REOPEN;
+    if (state == PG_CT_SYN_SENT && (old == PG_CT_TIME_WAIT || old == PG_CT_CLOSE)) {
+        if (may_reopen(tcp, direction))
+            return PG_TRACK_REOPEN;
+        state = sIG;
+    }
     if (state == sIG) {
-        if (!answers_ignored_syn(&f->tcp, direction, &s)) {
-            remember_last(&f->tcp, direction, &s);
-            return PG_TRACK_OK;
-        }
-        resync(f, direction, &s);
+        if (!answers_ignored_syn(tcp, direction, &s))
+            return ignore(f, direction, &s);
+        resync(f, direction);
+        old = PG_CT_SYN_SENT;
         state = PG_CT_SYN_RECV;
     }
-    if (s.kind == SEG_RST && on_reset(f, direction, &s, &state) == PG_TRACK_INVALID)
+    if (is_challenge_ack(tcp, direction, &s, state)) {
+        pg_tcp_change_marks(tcp, TCP_CHALLENGED, 0);
+        f->flags |= direction == PG_REPLY ? FLOW_SEEN_REPLY : 0;
+        return PG_TRACK_IGNORED;
+    }
+    state = simultaneous(tcp, direction, &s, state);
+    if (s.kind == SEG_RST && !reset_state(f, direction, &s, &state, &learns))
         return PG_TRACK_INVALID;
-    if (s.kind != SEG_RST) /* a reset that is not exact may be anybody's */
-        learn(f, direction, &s);
-    count_retransmits(&f->tcp, direction, &s);
-    bool same_syn = s.kind == SEG_SYN && old == PG_CT_SYN_SENT;
-    remember_last(&f->tcp, direction, &s);
-    f->tcp.state = state;
-    bool replied = (f->flags & FLOW_SEEN_REPLY) != 0;
-    if (direction == PG_REPLY)
-        f->flags |= FLOW_SEEN_REPLY;
-    if (s.kind == SEG_RST && !replied)
-        return PG_TRACK_LAST; /* refused, or given up before an answer: nothing to remember */
-    if (replied && (old == PG_CT_SYN_RECV || old == PG_CT_ESTABLISHED) &&
-        state == PG_CT_ESTABLISHED)
-        f->flags |= FLOW_ASSURED;
-    if (!same_syn) /* a repeated SYN keeps no mapping alive */
-        pg_flow_extend(n, f, now_ms + timeout_of(n, f, &s));
-    return PG_TRACK_OK;
+    if (learns)
+        pg_tcp_window(f, direction, &s);
+    settle(f, direction, &s, state);
+    return finish(n, f, direction, &s, old, now_ms);
 }

@@ -186,6 +186,11 @@ static void reject_comes_from_the_side_of_the_client(void **state)
     assert_int_equal(pg_world_first(w, &m, &client), PG_NAT_REJECT);
     from = pg_nat_reject_source(w->nat, &m.p);
     assert_true(pg_addr_equal(&from, &node2));
+    pod.dst = node2; /* a node that is asked itself answers by itself, also to a pod */
+    pod.dst_port = 30000 + SVC_EMPTY;
+    assert_int_equal(pg_world_first(w, &m, &pod), PG_NAT_REJECT);
+    from = pg_nat_reject_source(w->nat, &m.p);
+    assert_true(pg_addr_equal(&from, &node2));
 }
 
 static void output_decides_like_prerouting(void **state)

@@ -104,6 +104,29 @@ static void router_of_an_untranslated_flow_stays_itself(void **state)
     assert_quotes(&m.p, &t);
 }
 
+/* A clash changed only the port of its client, and yet the error comes from whom the endpoint talks to, as any answer does. */
+static void router_behind_a_changed_port_is_hidden_too(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple first = to_lb(PG_PROTO_TCP, SVC_SAME, 43100, 80);
+    struct pg_tuple direct = pg_make_tuple(PG_PROTO_TCP, CLIENT, 43100, P1, 8080);
+    struct pg_addr client = pg_make_addr(CLIENT);
+    struct pg_addr router = pg_make_addr(ROUTER);
+    struct pg_made m;
+    struct pg_made error;
+
+    assert_int_equal(pg_world_first(w, &m, &first), PG_NAT_ACCEPT);
+    assert_int_equal(pg_world_first(w, &m, &direct), PG_NAT_ACCEPT);
+    assert_int_not_equal(m.p.tuple.src_port, 43100);
+    struct pg_tuple answer = pg_tuple_invert(&m.p.tuple);
+    pg_make_tcp(&m, &answer, PG_TCP_SYN | PG_TCP_ACK, 1, 2, 0);
+    assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+    pg_make_error(&error, 3, 4, &router, &m.p, 0);
+    assert_int_equal(pg_world_send(w, &error), PG_NAT_ACCEPT);
+    assert_addr(&error.p.tuple.src, &client);
+    assert_quotes(&error.p, &answer);
+}
+
 static void shortest_quote_is_enough(void **state)
 {
     struct pg_world *w = *state;
@@ -356,6 +379,7 @@ int main(void)
         WORLD_TEST(error_of_the_endpoint_comes_from_the_service),
         WORLD_TEST(error_of_a_router_comes_from_the_service_too),
         WORLD_TEST(router_of_an_untranslated_flow_stays_itself),
+        WORLD_TEST(router_behind_a_changed_port_is_hidden_too),
         WORLD_TEST(shortest_quote_is_enough),
         WORLD_TEST(error_about_a_reply_reaches_the_endpoint),
         WORLD_TEST(error_about_an_echo_finds_its_flow),

@@ -193,8 +193,8 @@ static void only_the_exact_reset_closes(void **state)
     assert_int_equal(from_server(l, RST, 5201, 0),
                      PG_NAT_ACCEPT); /* in the window, not exact: a challenge ACK may follow */
     assert_int_equal(view(l).state, PG_CT_ESTABLISHED);
-    from_client(l, ACK, 1001, 5101);
-    assert_state(l, PG_CT_ESTABLISHED, 86400);
+    from_client(l, ACK, 1001, 5101); /* nothing up to where the reset stood: something is missing */
+    assert_state(l, PG_CT_ESTABLISHED, 300);
     assert_int_equal(from_server(l, RST, 5101, 0), PG_NAT_ACCEPT);
     assert_state(l, PG_CT_CLOSE, 10);
 }
@@ -238,15 +238,103 @@ static void syn_in_time_wait_decides_anew(void **state)
     assert_int_equal(pg_nat_flow_count(l->w.nat), 1);
 }
 
-static void syn_after_close_decides_anew(void **state)
+static void syn_after_its_own_reset_decides_anew(void **state)
 {
     struct link *l = *state;
 
     establish(l);
-    from_server(l, RST, 5001, 0);
+    uint64_t id = view(l).id;
+    from_client(l, RST, 1001, 0);
     assert_state(l, PG_CT_CLOSE, 10);
     from_client(l, SYN, 50000, 0);
     assert_state(l, PG_CT_SYN_SENT, 120);
+    assert_int_not_equal(view(l).id, id);
+}
+
+/* The client may know nothing of the reset, and the server of the SYN: the answer tells. */
+static void syn_after_the_other_sides_reset_waits_for_the_answer(void **state)
+{
+    struct link *l = *state;
+
+    establish(l);
+    uint64_t id = view(l).id;
+    from_server(l, RST, 5001, 0);
+    assert_state(l, PG_CT_CLOSE, 10);
+    assert_int_equal(from_client(l, SYN, 50000, 0), PG_NAT_ACCEPT);
+    assert_state(l, PG_CT_CLOSE, 10);
+    from_server(l, SYNACK, 90000, 50001);
+    assert_state(l, PG_CT_SYN_RECV, 60);
+    assert_int_equal(view(l).id, id);
+}
+
+static void any_reset_closes_a_flow_that_is_closing(void **state)
+{
+    struct link *l = *state;
+
+    establish(l);
+    from_client(l, FINACK, 1001, 5001);
+    assert_int_equal(from_server(l, RST, 77, 0), PG_NAT_ACCEPT);
+    assert_state(l, PG_CT_CLOSE, 10);
+}
+
+static void ignored_segments_are_not_counted(void **state)
+{
+    struct link *l = *state;
+
+    from_client(l, SYN, 1000, 0);
+    from_client(l, SYN, 1000, 0);
+    assert_int_equal(view(l).packets[0], 1);
+    from_server(l, ACK, 7000, 900); /* of a half-open connection that only the server knows */
+    assert_state(l, PG_CT_SYN_SENT, 120);
+    assert_int_equal(view(l).packets[1], 0);
+    assert_true(view(l).seen_reply);
+}
+
+static void reset_that_answers_a_challenge_closes(void **state)
+{
+    struct link *l = *state;
+
+    from_client(l, SYN, 1000, 0);
+    from_server(l, ACK, 7000, 900);
+    assert_int_equal(from_client(l, RST, 900, 0), PG_NAT_ACCEPT);
+    assert_state(l, PG_CT_CLOSE, 10);
+}
+
+static void challenge_ack_is_not_the_last_ack(void **state)
+{
+    struct link *l = *state;
+
+    establish(l);
+    from_client(l, FINACK, 1001, 5001);
+    from_server(l, FINACK, 5001, 1002);
+    assert_state(l, PG_CT_LAST_ACK, 30);
+    from_client(l, SYN, 90000, 0);
+    from_server(l, ACK, 5002, 1002);
+    assert_state(l, PG_CT_LAST_ACK, 30);
+    from_client(l, ACK, 1002, 5002);
+    assert_state(l, PG_CT_TIME_WAIT, 120);
+}
+
+static void timeouts_are_those_that_were_set(void **state)
+{
+    struct pg_nat_options few = {.tcp_syn_sent = 5, .tcp_unacknowledged = 7, .tcp_max_retrans = 9};
+    struct link l;
+
+    (void)state;
+    pg_world_open(&l.w, &few);
+    l.client = pg_make_tuple(PG_PROTO_TCP, Q, 40000, "0.0.0.0", 80);
+    l.client.dst = pg_world_cluster_ip(SVC_REMOTE);
+    l.server = pg_make_tuple(PG_PROTO_TCP, P2, 8080, Q, 40000);
+    from_client(&l, SYN, 1000, 0);
+    assert_state(&l, PG_CT_SYN_SENT, 5);
+    from_server(&l, SYN, 5000, 0);
+    from_client(&l, SYNACK, 1000, 5001);
+    from_server(&l, ACK, 5001, 1001);
+    assert_state(&l, PG_CT_ESTABLISHED,
+                 86400); /* both opened at once: the other side's ACK is enough */
+    send_bytes(&l, false, ACK, 1001, 5001, 10);
+    assert_state(&l, PG_CT_ESTABLISHED, 7);
+    pg_world_close(&l.w);
 }
 
 static void impossible_flags_are_invalid(void **state)
@@ -360,7 +448,13 @@ int main(void)
         LINK_TEST(old_connection_that_closes_is_gone_in_time),
         LINK_TEST(reset_as_the_only_answer_ends_the_flow_at_once),
         LINK_TEST(syn_in_time_wait_decides_anew),
-        LINK_TEST(syn_after_close_decides_anew),
+        LINK_TEST(syn_after_its_own_reset_decides_anew),
+        LINK_TEST(syn_after_the_other_sides_reset_waits_for_the_answer),
+        LINK_TEST(any_reset_closes_a_flow_that_is_closing),
+        LINK_TEST(ignored_segments_are_not_counted),
+        LINK_TEST(reset_that_answers_a_challenge_closes),
+        LINK_TEST(challenge_ack_is_not_the_last_ack),
+        cmocka_unit_test(timeouts_are_those_that_were_set),
         LINK_TEST(impossible_flags_are_invalid),
         LINK_TEST(segment_out_of_window_is_translated_all_the_same),
         LINK_TEST(acknowledgement_of_unsent_data_teaches_nothing),

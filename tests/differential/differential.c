@@ -1,0 +1,289 @@
+/* Runs the steps: differential --tun OUTSIDE --tun-pods PODS --manifest FILE [--seed N] [--steps N] [--short]
+ *
+ * In rounds: after each, both tables are compared as a whole and emptied. A round takes less time than any flow of it may last, so the same seed gives the same steps and
+ * the same outcome. With --short, timeouts are seconds on both sides, and there are pauses in which flows end.
+ *
+ * Called by run.sh inside its namespace. Ends with the first difference, and says seed and step. */
+#include "differential.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUND          10000
+#define PAUSE_EVERY    1500
+#define PAUSE_US_LEAST 200000
+#define PAUSE_US       900000
+
+struct arguments {
+    const char *outside, *pods, *manifest;
+    uint64_t seed, steps;
+    bool short_timeouts;
+};
+
+static uint64_t now_us(void)
+{
+    static uint64_t start;
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    uint64_t now = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    start = start != 0 ? start : now;
+    return now - start;
+}
+
+static struct drawn drawn_of(const struct entry *e)
+{
+    uint16_t port = e->orig.proto == PG_PROTO_ICMP ? e->reply.src_port : e->reply.dst_port;
+
+    return (struct drawn){e->reply.dst, port, e->reply.src, e->reply.src_port};
+}
+
+static void find(enum side side, const struct pg_tuple *t, struct entry *ret)
+{
+    if (side == KERNEL) {
+        kernel_find(t, ret);
+    } else {
+        ours_find(t, ret);
+    }
+}
+
+static void find_own(struct conversation *c)
+{
+    for (int side = 0; side < SIDES; side++) {
+        const struct entry *e = &c->entry[side];
+        find((enum side)side, &c->orig, &c->entry[side]);
+        if (e->found && pg_tuple_equal(&e->orig, &c->orig)) {
+            c->drawn[side] = drawn_of(e);
+        }
+    }
+}
+
+/* The flow of the packet may be another. */
+static void find_of_packet(struct conversation *c, const struct pg_tuple packet[SIDES])
+{
+    for (int side = 0; side < SIDES; side++) {
+        const struct entry *e = &c->packet_entry[side];
+        find((enum side)side, &packet[side], &c->packet_entry[side]);
+        if (e->found && !pg_tuple_equal(&e->orig, &c->orig)) {
+            c->other[side] = drawn_of(e);
+        }
+    }
+}
+
+/* A late packet goes to what was drawn once. By chance that may have been drawn again since, on one side, for somebody else. */
+static bool meets_another(const struct conversation *c, const struct pg_tuple packet[SIDES],
+                          bool is_error)
+{
+    enum { NO_FLOW, ITS_OWN, BEGUN_BY_IT, SOMEBODY_ELSES } kind[SIDES];
+
+    for (int side = 0; side < SIDES; side++) {
+        const struct entry *e = &c->packet_entry[side];
+        kind[side] = !e->found                                 ? NO_FLOW
+                     : pg_tuple_equal(&e->orig, &c->orig)      ? ITS_OWN
+                     : pg_tuple_equal(&e->orig, &packet[side]) ? BEGUN_BY_IT
+                                                               : SOMEBODY_ELSES;
+    }
+    if (is_error && kind[OURS] == SOMEBODY_ELSES) {
+        return true;
+    }
+    return kind[KERNEL] != kind[OURS] ||
+           (kind[OURS] == SOMEBODY_ELSES &&
+            !pg_tuple_equal(&c->packet_entry[KERNEL].orig, &c->packet_entry[OURS].orig));
+}
+
+static void remember(const struct step *s, struct bytes out[SIDES][OUT_MOST],
+                     const uint32_t count[SIDES])
+{
+    for (int side = 0; s->kind == STEP_PACKET && side < SIDES; side++) {
+        if (count[side] == 1) {
+            s->conversation->delivered[s->reply][side] = out[side][0];
+            s->conversation->delivered_drawn[s->reply][side] =
+                s->conversation->packet_entry[side].found
+                    ? drawn_of(&s->conversation->packet_entry[side])
+                    : s->conversation->drawn[side];
+        }
+    }
+}
+
+static uint32_t send(enum side side, const struct bytes in[PIECES], uint32_t n,
+                     struct bytes out[OUT_MOST])
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (side == KERNEL) {
+            kernel_send(&in[i]);
+        } else {
+            ours_send(&in[i]);
+        }
+    }
+    return side == KERNEL ? kernel_take(out) : ours_take(out);
+}
+
+static void delete_flow(struct conversation *c)
+{
+    kernel_delete(&c->entry[KERNEL]);
+    ours_delete(&c->entry[OURS]);
+}
+
+static bool run_step(struct step *s)
+{
+    static struct bytes in[SIDES][PIECES];
+    static struct bytes out[SIDES][OUT_MOST];
+    struct conversation *c = s->conversation;
+    struct pg_tuple packet[SIDES] = {c->orig, c->orig};
+    uint32_t n[SIDES] = {0};
+    uint32_t count[SIDES] = {0};
+
+    ours_now(now_us());
+    find_own(c);
+    memcpy(c->before, c->entry, sizeof c->before);
+    for (int side = 0; s->kind != STEP_FLUSH && side < SIDES; side++) {
+        n[side] = script_bytes(s, (enum side)side, in[side]);
+        packet_tuple(s->kind == STEP_ERROR ? &c->delivered[!s->reply][side] : &in[side][0],
+                     &packet[side]);
+        if (s->kind == STEP_ERROR) {
+            packet[side] = pg_tuple_invert(&packet[side]);
+        }
+    }
+    find_of_packet(c, packet);
+    if (meets_another(c, packet, s->kind == STEP_ERROR)) {
+        return true;
+    }
+    if (s->kind == STEP_FLUSH) {
+        delete_flow(c);
+    }
+    for (int side = 0; side < SIDES; side++) {
+        count[side] = send((enum side)side, in[side], n[side], out[side]);
+    }
+    find_own(c);
+    find_of_packet(c, packet);
+    bool same = compare_step(s, out, count) && compare_entries(c);
+    remember(s, out, count);
+    script_learn(s, now_us());
+    return same;
+}
+
+/* Pauses are as long as their number says, so that a seed gives the same ones. */
+static bool after_step(const struct arguments *a, uint64_t i, uint64_t *flows)
+{
+    if (a->short_timeouts && i % PAUSE_EVERY == 0) {
+        usleep((useconds_t)(PAUSE_US_LEAST + i / PAUSE_EVERY * 137137 % PAUSE_US));
+        ours_now(now_us());
+        return compare_tables(flows);
+    }
+    if (i % ROUND != 0 && i != a->steps) {
+        return true;
+    }
+    bool same = compare_tables(flows);
+    if (!a->short_timeouts) {
+        kernel_flush();
+        ours_flush();
+        script_begin_anew();
+    }
+    return same;
+}
+
+static bool run(const struct arguments *a)
+{
+    uint64_t flows = 0;
+    struct step s;
+
+    script_open(a->seed);
+    for (uint64_t i = 1; i <= a->steps; i++) {
+        script_next(&s, now_us());
+        if (!run_step(&s) || !after_step(a, i, &flows)) {
+            fprintf(stderr, "seed %llu step %llu\n", (unsigned long long)a->seed,
+                    (unsigned long long)i);
+            return false;
+        }
+    }
+    printf("# seed %llu: %llu steps in %.1f s, %llu flows at the end\n",
+           (unsigned long long)a->seed, (unsigned long long)a->steps, (double)now_us() / 1e6,
+           (unsigned long long)flows);
+    return true;
+}
+
+/* The same on both sides: kube-proxy's, or seconds. */
+static bool set_timeouts(bool are_short, struct pg_nat_options *ret)
+{
+    const struct {
+        const char *sysctl;
+        uint32_t *ours, usual, seconds;
+    } all[] = {
+        {"tcp_timeout_syn_sent", &ret->tcp_syn_sent, 120, 3},
+        {"tcp_timeout_syn_recv", &ret->tcp_syn_recv, 60, 3},
+        {"tcp_timeout_established", &ret->tcp_established, 86400, 6},
+        {"tcp_timeout_fin_wait", &ret->tcp_fin_wait, 120, 3},
+        {"tcp_timeout_close_wait", &ret->tcp_close_wait, 3600, 5},
+        {"tcp_timeout_last_ack", &ret->tcp_last_ack, 30, 2},
+        {"tcp_timeout_time_wait", &ret->tcp_time_wait, 120, 3},
+        {"tcp_timeout_close", &ret->tcp_close, 10, 2},
+        {"tcp_timeout_max_retrans", &ret->tcp_max_retrans, 300, 4},
+        {"tcp_timeout_unacknowledged", &ret->tcp_unacknowledged, 300, 4},
+        {"udp_timeout", &ret->udp, 30, 3},
+        {"udp_timeout_stream", &ret->udp_stream, 120, 5},
+        {"icmp_timeout", &ret->icmp, 30, 2},
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        char name[64];
+        *all[i].ours = are_short ? all[i].seconds : all[i].usual;
+        snprintf(name, sizeof name, "nf_conntrack_%s", all[i].sysctl);
+        if (!kernel_set(name, *all[i].ours)) {
+            return false;
+        }
+    }
+    /* what its nftables mode needs for clients that answer late; and counters, to compare */
+    return kernel_set("nf_conntrack_tcp_be_liberal", 1) && kernel_set("nf_conntrack_acct", 1);
+}
+
+static bool read_arguments(int argc, char **argv, struct arguments *ret)
+{
+    static const struct option options[] = {
+        {"tun", required_argument, NULL, 't'},
+        {"tun-pods", required_argument, NULL, 'p'},
+        {"manifest", required_argument, NULL, 'm'},
+        {"seed", required_argument, NULL, 's'},
+        {"steps", required_argument, NULL, 'n'},
+        {"short", no_argument, NULL, 'S'},
+        {NULL, 0, NULL, 0},
+    };
+
+    *ret = (struct arguments){.seed = 1, .steps = 100000};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (c) {
+        case 't': ret->outside = optarg; break;
+        case 'p': ret->pods = optarg; break;
+        case 'm': ret->manifest = optarg; break;
+        case 's': ret->seed = strtoull(optarg, NULL, 10); break;
+        case 'n': ret->steps = strtoull(optarg, NULL, 10); break;
+        case 'S': ret->short_timeouts = true; break;
+        default: return false;
+        }
+    }
+    return ret->outside != NULL && ret->pods != NULL && ret->manifest != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a;
+    struct pg_nat_options nat = {0};
+
+    if (!read_arguments(argc, argv, &a)) {
+        fprintf(stderr, "usage: differential --tun OUTSIDE --tun-pods PODS --manifest FILE [--seed "
+                        "N] [--steps N] [--short]\n");
+        return 2;
+    }
+    if (!kernel_open(a.outside, a.pods) || !set_timeouts(a.short_timeouts, &nat) ||
+        !ours_open(a.manifest, &nat, a.seed)) {
+        return 2;
+    }
+    bool same = run(&a);
+    compare_summary(stdout);
+    ours_close();
+    kernel_close();
+    return same ? 0 : 1;
+}

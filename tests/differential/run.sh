@@ -1,0 +1,50 @@
+#!/bin/bash
+# The kernel and podglass get the same packets, and must do the same with them: tests/differential/run.sh [--seed N] [--steps N]
+# 100,000 steps take some ten seconds. A million: --steps 1000000
+#
+#        outside (TUN)  192.0.2.11/24                    10.244.1.1/24  pods (TUN)
+#   everybody ------------------- node1: kube-proxy.nft ------------------- p1, q
+#
+# The namespace is node1; what both TUNs send is read by the program differential, which has a path of podglass' own beside it. $DIFFERENTIAL is the program.
+# Cannot run here (no root, no /dev/net/tun, no nft): exit 77, or 1 if PODGLASS_CI=1.
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+DIFFERENTIAL=$(realpath "${DIFFERENTIAL:-$HERE/../../build/release/tests/differential}")
+NODE=pgd$$
+
+unable() {
+    echo "1..0 # SKIP $*"
+    [ "${PODGLASS_CI:-0}" != 1 ] || exit 1
+    exit 77
+}
+
+[ "$(id -u)" -eq 0 ] || unable "not root"
+[ -c /dev/net/tun ] || unable "no /dev/net/tun"
+for tool in ip nft; do
+    command -v "$tool" >/dev/null || unable "$tool is missing"
+done
+ip netns add "$NODE" 2>/dev/null || unable "no network namespaces"
+trap 'ip netns del "$NODE"' EXIT
+trap 'exit 130' INT TERM HUP
+
+in_node() { ip netns exec "$NODE" "$@"; }
+
+in_node sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
+    net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+    net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0 \
+    net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_ratemask=0
+ip -n "$NODE" link set lo up
+for tun in outside pods; do
+    ip -n "$NODE" tuntap add dev "$tun" mode tun
+    ip -n "$NODE" link set "$tun" up txqueuelen 1000
+done
+ip -n "$NODE" addr add 192.0.2.11/24 dev outside
+ip -n "$NODE" addr add 10.244.1.1/24 dev pods
+ip -n "$NODE" route add default dev outside
+in_node nft -f "$HERE/kube-proxy.nft"
+
+differential() { in_node "$DIFFERENTIAL" --tun outside --tun-pods pods --manifest "$HERE/cluster.yaml" "$@"; }
+differential --steps 100000 "$@"
+# timeouts of seconds, and pauses in which flows end
+differential "$@" --steps 15000 --short
