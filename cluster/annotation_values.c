@@ -158,6 +158,23 @@ bool pg_annotation_url(const struct pg_field *f, const char **ret)
     return true;
 }
 
+bool pg_annotation_template(const struct pg_field *f, const char **ret)
+{
+    const char *text = pg_field_text(f, NULL);
+    if (text == NULL)
+        return false;
+    if (text[0] == '\0' || !visible(text) || strchr(text, '#') != NULL || strlen(text) > 1024)
+        return left_out(f, "a path in visible ASCII", text);
+    for (const char *at = strchr(text, '$'); at != NULL; at = strchr(at + 1, '$')) {
+        if (at[1] < '1' || at[1] > '9')
+            return left_out(f, "no variables but $1 to $9", text);
+    }
+    if (strstr(text, "://") != NULL)
+        return left_out(f, "a path: redirects by rewrite-target are not modelled", text);
+    *ret = text;
+    return true;
+}
+
 bool pg_annotation_plain(const struct pg_field *f, const char **ret)
 {
     const char *text = pg_field_text(f, NULL);

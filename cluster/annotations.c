@@ -15,6 +15,8 @@ struct reading {
     struct pg_field cookie; /* affinity */
     const char *cookie_name;
     uint64_t cookie_age;
+    struct pg_field prefix_field;
+    const char *prefix;
 };
 
 static struct pg_route_filter filter_of(const struct pg_field *f, enum pg_filter_kind kind)
@@ -115,6 +117,28 @@ static void timeout_read(struct reading *r, const struct pg_field *f)
                                                                   : PG_FILTER_READ_TIMEOUT;
     if (pg_annotation_seconds(f, &ms))
         add_number(r, f, kind, ms);
+}
+
+static void rewrite_read(struct reading *r, const struct pg_field *f)
+{
+    const char *target = NULL;
+    if (pg_annotation_template(f, &target))
+        filter_add(r, f, PG_FILTER_REWRITE)->value = target;
+}
+
+static void use_regex_read(struct reading *r, const struct pg_field *f)
+{
+    bool on = false;
+    if (pg_annotation_truth(f, &on) && on) {
+        r->in->use_regex = true;
+        r->in->regex_source = pg_field_source(f);
+    }
+}
+
+static void prefix_read(struct reading *r, const struct pg_field *f)
+{
+    if (pg_annotation_plain(f, &r->prefix))
+        r->prefix_field = *f;
 }
 
 static void host_read(struct reading *r, const struct pg_field *f)
@@ -254,6 +278,7 @@ static const struct annotation {
     {"proxy-send-timeout", timeout_read, NULL},
     {"proxy-ssl-", NULL, TO_TLS},
     {"relative-redirects", NULL, NULL},
+    {"rewrite-target", rewrite_read, NULL},
     {"satisfy", NULL, AUTH},
     {"server-alias", NULL, "further hosts are not served"},
     {"server-snippet", NULL, SNIPPET},
@@ -272,7 +297,9 @@ static const struct annotation {
     {"upstream-hash-by-", NULL, "endpoints are chosen as the upstream mode says"},
     {"upstream-vhost", host_read, NULL},
     {"use-proxy-protocol", NULL, "the Lab says whether PROXY protocol is expected"},
+    {"use-regex", use_regex_read, NULL},
     {"whitelist-source-range", ranges_read, NULL},
+    {"x-forwarded-prefix", prefix_read, NULL},
 };
 
 /* The exact name before a family of names, which ends with '-'. */
@@ -332,8 +359,27 @@ static void redirect_make(struct reading *r, const struct pg_field *f, uint64_t 
     to->number = code;
 }
 
+/* Sent only where the path is rewritten, as in the controller. */
+static void prefix_make(struct reading *r)
+{
+    bool rewrites = false;
+    for (uint32_t i = 0; i < r->in->filters.count; i++)
+        rewrites = rewrites ||
+                   PG_LIST_AT(r->in->filters, struct pg_route_filter, i)->kind == PG_FILTER_REWRITE;
+    if (!rewrites) {
+        pg_field_warn(&r->prefix_field, PG_CODE_UNSUPPORTED,
+                      "is left out: ingress-nginx sends it only with rewrite-target");
+        return;
+    }
+    struct pg_route_filter *to = filter_add(r, &r->prefix_field, PG_FILTER_REQUEST_SET);
+    to->name = "X-Forwarded-Prefix";
+    to->value = r->prefix;
+}
+
 static void finish(struct reading *r)
 {
+    if (r->prefix != NULL)
+        prefix_make(r);
     /* As in the controller: a temporal redirect wins. */
     if (pg_field_is(&r->temporal))
         redirect_make(r, &r->temporal, r->temporal_code);
@@ -344,6 +390,18 @@ static void finish(struct reading *r)
         to->name = r->cookie_name;
         to->number = r->cookie_age;
     }
+}
+
+bool pg_annotations_regex(const struct pg_raw_ingress *in, const struct pg_source **ret_where)
+{
+    *ret_where = &in->regex_source;
+    for (uint32_t i = 0; i < in->filters.count && !in->use_regex; i++) {
+        const struct pg_route_filter *f = PG_LIST_AT(in->filters, const struct pg_route_filter, i);
+        *ret_where = &f->source;
+        if (f->kind == PG_FILTER_REWRITE)
+            return true;
+    }
+    return in->use_regex;
 }
 
 void pg_annotations_read(const struct pg_field *root, struct pg_raw_ingress *in)

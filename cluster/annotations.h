@@ -10,6 +10,8 @@
 #define PG_NGINX_PREFIX "nginx.ingress.kubernetes.io/"
 
 /* ---- annotations.c ---- */
+/* Whether it makes the paths of its hosts regular expressions; *ret_where says which annotation. */
+bool pg_annotations_regex(const struct pg_raw_ingress *in, const struct pg_source **ret_where);
 void pg_annotations_read(const struct pg_field *root, struct pg_raw_ingress *in);
 
 /* ---- annotation_values.c: values as ingress-nginx writes them ---- */
@@ -22,6 +24,8 @@ bool pg_annotation_size(const struct pg_field *f, uint64_t *ret); /* "8m", "0" *
 const struct pg_prefix *pg_annotation_ranges(const struct pg_field *f, uint32_t *ret_count);
 /* http://, https:// or a path, without blanks, controls and quotes; variables only of those podglass knows. */
 bool pg_annotation_url(const struct pg_field *f, const char **ret);
+/* A path with $1 to $9 and no other variables. */
+bool pg_annotation_template(const struct pg_field *f, const char **ret);
 /* A value that goes into a header or a request line: visible ASCII. */
 bool pg_annotation_plain(const struct pg_field *f, const char **ret);
 

@@ -48,6 +48,7 @@ void pg_findings_take(struct pg_load *load,
 #define PG_CODE_ASSUMED     "PG403" /* nobody wrote it, so it was made up */
 #define PG_CODE_DANGLING    "PG404" /* names something that is not there */
 #define PG_CODE_OUTGOING    "PG405" /* works, and will not for ever */
+#define PG_CODE_REGEX       "PG411" /* a path that another rule makes a regular expression */
 
 /* One load. */
 struct pg_load {
@@ -93,7 +94,9 @@ struct pg_load {
     struct pg_raw_service *ingress; /* the service in front of our ingress; NULL: none */
     struct pg_list
         routes; /* of struct pg_route; service and ingress are indexes of the lists above */
-    struct pg_list filters; /* of struct pg_route_filter; routes name stretches of it */
+    struct pg_index tls_hosts;   /* host -> some Ingress that has a certificate for it */
+    struct pg_index regex_hosts; /* host -> the first Ingress that makes its paths expressions */
+    struct pg_list filters;      /* of struct pg_route_filter; routes name stretches of it */
 };
 
 /* --- input.c --- */

@@ -6,6 +6,8 @@
  * a warning says so. Which Ingress objects take part is derive_classes.c. */
 #include "annotations.h"
 
+#include "podglass/pattern.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +32,13 @@ static int candidate_same(const struct candidate *x, const struct candidate *y)
     bool y_default = y->route.rule == 0;
     if (x_default != y_default)
         return x_default ? 1 : -1;
+    bool x_regex = pg_path_is_regex(x->route.path_type);
+    bool y_regex = pg_path_is_regex(y->route.path_type);
+    if (x_regex && y_regex) { /* as ingress-nginx tries them */
+        if (x->path_len != y->path_len)
+            return x->path_len > y->path_len ? -1 : 1;
+        return -strcmp(x->route.path, y->route.path);
+    }
     bool x_exact = x->route.path_type == PG_PATH_EXACT;
     bool y_exact = y->route.path_type == PG_PATH_EXACT;
     if (x_exact != y_exact)
@@ -106,15 +115,23 @@ static void backend_find(struct pg_load *load, const struct pg_raw_ingress *in,
 /* Of any Ingress: the hosts of one name share a certificate. */
 static bool has_certificate(const struct pg_load *load, const char *host)
 {
+    return pg_index_find(&load->tls_hosts, host, strlen(host)) != PG_INDEX_ABSENT;
+}
+
+/* As ingress-nginx: one Ingress of a host with use-regex or rewrite-target, and all paths of the host are expressions. */
+static void note_hosts(struct pg_load *load)
+{
+    const struct pg_source *where = NULL;
     for (uint32_t i = 0; i < load->ingresses.count; i++) {
         const struct pg_raw_ingress *in =
             PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
-        for (uint32_t j = 0; in->served && j < in->tls_host_count; j++) {
-            if (strcmp(in->tls_hosts[j], host) == 0)
-                return true;
-        }
+        if (!in->served)
+            continue;
+        for (uint32_t j = 0; j < in->tls_host_count; j++)
+            pg_index_add(&load->tls_hosts, in->tls_hosts[j], strlen(in->tls_hosts[j]), i);
+        for (uint32_t j = 0; j < in->rule_count && pg_annotations_regex(in, &where); j++)
+            pg_index_add(&load->regex_hosts, in->rules[j].host, strlen(in->rules[j].host), i);
     }
-    return false;
 }
 
 /* Made once per Ingress and kind of host. */
@@ -127,6 +144,34 @@ static void filters_find(struct pg_load *load, uint32_t ingress, bool tls, struc
     made->done = true;
     r->filter_first = made->first;
     r->filter_count = made->count;
+}
+
+/* Turns the route into an expression if its host's paths are; wrong ones are told, and match nothing. false: leave it out. */
+static bool regex_apply(struct pg_load *load, const struct pg_raw_ingress *in, struct candidate *c)
+{
+    char why[160];
+    const struct pg_source *where = NULL;
+    struct pg_route *r = &c->route;
+    uint32_t by = pg_index_find(&load->regex_hosts, r->host, strlen(r->host));
+    if (r->rule == 0 || by == PG_INDEX_ABSENT)
+        return true;
+    const struct pg_raw_ingress *cause =
+        PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, by);
+    (void)pg_annotations_regex(cause, &where);
+    if (cause != in || r->path_type == PG_PATH_EXACT)
+        pg_finding_add(load, PG_FINDING_NOTE, PG_CODE_REGEX, in->object.title, "spec.rules",
+                       &r->source,
+                       "\"%.80s\" is read as a regular expression, whatever its pathType: %s "
+                       "(%s:%u) makes all paths of the host so",
+                       r->path, cause->object.title, where->file, where->line);
+    r->path_type = PG_PATH_REGEX_BEGIN;
+    c->path_len = strlen(r->path);
+    struct pg_pattern *p = pg_pattern_new(r->path, PG_PATTERN_BEGIN_NOCASE, why);
+    pg_pattern_free(p);
+    if (p == NULL)
+        pg_finding_add(load, PG_FINDING_ERROR, PG_CODE_WRONG, in->object.title, "spec.rules",
+                       &r->source, "\"%.80s\" is no regular expression: %s", r->path, why);
+    return p != NULL;
 }
 
 static void route_add(struct pg_load *load, struct pg_list *all, uint32_t ingress,
@@ -151,6 +196,8 @@ static void route_add(struct pg_load *load, struct pg_list *all, uint32_t ingres
         .host_source = rule == NULL ? (struct pg_source){"", 0} : rule->source,
     };
     c.host_class = c.route.host[0] == '\0' ? 2 : c.route.host[0] == '*' ? 1 : 0;
+    if (!regex_apply(load, in, &c))
+        return;
     backend_find(load, in, path, &c.route);
     filters_find(load, ingress, has_certificate(load, c.route.host), &c.route);
     *(struct candidate *)pg_list_add(all) = c;
@@ -192,6 +239,7 @@ void pg_derive_routes(struct pg_load *load)
     if (load->ingresses.count > 1)
         qsort(load->ingresses.at, load->ingresses.count, sizeof(void *), ingress_order);
     pg_derive_classes(load);
+    note_hosts(load);
     collect(load, &all);
     if (all.count > 1)
         qsort(all.at, all.count, sizeof(struct candidate), candidate_compare);

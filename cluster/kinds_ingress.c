@@ -98,8 +98,10 @@ static void path_read(const struct pg_field *f, struct pg_raw_path *p)
     if (p->type != PG_PATH_IMPLEMENTATION || p->path[0] != '\0') {
         if (!pg_field_is(&path))
             pg_field_error(&path, "needed for this pathType");
-        else if (path.tree->kind == PG_TREE_SCALAR)
+        else if (path.tree->kind == PG_TREE_SCALAR && p->type != PG_PATH_IMPLEMENTATION)
             path_check(&path, p->path);
+        else if (p->path[0] != '/')
+            pg_field_error(&path, "\"%.80s\" must begin with /", p->path);
     }
     if (p->path[0] != '/')
         p->path = "/";

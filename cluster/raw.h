@@ -195,6 +195,8 @@ struct pg_raw_ingress {
     struct pg_route_filter
         https[2]; /* ssl-redirect, force-ssl-redirect; object NULL: not written */
     bool canary;
+    bool use_regex;
+    struct pg_source regex_source; /* of use-regex */
     bool served;                   /* by our ingress; filled by derive_classes.c */
     struct pg_raw_filters made[2]; /* without and with a certificate; by derive_routes.c */
 };

@@ -373,9 +373,9 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
                                         &load->owners,    &load->files};
     for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
         *pointers[i] = PG_LIST(scratch, void *);
-    struct pg_index *const indexes[] = {&load->titles,          &load->kinds_noted,
-                                        &load->service_by_name, &load->pod_by_name,
-                                        &load->node_by_name,    &load->addr_owner};
+    struct pg_index *const indexes[] = {
+        &load->titles,       &load->kinds_noted, &load->service_by_name, &load->pod_by_name,
+        &load->node_by_name, &load->addr_owner,  &load->tls_hosts,       &load->regex_hosts};
     for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
         indexes[i]->arena = scratch;
     load->filters = PG_LIST(scratch, struct pg_route_filter);

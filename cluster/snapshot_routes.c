@@ -29,6 +29,14 @@ void *pg_build_array(struct pg_build *b, uint32_t count, size_t size)
     return pg_arena_array(b->arena, count, size);
 }
 
+const char *pg_path_type_name(enum pg_path_type t)
+{
+    static const char *const names[] = {"Prefix", "Exact", "ImplementationSpecific",
+                                        "regular expression", "RegularExpression"};
+    _Static_assert(sizeof(names) / sizeof(names[0]) == PG_PATH_TYPE_COUNT, "a name per type");
+    return names[t];
+}
+
 static void keep_route(struct pg_build *b, struct pg_route *r)
 {
     r->host = pg_build_text(b, r->host);

@@ -216,7 +216,10 @@ static void put_target(struct writer *w, const struct pg_http_rewrite_in *in)
 {
     const struct pg_http_head *h = in->head;
     struct pg_slice path = h->path.len ? pg_span_slice(in->bytes, h->path) : PG_SLICE_LITERAL("/");
+    const struct pg_route_filter *by = in->plan ? in->plan->target_by : NULL;
     uint32_t begin = w->len;
+    if (by)
+        path = in->plan->target;
     if (!pg_http_path_is_odd(path)) {
         put(w, path);
     } else if (path.len > w->room - w->len) {
@@ -227,7 +230,8 @@ static void put_target(struct writer *w, const struct pg_http_rewrite_in *in)
     struct pg_slice before = pg_span_slice(in->bytes, h->target);
     struct pg_slice after = {w->out + begin, w->len - begin};
     if (w->trace && !pg_slice_equal(before, after))
-        change(w, PG_FIELD_TARGET, PG_SLICE_LITERAL("target"), before, after, 0);
+        change(w, PG_FIELD_TARGET, PG_SLICE_LITERAL("target"), before, after,
+               by ? pg_route_filter_reason(by, PG_CODE_FILTERED) : 0);
 }
 
 static void put_host(struct writer *w, const struct pg_http_rewrite_in *in)
@@ -264,6 +268,45 @@ static bool is_twin(struct pg_slice name)
     return memchr(name.at, '_', name.len) != NULL;
 }
 
+/* ---- what the route's filters say about fields ---- */
+
+static const struct pg_route_filter *filter_of(const struct pg_http_rewrite_in *in,
+                                               struct pg_slice name)
+{
+    for (uint32_t i = 0; in->plan && i < in->plan->filter_count; i++) {
+        const struct pg_route_filter *f = &in->plan->filters[i];
+        if ((f->kind == PG_FILTER_REQUEST_SET || f->kind == PG_FILTER_REQUEST_REMOVE) &&
+            pg_slice_equal_nocase(pg_slice_of(f->name), name))
+            return f;
+    }
+    return NULL;
+}
+
+static void put_filtered(struct writer *w, const struct pg_http_rewrite_in *in)
+{
+    for (uint32_t i = 0; in->plan && i < in->plan->filter_count; i++) {
+        const struct pg_route_filter *f = &in->plan->filters[i];
+        if (f->kind != PG_FILTER_REQUEST_SET && f->kind != PG_FILTER_REQUEST_ADD)
+            continue;
+        put_field(w, pg_slice_of(f->name), pg_slice_of(f->value));
+        if (w->trace)
+            change(w, PG_FIELD_HEADER, pg_slice_of(f->name), none, pg_slice_of(f->value),
+                   pg_route_filter_reason(f, PG_CODE_FILTERED));
+    }
+}
+
+/* true: the route's filters take it away, whatever comes in its place. */
+static bool filtered(const struct writer *w, const struct pg_http_rewrite_in *in,
+                     const struct pg_http_field *field)
+{
+    struct pg_slice name = field_name(in->bytes, field);
+    const struct pg_route_filter *f = filter_of(in, name);
+    if (f && w->trace)
+        change(w, PG_FIELD_HEADER, name, field_value(in->bytes, field), none,
+               pg_route_filter_reason(f, PG_CODE_FILTERED));
+    return f != NULL;
+}
+
 /* A field of the managed set: goes, stays, or makes room for ours. */
 static void put_identity(struct writer *w, const struct pg_http_rewrite_in *in,
                          const struct pg_http_field *f)
@@ -271,7 +314,7 @@ static void put_identity(struct writer *w, const struct pg_http_rewrite_in *in,
     struct pg_slice name = field_name(in->bytes, f), value = field_value(in->bytes, f);
     if (!in->who->hop_trusted || is_twin(name))
         dropped(w, name, value, PG_CODE_IDENTITY_DROPPED);
-    else if (f->id == PG_HTTP_NAME_IDENTITY && !is_rewritten(name))
+    else if (f->id == PG_HTTP_NAME_IDENTITY && !is_rewritten(name) && !filtered(w, in, f))
         put_field(w, name, value);
 }
 
@@ -293,7 +336,7 @@ static bool put_fields(struct writer *w, const struct pg_http_rewrite_in *in)
         case PG_HTTP_NAME_IDENTITY: put_identity(w, in, f); continue;
         default: break;
         }
-        if (is_of_upgrade(h, f->id))
+        if (is_of_upgrade(h, f->id) || filtered(w, in, f))
             continue;
         /* Expect has been answered here. */
         if (is_hop_by_hop(f->id) || f->id == PG_HTTP_NAME_EXPECT ||
@@ -420,6 +463,7 @@ int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t
     put_forwarded_rest(&w, in);
     if (in->request_id[0] && !has_id)
         put_ours(&w, "X-Request-ID", none, pg_slice_of(in->request_id), 0);
+    put_filtered(&w, in);
     put(&w, PG_SLICE_LITERAL("\r\n"));
     return w.full ? -ENOSPC : (int64_t)w.len;
 }

@@ -59,18 +59,16 @@ static void decide_client(struct pg_session *s, const char *bytes, struct pg_cli
 
 static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
 {
-    const struct pg_http_head *h = &s->proxy->head;
-    struct pg_slice host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host);
-    struct pg_slice path = h->path.len ? pg_span_slice(bytes, h->path) : PG_SLICE_LITERAL("/");
+    struct pg_route_facts facts = pg_route_facts_of(&s->proxy->head, bytes);
     struct pg_route_match match;
-    pg_route_match(s->routes->router, host, path, &match);
+    pg_route_match(s->routes->router, &facts, &match);
     s->route = match.route;
     if (pg_session_watched(s) && match.route)
         pg_session_tell(s, PG_STAGE_ROUTE, "route", pg_value_none(),
                         pg_value_text(match.route->backend_text, strlen(match.route->backend_text)),
                         match.reason);
     s->reason = match.route ? 0 : match.reason;
-    return match.route ? PG_HTTP_ERROR_NONE : PG_HTTP_ERROR_NO_ROUTE;
+    return match.error;
 }
 
 /* What the route's filters come to, into proxy->plan. */
@@ -78,6 +76,7 @@ static void decide_filters(struct pg_session *s, const char *bytes,
                            const struct pg_client_addr *who)
 {
     struct pg_route_ask ask = {.snapshot = s->routes->snapshot,
+                               .router = s->routes->router,
                                .route = s->route,
                                .head = &s->proxy->head,
                                .bytes = bytes,

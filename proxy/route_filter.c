@@ -8,6 +8,9 @@
  * manifest and bytes of a target that the parser let through. */
 #include "podglass/route_filter_decide.h"
 
+#include "http_grammar.h"
+#include "podglass/pattern.h"
+
 #include <string.h>
 
 pg_reason_id pg_route_filter_reason(const struct pg_route_filter *f, enum pg_code code)
@@ -107,6 +110,88 @@ static void put_value(struct pg_route_plan *plan, const struct pg_route_ask *ask
     }
 }
 
+/* ---- another target ---- */
+
+/* value with $1 to $9 replaced by what the path's expression took; other text as it is. */
+static void put_template(struct pg_route_plan *plan, const char *value,
+                         const struct pg_slice groups[PG_PATTERN_GROUPS])
+{
+    while (*value) {
+        size_t plain = strcspn(value, "$");
+        put(plan, (struct pg_slice){value, plain});
+        value += plain;
+        if (*value == '$') {
+            put(plan, groups[value[1] - '0']); /* the manifest's reader let nothing else pass */
+            value += 2;
+        }
+    }
+}
+
+static void lead_with_slash(struct pg_route_plan *plan, uint32_t begin)
+{
+    uint32_t len = plan->text_len - begin;
+    if (len > 0 && plan->text[begin] == '/')
+        return;
+    put(plan, PG_SLICE_LITERAL("/"));
+    if (!plan->error) {
+        memmove(plan->text + begin + 1, plan->text + begin, len);
+        plan->text[begin] = '/';
+    }
+}
+
+static struct pg_slice query_of(struct pg_slice target)
+{
+    const char *query = memchr(target.at, '?', target.len);
+    return query ? (struct pg_slice){query + 1, target.len - (size_t)(query + 1 - target.at)}
+                 : (struct pg_slice){NULL, 0};
+}
+
+/* The target's own query goes behind that of the value, as nginx does it; a '?' at the value's end says that it goes. */
+static void put_query(struct pg_route_plan *plan, uint32_t begin, struct pg_slice query)
+{
+    bool ends = plan->text_len > begin && plan->text[plan->text_len - 1] == '?';
+    bool has = memchr(plan->text + begin, '?', plan->text_len - begin) != NULL;
+    if (ends) {
+        plan->text_len--;
+    } else if (query.at) {
+        put(plan, has ? PG_SLICE_LITERAL("&") : PG_SLICE_LITERAL("?"));
+        put(plan, query);
+    }
+}
+
+/* What was made of pieces is looked at like what came from outside: escapes must be whole. */
+static void use_target(struct pg_route_plan *plan, const struct pg_route_filter *f, uint32_t begin)
+{
+    struct pg_slice target = {plan->text + begin, plan->text_len - begin};
+    const char *query = target.len ? memchr(target.at, '?', target.len) : NULL;
+    struct pg_slice path = {target.at, query ? (size_t)(query - target.at) : target.len};
+    plan->target = target;
+    plan->target_by = f;
+    if (plan->error)
+        return;
+    if (target.len > PG_HTTP_MAX_LINE)
+        plan->error = PG_HTTP_ERROR_TARGET_TOO_LONG;
+    else if (!pg_http_path_valid(path))
+        plan->error = PG_HTTP_ERROR_BAD_TARGET;
+    if (plan->error)
+        plan->reason = pg_route_filter_reason(f, pg_http_error_code(plan->error));
+}
+
+static void rewrite(struct pg_route_plan *plan, const struct pg_route_ask *ask,
+                    const struct pg_route_filter *f)
+{
+    char normal[PG_HTTP_MAX_LINE];
+    struct pg_slice groups[PG_PATTERN_GROUPS];
+    struct pg_slice path = pg_route_path(target_of(ask), normal);
+    uint32_t begin = plan->text_len;
+    if (target_of(ask).at[0] == '*' || !pg_route_groups(ask->router, ask->route, path, groups))
+        return; /* not of a path; the same expression has just matched */
+    put_template(plan, f->value, groups);
+    lead_with_slash(plan, begin);
+    put_query(plan, begin, query_of(target_of(ask)));
+    use_target(plan, f, begin);
+}
+
 /* ---- one filter each ---- */
 
 static void redirect(struct pg_route_plan *plan, const struct pg_route_filter *f, uint16_t status)
@@ -174,10 +259,14 @@ static void apply(struct pg_route_plan *plan, const struct pg_route_ask *ask,
         if (in_ranges(f, &ask->who->client))
             refuse(plan, f, PG_HTTP_ERROR_NOT_ALLOWED);
         break;
+    case PG_FILTER_REWRITE: rewrite(plan, ask, f); break;
     case PG_FILTER_HOST: plan->host = f; break;
     case PG_FILTER_CONNECT_TIMEOUT: plan->connect_ms = (uint32_t)f->number; break;
     case PG_FILTER_SEND_TIMEOUT: plan->send_ms = (uint32_t)f->number; break;
     case PG_FILTER_READ_TIMEOUT: plan->read_ms = (uint32_t)f->number; break;
+    case PG_FILTER_REQUEST_SET: /* written as they stand, by http_rewrite.c */
+    case PG_FILTER_REQUEST_ADD:
+    case PG_FILTER_REQUEST_REMOVE: break;
     case PG_FILTER_SERVICE_UPSTREAM: /* whoever chooses endpoints asks for these two */
     case PG_FILTER_AFFINITY_COOKIE:
     case PG_FILTER_KIND_COUNT: break;
@@ -191,7 +280,11 @@ void pg_route_filters_decide(const struct pg_route_ask *ask, struct pg_route_pla
     ret->status = 0;
     ret->reason = 0;
     ret->location = (struct pg_slice){NULL, 0};
+    ret->target = (struct pg_slice){NULL, 0};
+    ret->target_by = NULL;
     ret->host = NULL;
+    ret->filters = filters;
+    ret->filter_count = ask->route->filter_count;
     ret->body_limit = UINT64_MAX;
     ret->connect_ms = ret->send_ms = ret->read_ms = 0;
     ret->text_len = 0;

@@ -56,16 +56,14 @@ static void refuse(struct pg_dry_running *r, enum pg_http_error error, pg_reason
 
 static enum pg_http_error route(struct pg_dry_running *r, const char *bytes, pg_reason_id *ret_why)
 {
-    const struct pg_http_head *h = &r->d->head;
-    struct pg_slice host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host);
-    struct pg_slice path = h->path.len ? pg_span_slice(bytes, h->path) : PG_SLICE_LITERAL("/");
+    struct pg_route_facts facts = pg_route_facts_of(&r->d->head, bytes);
     struct pg_route_match match;
 
-    pg_route_match(r->d->router, host, path, &match);
+    pg_route_match(r->d->router, &facts, &match);
     r->result->route = match.route;
-    if (!match.route) {
+    if (match.error) {
         *ret_why = match.reason;
-        return PG_HTTP_ERROR_NO_ROUTE;
+        return match.error;
     }
     tell(r, PG_STAGE_ROUTE, "route", pg_value_none(),
          pg_value_text(match.route->backend_text, strlen(match.route->backend_text)), match.reason);
@@ -92,6 +90,7 @@ static bool filter(struct pg_dry_running *r, const char *bytes, const struct pg_
 {
     struct pg_route_plan *plan = &r->d->plan;
     struct pg_route_ask ask = {.snapshot = r->d->snapshot,
+                               .router = r->d->router,
                                .route = r->result->route,
                                .head = &r->d->head,
                                .bytes = bytes,

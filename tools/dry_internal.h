@@ -24,7 +24,6 @@ struct pg_dry {
     struct pg_http_head head; /* as the client sent it */
     struct pg_carried got;    /* what `seen` points into */
     struct pg_carried claimed;
-    struct pg_http_head upstream;
     struct pg_route_plan plan; /* what the route's filters come to */
     char out[DRY_HEAD_ROOM];
 };

@@ -199,7 +199,6 @@ static void put_source(const struct pg_source *at, struct pg_text *out)
 /* Rules of the same host that come before the one that matched, so do not match. */
 static void note_route(struct notes *n, const struct pg_explain *e, const struct pg_record *r)
 {
-    static const char *const types[] = {"Prefix", "Exact", "ImplementationSpecific"};
     const struct pg_snapshot *s = e->snapshot;
     const struct pg_route *route = e->shown.route;
     struct pg_text text = {0};
@@ -211,7 +210,7 @@ static void note_route(struct notes *n, const struct pg_explain *e, const struct
     pg_text_puts(&text, "host ");
     pg_text_add_escaped(&text, route->host, strlen(route->host));
     pg_text_puts(&text, route->host[0] ? "" : "any");
-    pg_text_printf(&text, ", path by %s \"", types[route->path_type]);
+    pg_text_printf(&text, ", path by %s \"", pg_path_type_name(route->path_type));
     pg_text_add_escaped(&text, route->path, strlen(route->path));
     pg_text_puts(&text, "\"");
     remark(n, r->seq, &text);
@@ -221,7 +220,7 @@ static void note_route(struct notes *n, const struct pg_explain *e, const struct
         }
         pg_text_puts(&text, "over \"");
         pg_text_add_escaped(&text, other->path, strlen(other->path));
-        pg_text_printf(&text, "\" %s, which does not match", types[other->path_type]);
+        pg_text_printf(&text, "\" %s, which does not match", pg_path_type_name(other->path_type));
         put_source(&other->source, &text);
         remark(n, r->seq, &text);
         said++;

@@ -19,14 +19,30 @@ struct pg_router *pg_router_new(const struct pg_snapshot *s,
                                 const struct pg_hash_key *key); /* borrows s */
 void pg_router_free(struct pg_router *r);
 
+/* What is looked at to find a route. */
+struct pg_route_facts {
+    struct pg_slice host; /* may carry a port, any case */
+    struct pg_slice
+        path; /* may carry a query; is normalised first, by the very function that writes it upstream */
+    const struct pg_http_head *head; /* NULL: no method, header or query is asked for */
+    const char *bytes;
+};
 struct pg_route_match {
-    const struct pg_route *route; /* NULL: nothing matches */
+    enum pg_http_error
+        error; /* NO_ROUTE: nothing matches; PATTERN_LIMIT: an expression was given up */
+    const struct pg_route *route; /* NULL with an error */
     pg_reason_id reason;
 };
-/* host may carry a port, any case; path may carry a query and is normalised first, by the very function that writes it upstream. Ingress v1: exact host before one-label wildcard before none; Exact before Prefix, longer before
- * shorter; Prefix by whole path elements; then the default backend. */
-void pg_route_match(const struct pg_router *r, struct pg_slice host, struct pg_slice path,
+/* Exact host before wildcard before none; Exact before expressions before Prefix, longer before shorter; Prefix by whole path elements; then the
+ * default backend. */
+void pg_route_match(const struct pg_router *r, const struct pg_route_facts *facts,
                     struct pg_route_match *ret);
+struct pg_route_facts pg_route_facts_of(const struct pg_http_head *head, const char *bytes);
+/* What the path of a request is for matching: normalised into normal if need be, without query. */
+struct pg_slice pg_route_path(struct pg_slice target, char normal[PG_HTTP_MAX_LINE]);
+/* Groups of the expression that is the route's path, in what it matched. false: it has none, or it does not match. */
+bool pg_route_groups(const struct pg_router *r, const struct pg_route *route, struct pg_slice path,
+                     struct pg_slice groups[10]);
 
 /* ---- backend.c ---- */
 #define PG_BACKEND_ADDRS 16 /* addresses of its name that are chosen among */

@@ -12,6 +12,7 @@
 
 struct pg_route_ask {
     const struct pg_snapshot *snapshot;
+    const struct pg_router *router;
     const struct pg_route *route;
     const struct pg_http_head *head;
     const char *bytes; /* of the head */
@@ -26,7 +27,13 @@ struct pg_route_plan {
     pg_reason_id reason;
     struct pg_slice location; /* into text */
     /* Else it goes on, with this: */
-    const struct pg_route_filter *host;    /* its value replaces Host; NULL: as it came */
+    struct pg_slice
+        target; /* path and query instead of what came, into text; at NULL: as it came */
+    const struct pg_route_filter *target_by;
+    const struct pg_route_filter *host; /* its value replaces Host; NULL: as it came */
+    const struct pg_route_filter
+        *filters; /* all of the route's: those of headers are written as they stand */
+    uint32_t filter_count;
     uint64_t body_limit;                   /* UINT64_MAX: the route says nothing; 0: none */
     uint32_t connect_ms, send_ms, read_ms; /* 0: the route says nothing */
     uint32_t text_len;

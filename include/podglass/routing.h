@@ -10,7 +10,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum pg_path_type { PG_PATH_PREFIX, PG_PATH_EXACT, PG_PATH_IMPLEMENTATION };
+enum pg_path_type {
+    PG_PATH_PREFIX, /* by whole elements */
+    PG_PATH_EXACT,
+    PG_PATH_IMPLEMENTATION, /* Prefix */
+    PG_PATH_REGEX_BEGIN,    /* of ingress-nginx: from the beginning, whatever the case */
+    PG_PATH_REGEX_WHOLE,    /* RegularExpression of Gateway API */
+    PG_PATH_TYPE_COUNT
+};
+const char *pg_path_type_name(enum pg_path_type t);
+static inline bool pg_path_is_regex(enum pg_path_type t)
+{
+    return t == PG_PATH_REGEX_BEGIN || t == PG_PATH_REGEX_WHOLE;
+}
 
 /* Why nothing can be sent, whatever services there are. */
 enum pg_route_refusal {
@@ -18,14 +30,25 @@ enum pg_route_refusal {
     PG_ROUTE_RESOURCE, /* an Ingress' backend that is no service: 503 */
 };
 
-/* One line of routing: host and path to a service port. */
+/* What a request must have beside host and path. */
+enum pg_route_test_kind { PG_TEST_METHOD, PG_TEST_HEADER, PG_TEST_QUERY };
+struct pg_route_test {
+    enum pg_route_test_kind kind;
+    bool regex;
+    const char *name; /* of header or parameter; a header's in lower case */
+    const char *value;
+};
+
+/* One line of routing: host, path and what else is asked of a request, to a service port. */
 struct pg_route {
-    const char *host; /* lower case; "" any host; "*.x" one-label wildcard */
+    const char *host; /* lower case; "" any host; "*.x" a wildcard */
+    bool host_suffix; /* the wildcard stands for one label or more; else for exactly one */
     const char *path; /* "/" at least */
     enum pg_path_type path_type;
-    const char *object; /* whose rule it is: "Ingress/shop/main" */
-    uint32_t ingress;   /* index into ingresses */
-    uint32_t service;   /* index into services; PG_INDEX_NONE: the backend does not exist (503) */
+    uint32_t test_first, test_count; /* into snapshot->tests: all must hold */
+    const char *object;              /* whose rule it is: "Ingress/shop/main" */
+    uint32_t ingress;                /* index into ingresses; PG_INDEX_NONE */
+    uint32_t service;         /* index into services; PG_INDEX_NONE: the backend does not exist */
     uint16_t service_port;    /* port number of the service, 0 when it could not be resolved */
     const char *backend_text; /* "shop/web:http", as written */
     enum pg_route_refusal refusal;
@@ -50,7 +73,11 @@ enum pg_filter_kind {
     PG_FILTER_HTTPS,      /* what came without TLS is sent to https; number: status */
     PG_FILTER_ALLOW,      /* the client is in one of `ranges`, else 403 */
     PG_FILTER_DENY,       /* the client is in one of `ranges`: 403 */
-    PG_FILTER_HOST,       /* Host becomes `value` */
+    PG_FILTER_REWRITE, /* the target becomes `value`, with $1 to $9 of the path's expression; the query stays unless value ends with '?' */
+    PG_FILTER_HOST,    /* Host becomes `value` */
+    PG_FILTER_REQUEST_SET, /* the request's field `name` becomes `value`, whether it was there or not */
+    PG_FILTER_REQUEST_ADD,     /* and this one is added to what is there */
+    PG_FILTER_REQUEST_REMOVE,  /* and this one goes */
     PG_FILTER_CONNECT_TIMEOUT, /* number: milliseconds, also of the next two */
     PG_FILTER_SEND_TIMEOUT,
     PG_FILTER_READ_TIMEOUT,
@@ -70,6 +97,8 @@ struct pg_route_filter {
     const char *text;        /* what is written there */
     struct pg_source source; /* line 0: nobody wrote it, it is the controller's default */
 };
+
+#define PG_INDEX_NONE 0xffffffffu
 
 struct pg_snapshot;
 /* The first filter of that kind that a route has; NULL: none. */

@@ -20,8 +20,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PG_INDEX_NONE 0xffffffffu
-
 struct pg_node {
     const char *name;
     struct pg_addr addr[2];       /* [0] IPv4, [1] IPv6 InternalIP; none if absent */
@@ -195,7 +193,9 @@ struct pg_snapshot {
     const struct pg_ingress *ingresses;
     uint32_t ingress_count;
     const struct pg_route *routes;
-    uint32_t route_count;                  /* in order of precedence within a host */
+    uint32_t route_count;              /* in order of precedence within a host */
+    const struct pg_route_test *tests; /* of the routes */
+    uint32_t test_count;
     const struct pg_route_filter *filters; /* of the routes, in the order they act */
     uint32_t filter_count;
     const struct pg_client *clients;

@@ -39,6 +39,8 @@ static const struct {
     {NGINX(N "temporal-redirect: /else\n" N "permanent-redirect: https://b.test/\n"),
      PG_FILTER_REDIRECT, 302, "/else"},
     {NGINX(N "force-ssl-redirect: \"true\"\n"), PG_FILTER_HTTPS, 308, ""},
+    {NGINX(N "rewrite-target: /$1$2?a=b\n"), PG_FILTER_REWRITE, 0, "/$1$2?a=b"},
+    {NGINX(N "rewrite-target: /\n" N "x-forwarded-prefix: /p\n"), PG_FILTER_REQUEST_SET, 0, "/p"},
     {NGINX(N "upstream-vhost: b.test:8080\n"), PG_FILTER_HOST, 0, "b.test:8080"},
     {NGINX(N "proxy-connect-timeout: \"7\"\n"), PG_FILTER_CONNECT_TIMEOUT, 7000, ""},
     {NGINX(N "proxy-send-timeout: \"8\"\n"), PG_FILTER_SEND_TIMEOUT, 8000, ""},
@@ -82,6 +84,11 @@ static const struct {
     {NGINX(N "permanent-redirect-code: \"304\"\n"), "t.yaml:6", "it is no redirect"},
     {NGINX(N "app-root: \"/a b\"\n"), "t.yaml:6", "expected visible ASCII"},
     {NGINX(N "app-root: relative\n"), "t.yaml:6", "expected a path"},
+    {NGINX(N "rewrite-target: /$uri\n"), "t.yaml:6", "no variables but $1 to $9"},
+    {NGINX(N "rewrite-target: https://b.test/$1\n"), "t.yaml:6", "redirects by rewrite-target"},
+    {NGINX(N "rewrite-target: \"/a b\"\n"), "t.yaml:6", "expected a path in visible ASCII"},
+    {NGINX(N "rewrite-target: \"/\\r\\nX: y\"\n"), "t.yaml:6", "expected a path in visible ASCII"},
+    {NGINX(N "x-forwarded-prefix: /p\n"), "t.yaml:6", "only with rewrite-target"},
     {NGINX(N "upstream-vhost: \"a\\r\\nX: y\"\n"), "t.yaml:6", "expected visible ASCII"},
     {NGINX(N "upstream-vhost: a/b\n"), "t.yaml:6", "expected a host name"},
     {NGINX(N "session-cookie-name: \"a;b\"\n"), "t.yaml:6", "no name for a cookie"},
@@ -115,6 +122,13 @@ static void what_would_let_others_in_is_an_error(void **state)
     l = load_text(NGINX(N "proxy-body-size: 8\n"));
     assert_int_equal(l.rc, -EINVAL);
     assert_non_null(find(&l, "t.yaml:6", "put it in quotes"));
+    unload(&l);
+    l = load_text(
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: w\n  annotations:\n" N
+        "use-regex: \"true\"\nspec:\n  rules:\n  - host: a.test\n    http:\n      paths:\n"
+        "      - {path: \"/a(b\", pathType: ImplementationSpecific, backend: " BACKEND "}\n");
+    assert_int_equal(l.rc, -EINVAL);
+    assert_non_null(find(&l, "t.yaml:12", "is no regular expression"));
     unload(&l);
 }
 

@@ -140,7 +140,10 @@ static void every_scenario_reaches_its_service(void **state)
         struct pg_router *r = pg_router_new(s, &key);
         struct pg_route_match match;
         assert_non_null(r);
-        pg_route_match(r, pg_slice_of(rows[i].host), pg_slice_of(rows[i].path), &match);
+        pg_route_match(r,
+                       &(struct pg_route_facts){pg_slice_of(rows[i].host),
+                                                pg_slice_of(rows[i].path), NULL, NULL},
+                       &match);
         const char *got = match.route ? s->services[match.route->service].name : NULL;
         if ((got == NULL) != (rows[i].service == NULL) ||
             (got != NULL && strcmp(got, rows[i].service) != 0))

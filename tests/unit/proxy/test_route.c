@@ -89,7 +89,10 @@ static void every_row_finds_its_rule(void **state)
     struct pg_router *r = make(&s, routes, sizeof(routes) / sizeof(routes[0]));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct pg_route_match match;
-        pg_route_match(r, pg_slice_of(rows[i].host), pg_slice_of(rows[i].path), &match);
+        pg_route_match(r,
+                       &(struct pg_route_facts){pg_slice_of(rows[i].host),
+                                                pg_slice_of(rows[i].path), NULL, NULL},
+                       &match);
         const char *got = match.route ? match.route->backend_text : NULL;
         if ((got == NULL) != (rows[i].backend == NULL) ||
             (got && strcmp(got, rows[i].backend) != 0))
@@ -103,14 +106,17 @@ static void reason_names_the_line(void **state)
     struct pg_snapshot s;
     struct pg_router *r = make(&s, routes, sizeof(routes) / sizeof(routes[0]));
     struct pg_route_match match;
-    pg_route_match(r, pg_slice_of("a.test"), pg_slice_of("/cart"), &match);
+    pg_route_match(
+        r, &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/cart"), NULL, NULL},
+        &match);
     const struct pg_reason *reason = pg_reason_get(match.reason);
     assert_int_equal(reason->code, PG_CODE_ROUTE_RULE);
     assert_string_equal(reason->object, "Ingress/shop/main");
     assert_string_equal(reason->value, "/cart");
     assert_string_equal(reason->file, "shop.yaml");
     assert_int_equal(reason->line, 10);
-    pg_route_match(r, pg_slice_of("c.test"), pg_slice_of("/"), &match);
+    pg_route_match(r, &(struct pg_route_facts){pg_slice_of("c.test"), pg_slice_of("/"), NULL, NULL},
+                   &match);
     assert_int_equal(pg_reason_get(match.reason)->code, PG_CODE_ROUTE_NONE);
     pg_router_free(r);
 }
@@ -121,9 +127,13 @@ static void default_backend_takes_what_no_rule_does(void **state)
     struct pg_snapshot s;
     struct pg_router *r = make(&s, list, 2);
     struct pg_route_match match;
-    pg_route_match(r, pg_slice_of("a.test"), pg_slice_of("/cart"), &match);
+    pg_route_match(
+        r, &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/cart"), NULL, NULL},
+        &match);
     assert_string_equal(match.route->backend_text, "exact-cart");
-    pg_route_match(r, pg_slice_of("a.test"), pg_slice_of("/other"), &match);
+    pg_route_match(
+        r, &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/other"), NULL, NULL},
+        &match);
     assert_string_equal(match.route->backend_text, "default");
     assert_int_equal(pg_reason_get(match.reason)->code, PG_CODE_ROUTE_DEFAULT);
     pg_router_free(r);
@@ -144,7 +154,9 @@ static void longest_prefix_wins_among_thousands(void **state)
         char path[64];
         struct pg_route_match match;
         (void)snprintf(path, sizeof(path), "%s/and/more", paths[i]);
-        pg_route_match(r, pg_slice_of("a.test"), pg_slice_of(path), &match);
+        pg_route_match(
+            r, &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of(path), NULL, NULL},
+            &match);
         assert_string_equal(match.route->backend_text, paths[i]);
     }
     pg_router_free(r);
