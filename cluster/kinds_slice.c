@@ -87,7 +87,8 @@ static bool endpoint_read(const struct pg_field *f, struct pg_slice_endpoint *e)
     e->endpoint.source = pg_field_source(&first);
     e->column = first.tree->column;
     e->endpoint.ready = pg_field_bool(&ready, true);
-    e->endpoint.serving = pg_field_bool(&serving, e->endpoint.ready);
+    e->endpoint.serving =
+        pg_field_bool(&serving, true); /* nil means true, also of one that is not ready */
     e->endpoint.terminating = pg_field_bool(&terminating, false);
     e->endpoint.hostname = pg_field_dns_name(&hostname, PG_NAME_LABEL, "");
     e->node_name = pg_field_text(&node, pg_field_text(&topology_node, ""));

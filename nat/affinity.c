@@ -4,7 +4,7 @@
  * addresses was used; ports of one service do not share records. A record is written or refreshed
  * by each new flow, never by packets, and times out by itself. It names an endpoint by address and
  * port, so it survives a reload as long as the endpoint does; policy.c ignores it when that
- * endpoint is not among those it may choose.
+ * endpoint is not among those it may choose. When a service loses its affinity, so do its clients.
  *
  * hooks.c asks before it decides and notes after the flow is confirmed. Owns records and their
  * timers. When all records are in use, new clients get none: the choice is then random, as without
@@ -148,14 +148,54 @@ void pg_affinity_note(struct pg_nat *n, uint32_t service_port, const struct pg_a
     pg_wheel_arm(a->wheel, &r->timer, n->now_us / 1000 + UINT64_C(1000) * seconds);
 }
 
+static void end_record(struct pg_affinity *a, uint32_t at)
+{
+    struct record *r = pg_pool_at(a->records, at);
+
+    pg_table_del(a->by_key, hash_of(a, &r->key), at);
+    pg_pool_put(a->records, at);
+}
+
 static void on_timer(void *arg, struct pg_timer *t)
 {
     struct pg_affinity *a = arg;
     struct record *r = (struct record *)((char *)t - offsetof(struct record, timer));
-    uint32_t at = pg_pool_index(a->records, r);
 
-    pg_table_del(a->by_key, hash_of(a, &r->key), at);
-    pg_pool_put(a->records, at);
+    end_record(a, pg_pool_index(a->records, r));
+}
+
+struct forgetting {
+    struct pg_affinity *a;
+    const uint32_t *names;
+    uint32_t count;
+};
+
+static int compare_names(const void *x, const void *y)
+{
+    uint32_t a = *(const uint32_t *)x;
+    uint32_t b = *(const uint32_t *)y;
+
+    return a < b ? -1 : a > b;
+}
+
+static void forget_one(void *arg, uint32_t at)
+{
+    const struct forgetting *f = arg;
+    struct record *r = pg_pool_at(f->a->records, at);
+
+    if (f->names && !bsearch(&r->key.name, f->names, f->count, sizeof(*f->names), compare_names))
+        return;
+    pg_wheel_cancel(f->a->wheel, &r->timer);
+    end_record(f->a, at);
+}
+
+void pg_affinity_forget(struct pg_affinity *a, const uint32_t *names, uint32_t count)
+{
+    struct forgetting f = {a, names, count};
+    uint64_t cursor = 0;
+
+    while (pg_table_walk(a->by_key, &cursor, RECORDS_MOST, forget_one, &f))
+        ;
 }
 
 void pg_affinity_advance(struct pg_affinity *a, uint64_t now_ms)

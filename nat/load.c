@@ -4,8 +4,9 @@
  * nodes or the DNS address are others, everything counts as changed. Flows keep the endpoint they
  * have: TCP until it ends by itself, UDP only while its endpoint still serves, because a UDP sender
  * would never notice. The clean-up goes through the rows of use.c that changed services have: only
- * flows of endpoints that went away are touched, and plain UDP flows whose destination has become a
- * service's, which are looked for only when an address has.
+ * flows of endpoints that went away are touched. UDP flows whose destination has become a service's, or
+ * another one's, are looked for only when an address has. A flow to what is no service any more stays, as
+ * with kube-proxy: nobody compares it with anything.
  *
  * Called by app/ at start, at reload and at the end. Owns the parts that struct pg_nat points to;
  * counters, trace and random are borrowed. */
@@ -241,29 +242,38 @@ static bool make_all_rows(struct pg_nat *n, const struct pg_service_update *u)
 
 /* ---- after the swap ---- */
 
-static void delete_udp_flows(struct pg_nat *n, uint32_t use)
+/* kube-proxy's rule: the flow was to an address and port that a service has now, and who answers it is not among the endpoints of that
+ * service that serve. What is nobody's any more is left to its timer. */
+static bool is_stale(const struct pg_nat *n, const struct pg_flow *f)
+{
+    const struct pg_service_table *t = n->services;
+    const struct pg_snapshot *s = t->snapshot;
+    struct pg_tuple orig = pg_flow_tuple(f, PG_ORIG);
+    bool own_dns = orig.dst_port == 53 && (pg_addr_equal(&orig.dst, &s->lab.dns[0]) ||
+                                           pg_addr_equal(&orig.dst, &s->lab.dns[1]));
+    const struct pg_front *front = own_dns ? NULL : pg_service_capture(t, &orig);
+
+    if (!front)
+        return false;
+    const struct pg_service_port *port = &s->service_ports[pg_front_port(t, front)];
+
+    for (uint32_t i = port->endpoint_first; i < port->endpoint_first + port->endpoint_count; i++) {
+        const struct pg_endpoint *e = &s->endpoints[i];
+        if ((e->ready || e->serving) && pg_addr_equal(&e->addr, &f->src[PG_REPLY]))
+            return false;
+    }
+    return true;
+}
+
+/* The UDP flows of a row, or those that are stale. Row 0 has the plain ones: to what is a service's now they would bypass it for as long as
+ * they send. */
+static void delete_flows(struct pg_nat *n, uint32_t use, bool all)
 {
     uint32_t next;
 
     for (uint32_t i = pg_use_at(n->uses, use)->first; i; i = next) {
         next = pg_flow_at(n, i - 1)->udp.next;
-        pg_flow_delete(n, i - 1);
-    }
-}
-
-/* Plain UDP flows whose destination is a service's now: they would bypass it for as long as they
- * send. */
-static void delete_captured_plain(struct pg_nat *n)
-{
-    const struct pg_addr *dns = n->services->snapshot->lab.dns;
-    uint32_t next;
-
-    for (uint32_t i = pg_use_at(n->uses, 0)->first; i; i = next) {
-        struct pg_tuple t = pg_flow_tuple(pg_flow_at(n, i - 1), PG_ORIG);
-        bool own_dns =
-            t.dst_port == 53 && (pg_addr_equal(&t.dst, &dns[0]) || pg_addr_equal(&t.dst, &dns[1]));
-        next = pg_flow_at(n, i - 1)->udp.next;
-        if (!own_dns && pg_service_capture(n->services, &t))
+        if (all || is_stale(n, pg_flow_at(n, i - 1)))
             pg_flow_delete(n, i - 1);
     }
 }
@@ -273,12 +283,27 @@ static void clean_up_row(struct pg_nat *n, uint32_t use)
     struct pg_use *row = pg_use_at(n->uses, use);
     bool gone = row->loaded != n->loads;
     bool endpoint = row->key.kind <= PG_CAPTURE_EXTERNAL_IP;
+    bool news = gone && !row->gone;
 
+    row->gone = false; /* not dropped under our hands */
     if (endpoint && row->key.proto == PG_PROTO_UDP && (gone || !row->serving))
-        delete_udp_flows(n, use);
+        delete_flows(n, use, false);
+    if (news && row->first && !pg_use_add_gone(n->uses, use))
+        delete_flows(n, use, true); /* no memory to find them again */
     row->gone = gone;
     if (gone && row->active == 0 && row->first == 0)
         pg_use_drop(n->uses, use);
+}
+
+/* An address has come, or has another owner: flows that no changed service has may be to it. */
+static void clean_up_strays(struct pg_nat *n)
+{
+    delete_flows(n, 0, false);
+    for (uint32_t i = 0; i < pg_use_gone_count(n->uses); i++) {
+        uint32_t use = pg_use_gone_at(n->uses, i);
+        if (pg_use_at(n->uses, use)->taken)
+            clean_up_row(n, use);
+    }
 }
 
 static void clean_up_all(struct pg_nat *n)
@@ -300,6 +325,55 @@ static void clean_up_changed(struct pg_nat *n, const struct pg_service_update *u
             clean_up_row(n, use);
         }
     }
+}
+
+static int compare_names(const void *x, const void *y)
+{
+    uint32_t a = *(const uint32_t *)x;
+    uint32_t b = *(const uint32_t *)y;
+
+    return a < b ? -1 : a > b;
+}
+
+/* Services that had affinity and have it no more: their clients are forgotten. */
+struct lost {
+    uint32_t *names; /* NULL: no memory */
+    uint32_t count;
+    bool any;
+};
+
+static void note_lost(const struct pg_nat *n, const struct pg_served *was, struct lost *lost)
+{
+    const struct pg_service_table *t = n->services;
+    const char *namespace;
+    const char *name;
+
+    if (!was || !was->affine)
+        return;
+    pg_use_name_parts(n->uses, was->name, &namespace, &name);
+    uint32_t now = pg_snapshot_service(t->snapshot, namespace, name);
+
+    if (now != PG_INDEX_NONE && pg_service_served(t, now)->affine)
+        return;
+    lost->any = true;
+    if (lost->names)
+        lost->names[lost->count++] = was->name;
+}
+
+/* old: the table before, if it was another one. */
+static void forget_clients(struct pg_nat *n, const struct pg_service_update *u,
+                           const struct pg_service_table *old)
+{
+    uint32_t most = old ? old->slot_count : u->change_count;
+    struct lost lost = {.names = malloc(most * sizeof(*lost.names) + 1)};
+
+    for (uint32_t i = 0; i < most; i++)
+        note_lost(n, old ? old->served[i] : u->changes[i].made, &lost);
+    if (lost.count)
+        qsort(lost.names, lost.count, sizeof(*lost.names), compare_names);
+    if (lost.any) /* without memory for names: everybody's choice is random once more */
+        pg_affinity_forget(n->affinity, lost.names, lost.count);
+    free(lost.names);
 }
 
 /* Into the tables in force if they fit, else into new ones. */
@@ -327,12 +401,14 @@ int pg_nat_load(struct pg_nat *n, struct pg_snapshot *s, uint64_t now_us)
     n->services = t;
     n->loads++;
     n->passing.kind = PASSING_NONE;
+    pg_use_sift_gone(n->uses);
     if (anew)
         clean_up_all(n);
     else
         clean_up_changed(n, &update);
+    forget_clients(n, &update, anew ? old : NULL);
     if (update.fronts_changed)
-        delete_captured_plain(n);
+        clean_up_strays(n);
     pg_service_update_free(&update);
     if (anew)
         pg_service_table_free(old);

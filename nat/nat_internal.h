@@ -67,6 +67,11 @@ uint32_t pg_use_count(const struct pg_uses *u); /* numbers below this exist; 0 i
 uint32_t pg_use_first_of(const struct pg_uses *u,
                          uint32_t name); /* rows of one service: by next_of_name; 0 ends */
 void pg_use_drop(struct pg_uses *u, uint32_t use);
+/* Rows that no service has any more and that are kept for their flows: a load sifts the list, then adds to it. */
+void pg_use_sift_gone(struct pg_uses *u);
+bool pg_use_add_gone(struct pg_uses *u, uint32_t use); /* false: no memory */
+uint32_t pg_use_gone_count(const struct pg_uses *u);
+uint32_t pg_use_gone_at(const struct pg_uses *u, uint32_t i); /* may have been dropped since */
 
 /* ---- the whole ---- */
 
@@ -164,6 +169,8 @@ uint32_t pg_affinity_find(const struct pg_nat *n, uint32_t service_port,
                           const struct pg_addr *client);
 void pg_affinity_note(struct pg_nat *n, uint32_t service_port, const struct pg_addr *client,
                       const struct pg_addr *addr, uint16_t port);
+/* Ends the records of these services (interned names, ascending); names NULL: all records. */
+void pg_affinity_forget(struct pg_affinity *a, const uint32_t *names, uint32_t count);
 void pg_affinity_advance(struct pg_affinity *a, uint64_t now_ms);
 uint64_t pg_affinity_next_ms(const struct pg_affinity *a);
 uint32_t pg_affinity_count(const struct pg_affinity *a);

@@ -31,6 +31,8 @@ struct pg_uses {
     struct name *names;
     uint32_t name_count, name_room;
     struct pg_table *by_name;
+    uint32_t *gone; /* rows that only their flows keep */
+    uint32_t gone_count, gone_room;
 };
 
 static bool same_key(const void *owner, uint32_t value, const void *key)
@@ -76,6 +78,7 @@ void pg_uses_free(struct pg_uses *u)
         free(u->names[i].namespace);
     }
     free(u->names);
+    free(u->gone);
     free(u->rows);
     pg_table_free(u->by_key);
     pg_table_free(u->by_name);
@@ -215,4 +218,40 @@ void pg_use_drop(struct pg_uses *u, uint32_t use)
     *link = row->next_of_name;
     *row = (struct pg_use){.free_next = u->free_first};
     u->free_first = use;
+}
+
+/* ---- rows without a service ---- */
+
+void pg_use_sift_gone(struct pg_uses *u)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < u->gone_count; i++) {
+        const struct pg_use *row = &u->rows[u->gone[i]];
+        if (row->taken && row->gone)
+            u->gone[kept++] = u->gone[i];
+    }
+    u->gone_count = kept;
+}
+
+bool pg_use_add_gone(struct pg_uses *u, uint32_t use)
+{
+    void *gone = u->gone;
+    bool room = grow(&gone, &u->gone_room, u->gone_count, sizeof(*u->gone));
+
+    u->gone = gone;
+    if (!room)
+        return false;
+    u->gone[u->gone_count++] = use;
+    return true;
+}
+
+uint32_t pg_use_gone_count(const struct pg_uses *u)
+{
+    return u->gone_count;
+}
+
+uint32_t pg_use_gone_at(const struct pg_uses *u, uint32_t i)
+{
+    return u->gone[i];
 }

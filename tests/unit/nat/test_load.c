@@ -38,6 +38,21 @@
     "ports: [{name: tcp, protocol: TCP, port: 8080}, {name: udp, protocol: UDP, port: 5353}]\n" \
     "endpoints: [" endpoints "]\n"
 
+/* Another service that has taken the cluster IP of the first over. */
+#define OTHER_SERVICE                                                                      \
+    "---\n"                                                                                \
+    "apiVersion: v1\n"                                                                     \
+    "kind: Service\n"                                                                      \
+    "metadata: {name: b, namespace: t}\n"                                                  \
+    "spec: {clusterIP: 10.96.1.1, ports: [{protocol: UDP, port: 53, targetPort: 5353}]}\n" \
+    "---\n"                                                                                \
+    "apiVersion: discovery.k8s.io/v1\n"                                                    \
+    "kind: EndpointSlice\n"                                                                \
+    "metadata: {name: b-x, namespace: t, labels: {kubernetes.io/service-name: b}}\n"       \
+    "addressType: IPv4\n"                                                                  \
+    "ports: [{name: \"\", protocol: UDP, port: 5353}]\n"                                   \
+    "endpoints: [{addresses: [10.244.1.9], nodeName: node1}]\n"
+
 #define EP(address) "{addresses: [" address "], nodeName: node1}"
 #define STICKY \
     "  sessionAffinity: ClientIP\n  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}\n"
@@ -109,8 +124,52 @@ static void udp_flows_are_deleted_when_no_endpoint_is_left(void **state)
     assert_false(lives(w, PG_PROTO_UDP, 1000));
     pg_world_load(w, LAB SERVICE("") SLICE(EP("10.244.1.2")));
     send_to(w, PG_PROTO_UDP, Q, 1000);
+}
+
+/* As kube-proxy since 1.32: it compares flows with the services there are. Until the address is a service's again. */
+static void udp_flow_to_a_service_that_is_gone_stays_until_the_address_has_another(void **state)
+{
+    struct pg_world *w = *state;
+
+    pg_world_load(w, LAB SERVICE("") SLICE(EP("10.244.1.2")));
+    send_to(w, PG_PROTO_UDP, Q, 1000);
+    send_to(w, PG_PROTO_UDP, Q, 1001);
     pg_world_load(w, LAB);
+    assert_true(lives(w, PG_PROTO_UDP, 1000));
+    pg_world_load(w, LAB SERVICE("") SLICE(EP("10.244.1.2"))); /* the same one serves again */
+    assert_true(lives(w, PG_PROTO_UDP, 1000));
+    pg_world_load(w, LAB);
+    pg_world_load(w, LAB SERVICE("") SLICE(EP("10.244.1.4")));
     assert_false(lives(w, PG_PROTO_UDP, 1000));
+    assert_false(lives(w, PG_PROTO_UDP, 1001));
+}
+
+/* Another service, with endpoints of its own, takes the address over: no row of it knows the flow. */
+static void udp_flow_is_deleted_when_another_service_takes_the_address(void **state)
+{
+    struct pg_world *w = *state;
+
+    pg_world_load(w, LAB SERVICE("") SLICE(EP("10.244.1.2")));
+    send_to(w, PG_PROTO_UDP, Q, 1000);
+    pg_world_load(w, LAB);
+    pg_world_load(w, LAB OTHER_SERVICE);
+    assert_false(lives(w, PG_PROTO_UDP, 1000));
+}
+
+static void udp_clean_up_leaves_other_ports_of_the_address_alone(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple other = pg_make_tuple(PG_PROTO_UDP, Q, 1000, "10.96.1.1", 9999);
+    struct pg_made m;
+
+    pg_world_load(w, LAB);
+    pg_world_first(w, &m, &other); /* nobody's address: dropped, no flow */
+    pg_world_load(w, LAB SERVICE("") SLICE(EP("10.244.1.2")));
+    send_to(w, PG_PROTO_UDP, Q, 1000);
+    send_to(w, PG_PROTO_TCP, Q, 1000);
+    pg_world_load(w, LAB SERVICE("")); /* no endpoint left: UDP goes, TCP stays */
+    assert_false(lives(w, PG_PROTO_UDP, 1000));
+    assert_true(lives(w, PG_PROTO_TCP, 1000));
 }
 
 static void terminating_endpoint_that_serves_keeps_its_udp_flows(void **state)
@@ -268,12 +327,72 @@ static void record_of_an_endpoint_that_went_away_does_not_bind(void **state)
     assert_true(pg_addr_equal(&got, &other));
 }
 
+/* As kube-proxy, whose sets go with the setting: switched on again, nobody remembers. */
+static void affinity_goes_on_and_off_live(void **state)
+{
+    struct pg_world *w = *state;
+    static const char slice[] = SLICE(EP("10.244.1.2") ", " EP("10.244.1.3"));
+    struct pg_text on = {0};
+    struct pg_text off = {0};
+
+    pg_text_printf(&on, "%s%s", LAB SERVICE(STICKY), slice);
+    pg_text_printf(&off, "%s%s", LAB SERVICE(""), slice);
+    pg_world_load(w, off.at);
+    send_to(w, PG_PROTO_TCP, Q, 1);
+    assert_int_equal(pg_affinity_count(w->nat->affinity), 0);
+    pg_world_load(w, on.at);
+    struct pg_addr first = send_to(w, PG_PROTO_TCP, Q, 2);
+    for (uint16_t port = 3; port < 20; port++) {
+        struct pg_addr next = send_to(w, PG_PROTO_TCP, Q, port);
+        assert_true(pg_addr_equal(&first, &next));
+    }
+    pg_world_load(w, on.at); /* nothing changes, nothing is forgotten */
+    assert_int_equal(pg_affinity_count(w->nat->affinity), 1);
+    pg_world_load(w, off.at);
+    assert_int_equal(pg_affinity_count(w->nat->affinity), 0);
+    unsigned moved = 0;
+    for (uint16_t port = 20; port < 60; port++) {
+        struct pg_addr next = send_to(w, PG_PROTO_TCP, Q, port);
+        moved += !pg_addr_equal(&first, &next);
+    }
+    assert_true(moved > 5);
+    pg_text_free(&on);
+    pg_text_free(&off);
+}
+
+/* Keyed on the source before masquerade, whichever address of the port was used. */
+static void affinity_is_shared_by_all_addresses_of_a_port(void **state)
+{
+    struct pg_world *w = *state;
+    static const char *const addresses[] = {"10.96.1.1", "203.0.113.77", "203.0.113.78"};
+
+    pg_world_load(w, LAB SERVICE(STICKY "  externalIPs: [203.0.113.77, 203.0.113.78]\n")
+                         SLICE(EP("10.244.1.2") ", " EP("10.244.1.3") ", " EP("10.244.1.4")));
+    for (uint8_t client = 1; client < 30; client++) {
+        char src[16];
+        struct pg_addr got[3];
+        snprintf(src, sizeof(src), "198.51.100.%u", client);
+        for (int i = 0; i < 3; i++) {
+            struct pg_tuple t =
+                pg_make_tuple(PG_PROTO_TCP, src, (uint16_t)(100 + i), addresses[i], 80);
+            struct pg_made m;
+            assert_int_equal(pg_world_first(w, &m, &t), PG_NAT_ACCEPT);
+            got[i] = m.p.tuple.dst;
+        }
+        assert_true(pg_addr_equal(&got[0], &got[1]) && pg_addr_equal(&got[0], &got[2]));
+    }
+    assert_int_equal(pg_affinity_count(w->nat->affinity), 29);
+}
+
 int main(void)
 {
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(udp_flows_of_an_endpoint_that_went_away_are_deleted_tcp_stays),
         WORLD_TEST(udp_flows_are_deleted_when_no_endpoint_is_left),
+        WORLD_TEST(udp_flow_to_a_service_that_is_gone_stays_until_the_address_has_another),
+        WORLD_TEST(udp_flow_is_deleted_when_another_service_takes_the_address),
+        WORLD_TEST(udp_clean_up_leaves_other_ports_of_the_address_alone),
         WORLD_TEST(terminating_endpoint_that_serves_keeps_its_udp_flows),
         WORLD_TEST(plain_udp_flow_to_what_becomes_a_service_is_deleted),
         WORLD_TEST(endpoint_counters_survive_a_reload),
@@ -283,6 +402,8 @@ int main(void)
         WORLD_TEST(affinity_is_per_service_port),
         WORLD_TEST(affinity_is_refreshed_by_flows_not_by_packets),
         WORLD_TEST(record_of_an_endpoint_that_went_away_does_not_bind),
+        WORLD_TEST(affinity_goes_on_and_off_live),
+        WORLD_TEST(affinity_is_shared_by_all_addresses_of_a_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
