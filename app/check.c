@@ -73,6 +73,7 @@ static int load(struct check *c)
                                       .namespace = PG_FLAG_CHECK_NAMESPACE,
                                       .strict = PG_FLAG_CHECK_STRICT,
                                       .set = PG_FLAG_CHECK_SET,
+                                      .dialect = PG_FLAG_CHECK_DIALECT,
                                       .pods = PG_PODS_ECHO,
                                       .checks = &c->checks};
     struct pg_findings findings;

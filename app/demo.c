@@ -206,10 +206,9 @@ int pg_run_demo(int argc, char **argv)
     demo.jsonl = output != NULL && strcmp(output, "jsonl") == 0;
     demo.color = !demo.jsonl && pg_want_color(demo.options.value[PG_FLAG_DEMO_COLOR]);
     status = pg_options_number(&demo.options, PG_FLAG_DEMO_SEED, 0, UINT64_MAX, &demo.seed);
-    if (status == 0 &&
-        !pg_manifests_sets(&demo.options, PG_FLAG_DEMO_SET, demo.sets, &demo.set_count)) {
-        status = PG_EXIT_USAGE;
-    }
+    status = status == 0 ? pg_options_sets(&demo.options, PG_FLAG_DEMO_SET, NULL, demo.sets,
+                                           PG_SETS_MOST, &demo.set_count)
+                         : status;
     status = status == 0 ? pg_options_args(&demo.options, 0, 1) : status;
     status = status == 0 ? play_all(&demo) : status;
     pg_options_free(&demo.options);

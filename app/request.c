@@ -124,6 +124,7 @@ static int send_here(const struct sending *s)
                                                    .namespace = PG_FLAG_REQUEST_NAMESPACE,
                                                    .strict = PG_FLAG_REQUEST_STRICT,
                                                    .set = PG_FLAG_REQUEST_SET,
+                                                   .dialect = PG_FLAG_COUNT,
                                                    .pods = PG_PODS_ECHO};
     struct pg_snapshot *snapshot = NULL;
     struct pg_findings findings = {0};

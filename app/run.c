@@ -101,13 +101,10 @@ static int read_options(struct run *run, int argc, char **argv)
                                                     ? "nothing stands behind --"
                                                     : "--tun and -- CMD exclude each other");
     }
-    cursor = 0;
-    const char *set;
-    while ((set = pg_options_next(o, PG_FLAG_RUN_SET, &cursor)) != NULL) {
-        if (run->load.set_count == PG_SETS_MOST) {
-            return pg_options_complain(PG_VERB_RUN, "more than %d --set", PG_SETS_MOST);
-        }
-        run->sets[run->load.set_count++] = set;
+    int status = pg_options_sets(o, PG_FLAG_RUN_SET, o->value[PG_FLAG_RUN_DIALECT], run->sets,
+                                 PG_SETS_MOST, &run->load.set_count);
+    if (status != 0) {
+        return status;
     }
     run->load.sets = run->sets;
     const char *pods = o->value[PG_FLAG_RUN_PODS];

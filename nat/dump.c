@@ -4,6 +4,7 @@
  * Called by tools/ and app/ for `get conntrack`, `get nat` and the metrics, never by the path.
  * Changes nothing. The conntrack line is what conntrack-tools 1.4.7 prints, byte for byte, because
  * people's scripts read it. */
+#include "dialect.h"
 #include "nat_internal.h"
 
 #include <string.h>
@@ -190,10 +191,14 @@ static void show_masquerade(const struct rule_walk *w, uint32_t service_port,
                                  .kind = "snat",
                                  .after = *exit,
                                  .port_mode = "random"};
+    const struct pg_dialect_rules *rules = pg_dialect_rules(t->snapshot);
 
     r.reason = outside                           ? why->masq_cluster
+               : rules->at_connect               ? t->node_connect
                : t->snapshot->lab.masquerade_all ? t->masq_all
                                                  : why->masq_not_pod;
+    if (rules->at_connect)
+        r.port_mode = outside ? "kept or random" : "fixed";
     if (!pg_addr_is_none(exit))
         show_rule(w, service_port, outside ? PG_USE_SNAT_OUTSIDE : PG_USE_SNAT_SERVICE, &r);
 }
@@ -202,6 +207,8 @@ static void show_masquerade(const struct rule_walk *w, uint32_t service_port,
  * endpoint is elsewhere. */
 static void show_sources(const struct rule_walk *w, uint32_t service_port, bool v6, bool outside)
 {
+    enum pg_masquerade_rule rule =
+        outside ? pg_dialect_rules(w->n->services->snapshot)->cluster_policy : PG_MASQUERADE_ALWAYS;
     const struct pg_service_table *t = w->n->services;
     const struct pg_snapshot *s = t->snapshot;
     const struct pg_group *g = pg_service_group(t, service_port, v6);
@@ -209,12 +216,14 @@ static void show_sources(const struct rule_walk *w, uint32_t service_port, bool 
     uint32_t first = s->service_ports[service_port].endpoint_first;
     uint32_t count = g->ready ? g->ready : g->terminating;
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && rule == PG_MASQUERADE_ALWAYS; i++) {
         if (m[i].node == PG_INDEX_NONE || (i && m[i].node == m[i - 1].node))
             continue;
         struct pg_addr exit = pg_nat_exit_address(s, first + m[i].endpoint, m[i].node);
         show_masquerade(w, service_port, &exit, outside);
     }
+    if (rule == PG_MASQUERADE_NEVER)
+        return;
     for (uint32_t node = 0; count && node < s->node_count && node < PG_SNAT_ROWS_MOST; node++) {
         const struct pg_member *elsewhere =
             m[0].node != node ? &m[0] : &m[count - 1]; /* sorted by node */
@@ -245,7 +254,13 @@ static void show_hairpins(const struct rule_walk *w, uint32_t service_port, bool
         if (m->node == PG_INDEX_NONE ||
             pg_snapshot_node_by_addr(t->snapshot, &e->addr) != PG_INDEX_NONE)
             continue;
+        struct pg_addr loopback = pg_dialect_loopback(t->snapshot->lab.services.dialect, v6);
         r.after = pg_nat_exit_address(t->snapshot, endpoint, m->node);
+        if (!pg_addr_is_none(&loopback)) {
+            r.after = loopback;
+            r.port_mode = "fixed";
+            r.reason = t->loopback;
+        }
         show_rule(w, service_port, PG_USE_HAIRPIN, &r);
     }
 }

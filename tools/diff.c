@@ -20,6 +20,7 @@ static const struct pg_manifest_flags manifest_flags = {
     .namespace = PG_FLAG_DIFF_NAMESPACE,
     .strict = PG_FLAG_COUNT,
     .set = PG_FLAG_DIFF_SET,
+    .dialect = PG_FLAG_DIFF_DIALECT,
 };
 
 /* What one side says. */
@@ -279,6 +280,19 @@ static void compare(struct diff *diff, const struct pg_questions *questions, boo
 
 /* ---- the whole ---- */
 
+/* One --dialect is the new side's, two are the old one's and the new one's. NULL: what the manifests say. */
+static const char *dialect_of(const struct pg_options *o, int side)
+{
+    uint32_t cursor = 0;
+    const char *first = pg_options_next(o, PG_FLAG_DIFF_DIALECT, &cursor);
+    const char *second = pg_options_next(o, PG_FLAG_DIFF_DIALECT, &cursor);
+
+    if (side == 0) {
+        return second ? first : NULL;
+    }
+    return second ? second : first;
+}
+
 /* The side-th -f alone, with --set for the new side only. */
 static int load_side(const struct pg_options *o, const char *path, int side, struct diff *diff)
 {
@@ -298,6 +312,7 @@ static int load_side(const struct pg_options *o, const char *path, int side, str
     }
     one.given[one.given_count++] = (struct pg_option_given){PG_FLAG_DIFF_FILENAME, path};
     flags.set = side ? PG_FLAG_DIFF_SET : PG_FLAG_COUNT;
+    one.value[PG_FLAG_DIFF_DIALECT] = dialect_of(o, side);
     int status = pg_manifests_load(&one, &flags, true, &diff->s[side], &findings);
 
     pg_findings_free(&findings);
@@ -316,8 +331,9 @@ static int load_sides(const struct pg_options *o, struct diff *diff)
     const char *new = pg_options_next(o, PG_FLAG_DIFF_FILENAME, &cursor);
 
     if (!old || pg_options_next(o, PG_FLAG_DIFF_FILENAME, &cursor) ||
-        (!new && !pg_options_has(o, PG_FLAG_DIFF_SET))) {
-        return pg_options_complain(o->verb, "give -f OLD -f NEW, or one -f and --set");
+        (!new && !pg_options_has(o, PG_FLAG_DIFF_SET) &&
+         !pg_options_has(o, PG_FLAG_DIFF_DIALECT))) {
+        return pg_options_complain(o->verb, "give -f OLD -f NEW, or one -f and --set or --dialect");
     }
     int status = load_side(o, old, 0, diff);
 

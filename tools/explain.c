@@ -20,6 +20,7 @@ static const struct pg_manifest_flags manifest_flags = {
     .namespace = PG_FLAG_EXPLAIN_NAMESPACE,
     .strict = PG_FLAG_EXPLAIN_STRICT,
     .set = PG_FLAG_EXPLAIN_SET,
+    .dialect = PG_FLAG_EXPLAIN_DIALECT,
 };
 
 /* ---- what is asked ---- */

@@ -16,6 +16,7 @@ static const struct pg_manifest_flags manifest_flags = {
     .namespace = PG_FLAG_LINT_NAMESPACE,
     .strict = PG_FLAG_COUNT, /* judged here, so that predictions are still made */
     .set = PG_FLAG_LINT_SET,
+    .dialect = PG_FLAG_LINT_DIALECT,
 };
 
 /* A finding or a prediction, to be printed. */

@@ -28,23 +28,6 @@ static void say_findings(const struct pg_findings *f, bool quiet)
     pg_text_free(&line);
 }
 
-bool pg_manifests_sets(const struct pg_options *o, enum pg_flag set, const char *ret[PG_SETS_MOST],
-                       uint32_t *ret_count)
-{
-    uint32_t cursor = 0;
-    const char *value;
-
-    *ret_count = 0;
-    while (set != PG_FLAG_COUNT && (value = pg_options_next(o, set, &cursor)) != NULL) {
-        if (*ret_count == PG_SETS_MOST) {
-            pg_options_complain(o->verb, "more than %d --set", PG_SETS_MOST);
-            return false;
-        }
-        ret[(*ret_count)++] = value;
-    }
-    return true;
-}
-
 int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags *flags,
                       struct pg_snapshot **ret, struct pg_findings *ret_findings)
 {
@@ -69,7 +52,8 @@ int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags
     if (count == 0) {
         return pg_options_complain(o->verb, "no manifests: give -f FILE, -f DIR or -f -");
     }
-    if (!pg_manifests_sets(o, flags->set, sets, &load.set_count)) {
+    if (pg_options_sets(o, flags->set, value_of(o, flags->dialect), sets, PG_SETS_MOST,
+                        &load.set_count) != 0) {
         return PG_EXIT_USAGE;
     }
     return pg_snapshot_load(inputs, count, &load, ret, ret_findings) == 0 ? 0 : PG_EXIT_MANIFEST;

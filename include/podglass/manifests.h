@@ -9,7 +9,7 @@
 
 /* The flags of a verb that say what to load. PG_FLAG_COUNT: the verb has no such flag. */
 struct pg_manifest_flags {
-    enum pg_flag filename, recursive, namespace, strict, set;
+    enum pg_flag filename, recursive, namespace, strict, set, dialect;
     enum pg_pods_mode pods;
     struct pg_checks *checks; /* filled with documents of kind Check; NULL: they are not wanted */
 };
@@ -19,8 +19,5 @@ int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags
 /* 0; or an exit status after saying why. Findings go to standard error; quiet: notes do not. */
 int pg_manifests_load(const struct pg_options *o, const struct pg_manifest_flags *flags, bool quiet,
                       struct pg_snapshot **ret, struct pg_findings *ret_findings);
-/* The values of a repeatable --set. false: more than there is room for, said. */
-bool pg_manifests_sets(const struct pg_options *o, enum pg_flag set, const char *ret[PG_SETS_MOST],
-                       uint32_t *ret_count);
 
 #endif

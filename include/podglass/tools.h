@@ -68,6 +68,9 @@ int pg_options_number(const struct pg_options *o, enum pg_flag f, uint64_t min, 
                       uint64_t *ret);
 /* 0 if there are min to max arguments, else PG_EXIT_USAGE, said. */
 int pg_options_args(const struct pg_options *o, uint32_t min, uint32_t max);
+/* The values of --set in their order, and behind them --dialect (NULL: not given) as one of them, for pg_snapshot_load. 0 or PG_EXIT_USAGE, said. */
+int pg_options_sets(const struct pg_options *o, enum pg_flag set, const char *dialect,
+                    const char **sets, uint32_t room, uint32_t *ret_count); /* sets.c */
 /* "podglass run: " and the message, one line on standard error. Returns PG_EXIT_USAGE. */
 __attribute__((format(printf, 2, 3))) int pg_options_complain(enum pg_verb verb, const char *format,
                                                               ...);

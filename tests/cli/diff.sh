@@ -44,6 +44,17 @@ want "1 of 5 requests are answered differently" "$podglass" diff -f examples/lab
 sed -i 's/path: \/$/path: \/api/' "$dir/new/shop.yaml"
 want "REFUSED by the ingress: 404 no-route" "$podglass" diff -f examples/lab -f "$dir/new"
 
+# Two dialects; one is the new side's.
+table=tests/walk/manifests/truth-table.yaml
+want "because Lab dialect: cilium-snat  --set:1  PG119" \
+    "$podglass" diff -f "$table" --dialect kube-proxy-nftables --dialect cilium-snat
+want "because svc/t/far externalTrafficPolicy: Cluster (default)" \
+    "$podglass" diff -f "$table" --dialect cilium-snat --dialect cilium-dsr
+want "PG126" "$podglass" diff -f "$table" --dialect cilium-snat --dialect cilium-dsr
+status 1 "$podglass" diff -f "$table" --dialect cilium-dsr
+status 0 "$podglass" diff -f "$table" --dialect kube-proxy-nftables
+status 2 "$podglass" diff -f "$table" --dialect iptables
+
 # A file of requests.
 printf '# comment\n\nGET http://shop.example.test/x from mallory\ntcp:10.96.12.40:80 from pod:shop/web-0\n' >"$dir/requests"
 status 0 "$podglass" diff -f examples/lab -f examples/lab --requests "$dir/requests"
