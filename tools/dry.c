@@ -156,7 +156,7 @@ static void tell_nat(struct pg_dry_running *r, const struct pg_tuple *from,
                             .after = pg_value_endpoint(&to->dst, to->dst_port)};
     struct pg_record src = {.stage = PG_STAGE_NAT_POSTROUTING,
                             .field = PG_FIELD_SRC,
-                            .kind = d->masquerade ? PG_RECORD_REWRITE : PG_RECORD_KEEP,
+                            .kind = PG_RECORD_KEEP,
                             .node = d->node,
                             .reason = d->snat_reason,
                             .before = pg_dry_endpoint(&from->src, from->src_port),
@@ -164,6 +164,10 @@ static void tell_nat(struct pg_dry_running *r, const struct pg_tuple *from,
 
     if (!pg_addr_equal(&from->dst, &to->dst) || from->dst_port != to->dst_port) {
         dst.kind = PG_RECORD_REWRITE;
+    }
+    if (!pg_addr_equal(&from->src, &to->src) || from->src_port != to->src_port ||
+        (d->masquerade && d->port == PG_PORT_DRAW)) {
+        src.kind = PG_RECORD_REWRITE;
     }
     pg_dry_tell(r, &dst);
     if (d->kind == PG_DECIDE_DNAT || d->masquerade) {

@@ -36,19 +36,41 @@ void pg_who_print(const struct pg_snapshot *s, const struct pg_addr *a, struct p
 /* "50%", "<1%" */
 const char *pg_odds_print(double odds, char out[8]);
 
-/* ---- predict.c: whom pods will see ---- */
+/* ---- predict.c, predict_service.c: whom pods will see ---- */
+enum pg_caller { PG_CALLER_OUTSIDE, PG_CALLER_BALANCER, PG_CALLER_POD, PG_CALLER_NODE };
+const char *pg_caller_name(enum pg_caller c); /* "outside", ... */
+#define PG_SEEN_MOST 16
+struct pg_prediction_seen {
+    struct pg_addr at[PG_SEEN_MOST];
+    uint32_t count;
+    bool same; /* or the caller as it is */
+    bool more; /* there are addresses beyond those */
+};
+struct pg_prediction_to {
+    struct pg_addr addr;
+    uint16_t port;
+};
 struct pg_prediction {
     const char *object; /* "Service/shop/web"; interned */
     struct pg_text text;
     enum pg_finding_level level;
-    pg_reason_id reason; /* code, file and line of it */
+    pg_reason_id reason;    /* code, file and line of it */
+    struct pg_source place; /* if the reason has none */
+    enum pg_caller caller;
+    uint8_t proto;
+    struct pg_prediction_to *
+        to; /* what the caller calls, any of them; none for an Ingress rule and a headless service */
+    uint32_t to_count;
+    struct pg_prediction_seen seen; /* nothing: none of its packets arrives */
+    bool silent;                    /* or, by node or by chance, nothing arrives */
 };
 struct pg_predictions {
     struct pg_prediction *at;
     uint32_t count;
-    uint32_t left_out; /* more routes than are looked at */
+    uint32_t left_out;     /* more rules than are looked at */
+    uint32_t outside_only; /* service ports that were not looked at from inside */
 };
-/* One per address a Service answers on from outside, and one per Ingress rule. */
+/* For each port of a Service and each kind of caller what comes of its addresses, and one per Ingress rule. */
 void pg_predict(struct pg_dry *d, struct pg_predictions *ret);
 void pg_predictions_free(struct pg_predictions *p);
 /* Somebody outside the cluster, of that family. */

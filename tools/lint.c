@@ -40,9 +40,16 @@ static struct line line_of_finding(const struct pg_finding *f)
 static struct line line_of_prediction(const struct pg_prediction *p)
 {
     const struct pg_reason *r = pg_reason_get(p->reason);
+    bool placed = r->line != 0;
 
-    return (struct line){
-        p->level, pg_code_name(r->code), p->object, r->field, p->text.at, r->file, r->line, 0};
+    return (struct line){p->level,
+                         pg_code_name(r->code),
+                         p->object,
+                         r->field,
+                         p->text.at,
+                         placed ? r->file : p->place.file,
+                         placed ? r->line : p->place.line,
+                         0};
 }
 
 /* ---- formats ---- */
@@ -61,11 +68,10 @@ static void put_text(const struct line *l, struct pg_text *out)
     pg_text_putc(out, '\n');
 }
 
-static void put_json(const struct line *l, struct pg_json *j)
+static void put_json_line(const struct line *l, struct pg_json *j)
 {
     static const char *const levels[] = {"error", "warning", "note"};
 
-    pg_json_object(j);
     pg_json_key_string(j, "level", levels[l->level]);
     pg_json_key_string(j, "code", l->code);
     pg_json_key_string(j, "object", l->object);
@@ -74,6 +80,41 @@ static void put_json(const struct line *l, struct pg_json *j)
     pg_json_key_uint(j, "line", l->line);
     pg_json_key_uint(j, "column", l->column);
     pg_json_key_string(j, "text", l->text);
+}
+
+static void put_json_finding(const struct pg_finding *f, struct pg_json *j)
+{
+    struct line l = line_of_finding(f);
+
+    pg_json_object(j);
+    put_json_line(&l, j);
+    pg_json_object_end(j);
+}
+
+static void put_json_prediction(const struct pg_prediction *p, struct pg_json *j)
+{
+    struct line l = line_of_prediction(p);
+    char text[PG_ENDPOINT_TEXT];
+
+    pg_json_object(j);
+    put_json_line(&l, j);
+    pg_json_key_string(j, "caller", pg_caller_name(p->caller));
+    pg_json_key(j, "to");
+    pg_json_array(j);
+    for (uint32_t i = 0; i < p->to_count; i++) {
+        pg_json_string(j, pg_endpoint_print(&p->to[i].addr, p->to[i].port, text));
+    }
+    pg_json_array_end(j);
+    pg_json_key(j, "sees");
+    pg_json_array(j);
+    for (uint32_t i = 0; i < p->seen.count; i++) {
+        pg_json_string(j, pg_addr_print(&p->seen.at[i], text));
+    }
+    if (p->seen.same) {
+        pg_json_string(j, "caller");
+    }
+    pg_json_array_end(j);
+    pg_json_key_bool(j, "maySeeNothing", p->silent);
     pg_json_object_end(j);
 }
 
@@ -153,15 +194,13 @@ static void put_report_json(const struct report *r, struct pg_text *out)
     pg_json_key(&j, "findings");
     pg_json_array(&j);
     for (uint32_t i = 0; i < r->findings->count; i++) {
-        struct line l = line_of_finding(&r->findings->at[i]);
-        put_json(&l, &j);
+        put_json_finding(&r->findings->at[i], &j);
     }
     pg_json_array_end(&j);
     pg_json_key(&j, "predictions");
     pg_json_array(&j);
     for (uint32_t i = 0; i < r->predictions->count; i++) {
-        struct line l = line_of_prediction(&r->predictions->at[i]);
-        put_json(&l, &j);
+        put_json_prediction(&r->predictions->at[i], &j);
     }
     pg_json_array_end(&j);
     pg_json_object_end(&j);
@@ -177,6 +216,10 @@ static void put_report(const struct report *r, enum format format, struct pg_tex
     put_lines(r, format, out);
     if (format == TEXT && r->predictions->left_out) {
         pg_text_printf(out, "%u Ingress rules more were not looked at\n", r->predictions->left_out);
+    }
+    if (format == TEXT && r->predictions->outside_only) {
+        pg_text_printf(out, "%u service ports more were looked at from outside only\n",
+                       r->predictions->outside_only);
     }
     if (format == TEXT) {
         pg_text_printf(out, "%u errors, %u warnings, %u notes\n", r->counts[PG_FINDING_ERROR],

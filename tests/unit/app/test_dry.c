@@ -5,6 +5,7 @@
 #include "podglass/dry.h"
 #include "podglass/http.h"
 #include "podglass/sim.h"
+#include "random_cluster.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,133 +22,6 @@
 #define CLUSTERS     800
 #define REQUESTS     8
 #define RECORDS_MOST 64
-
-/* ---- a cluster in words ---- */
-
-static bool chance(struct pg_random *r, uint32_t percent)
-{
-    return pg_random_below(r, 100) < percent;
-}
-
-static const char *one_of(struct pg_random *r, const char *const *words, uint32_t count)
-{
-    return words[pg_random_below(r, count)];
-}
-#define ONE_OF(r, ...)                              \
-    one_of((r), (const char *const[]){__VA_ARGS__}, \
-           sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
-
-static void put_lab(struct pg_random *r, struct pg_text *out)
-{
-    uint32_t nodes = 1 + pg_random_below(r, 3);
-
-    pg_text_puts(out, "apiVersion: podglass/v1alpha1\nkind: Lab\nspec:\n  nodes:\n");
-    for (uint32_t i = 1; i <= nodes; i++) {
-        pg_text_printf(out,
-                       "  - {name: node-%u, address: 192.0.2.1%u, podCIDR: 10.244.%u.0/24, zone: "
-                       "%s}\n",
-                       i, i, i, i == 1 ? "a" : "b");
-    }
-    pg_text_puts(out, "  ingress:\n    service: edge/gateway\n");
-    const char *trusted =
-        ONE_OF(r, "", "", "10.244.0.0/16", "192.0.2.0/24", "198.51.100.66/32", "0.0.0.0/0");
-    pg_text_printf(out, "    trustedProxies: [%s%s%s]\n", *trusted ? "\"" : "", trusted,
-                   *trusted ? "\"" : "");
-    pg_text_printf(out, "  masqueradeAll: %s\n", chance(r, 10) ? "true" : "false");
-}
-
-static void put_workload(struct pg_random *r, const char *ns, const char *name, uint32_t replicas,
-                         bool host_network, struct pg_text *out)
-{
-    (void)r;
-    pg_text_printf(out,
-                   "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: %s, namespace: "
-                   "%s}\nspec:\n  replicas: %u\n  selector: {matchLabels: {app: %s}}\n"
-                   "  template:\n    metadata: {labels: {app: %s}}\n    spec:\n"
-                   "      hostNetwork: %s\n"
-                   "      containers: [{name: c, ports: [{name: http, containerPort: 8080}]}]\n",
-                   name, ns, replicas, name, name, host_network ? "true" : "false");
-}
-
-static void put_policies(struct pg_random *r, bool outside, bool balancer, struct pg_text *out)
-{
-    if (outside && chance(r, 50)) {
-        pg_text_printf(out, "  externalTrafficPolicy: %s\n", ONE_OF(r, "Local", "Cluster"));
-    }
-    if (chance(r, 25)) {
-        pg_text_printf(out, "  internalTrafficPolicy: %s\n", ONE_OF(r, "Local", "Cluster"));
-    }
-    if (chance(r, 20)) {
-        pg_text_puts(out, "  sessionAffinity: ClientIP\n");
-    }
-    if (balancer && chance(r, 15)) {
-        pg_text_puts(out, "  loadBalancerSourceRanges: [198.51.100.0/26]\n");
-    }
-}
-
-static void put_service(struct pg_random *r, const char *ns, const char *name, const char *type,
-                        struct pg_text *out)
-{
-    bool headless = strcmp(type, "None") == 0;
-    bool balancer = strcmp(type, "LoadBalancer") == 0;
-    bool external = !headless && chance(r, 15);
-    bool outside = balancer || external || strcmp(type, "NodePort") == 0;
-
-    pg_text_printf(out, "---\napiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: %s}\n",
-                   name, ns);
-    pg_text_printf(out, "spec:\n  type: %s\n  selector: {app: %s}\n", headless ? "ClusterIP" : type,
-                   name);
-    pg_text_puts(out, headless ? "  clusterIP: None\n" : "");
-    if (external) {
-        pg_text_printf(out, "  externalIPs: [203.0.113.%u]\n", 100 + pg_random_below(r, 100));
-    }
-    put_policies(r, outside, balancer, out);
-    pg_text_printf(out, "  ports:\n  - {name: http, port: 80, targetPort: %s}\n",
-                   ONE_OF(r, "8080", "http"));
-    if (chance(r, 20)) {
-        pg_text_puts(out, "  - {name: other, port: 81, targetPort: 8081}\n");
-    }
-}
-
-static void put_rules(struct pg_random *r, struct pg_text *out)
-{
-    uint32_t rules = 1 + pg_random_below(r, 4);
-
-    pg_text_puts(out,
-                 "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: shop, "
-                 "namespace: shop}\nspec:\n");
-    if (chance(r, 30)) {
-        pg_text_puts(out, "  defaultBackend: {service: {name: s1, port: {number: 80}}}\n");
-    }
-    pg_text_puts(out, "  rules:\n");
-    for (uint32_t i = 0; i < rules; i++) {
-        const char *host = ONE_OF(r, "a.example.test", "b.example.test", "'*.example.test'", "");
-        pg_text_printf(out, "  - %s%s%shttp:\n      paths:\n", *host ? "host: " : "", host,
-                       *host ? "\n    " : "");
-        pg_text_printf(
-            out, "      - {path: %s, pathType: %s, backend: {service: {name: %s, port: %s}}}\n",
-            ONE_OF(r, "/", "/x", "/x/y", "/z/"), ONE_OF(r, "Prefix", "Exact"),
-            ONE_OF(r, "s1", "s2", "s3", "gone"),
-            ONE_OF(r, "{number: 80}", "{name: http}", "{number: 81}"));
-    }
-}
-
-static void put_cluster(struct pg_random *r, struct pg_text *out)
-{
-    char name[8];
-
-    put_lab(r, out);
-    put_service(r, "edge", "gateway", ONE_OF(r, "LoadBalancer", "LoadBalancer", "NodePort"), out);
-    put_workload(r, "edge", "gateway", 1 + pg_random_below(r, 2), false, out);
-    for (uint32_t i = 1; i <= 3; i++) {
-        snprintf(name, sizeof name, "s%u", i);
-        put_service(r, "shop", name, ONE_OF(r, "ClusterIP", "NodePort", "LoadBalancer", "None"),
-                    out);
-        bool host = i == 3 && chance(r, 30);
-        put_workload(r, "shop", name, host ? 1 : pg_random_below(r, 4), host, out);
-    }
-    put_rules(r, out);
-}
 
 /* ---- a request ---- */
 
@@ -180,7 +54,7 @@ static struct pg_addr draw_from(struct pg_random *r, const struct pg_snapshot *s
 static void draw_to(struct pg_random *r, const struct pg_snapshot *s, struct asked *a)
 {
     const struct pg_service *v =
-        &s->services[chance(r, 50) && s->lab.ingress_service < s->service_count
+        &s->services[pg_chance(r, 50) && s->lab.ingress_service < s->service_count
                          ? s->lab.ingress_service
                          : pg_random_below(r, s->service_count)];
     const struct pg_service_port *p =
@@ -203,7 +77,7 @@ static void draw_to(struct pg_random *r, const struct pg_snapshot *s, struct ask
     }
     if (kind == 11 || pg_addr_is_none(&a->to)) { /* a headless service has none */
         a->to = s->pods[pg_random_below(r, s->pod_count)].addr[0];
-        a->port = (uint16_t)(chance(r, 80) ? 8080 : 9999);
+        a->port = (uint16_t)(pg_chance(r, 80) ? 8080 : 9999);
     }
 }
 
@@ -212,16 +86,16 @@ static void draw_request(struct pg_random *r, const struct pg_snapshot *s, struc
     a->from = draw_from(r, s);
     draw_to(r, s, a);
     snprintf(a->head, sizeof a->head, "%s %s HTTP/1.%s\r\n%s%s%s%s%sConnection: close\r\n\r\n",
-             ONE_OF(r, "GET", "GET", "GET", "DELETE"),
-             ONE_OF(r, "/", "/x", "/x/y?q=1", "/z/../x", "/other", "http://a.example.test/x"),
-             chance(r, 95) ? "1" : "0",
-             ONE_OF(r, "Host: a.example.test\r\n", "Host: a.example.test\r\n",
-                    "Host: B.example.test:80\r\n", "Host: c.example.test\r\n", "Host: nobody\r\n",
-                    ""),
-             chance(r, 30) ? "X-Forwarded-For: 203.0.113.7, 10.244.1.9\r\n" : "",
-             chance(r, 10) ? "X-Forwarded-For: junk\r\n" : "",
-             chance(r, 15) ? "X-Real-IP: 203.0.113.8\r\n" : "",
-             chance(r, 10) ? "X_Forwarded_For: 1.2.3.4\r\nTE: trailers\r\n" : "");
+             PG_ONE_OF(r, "GET", "GET", "GET", "DELETE"),
+             PG_ONE_OF(r, "/", "/x", "/x/y?q=1", "/z/../x", "/other", "http://a.example.test/x"),
+             pg_chance(r, 95) ? "1" : "0",
+             PG_ONE_OF(r, "Host: a.example.test\r\n", "Host: a.example.test\r\n",
+                       "Host: B.example.test:80\r\n", "Host: c.example.test\r\n",
+                       "Host: nobody\r\n", ""),
+             pg_chance(r, 30) ? "X-Forwarded-For: 203.0.113.7, 10.244.1.9\r\n" : "",
+             pg_chance(r, 10) ? "X-Forwarded-For: junk\r\n" : "",
+             pg_chance(r, 15) ? "X-Real-IP: 203.0.113.8\r\n" : "",
+             pg_chance(r, 10) ? "X_Forwarded_For: 1.2.3.4\r\nTE: trailers\r\n" : "");
 }
 
 /* ---- records as lines ---- */
@@ -518,7 +392,7 @@ static void try_cluster(struct pg_random *r, uint64_t seed)
         .proxy = {.session_limit = 32, .connect_timeout_ms = 2000, .upstream_idle_ms = 1}};
     struct pg_sim sim;
 
-    put_cluster(r, &yaml);
+    pg_put_cluster(r, &yaml);
     struct pg_manifest_input input = {.path = "t.yaml", .text = yaml.at, .text_len = yaml.len};
     if (pg_snapshot_load(&input, 1, &load, &s, &findings) != 0) {
         struct pg_text line = {0};

