@@ -48,6 +48,7 @@ void pg_findings_take(struct pg_load *load,
 #define PG_CODE_ASSUMED     "PG403" /* nobody wrote it, so it was made up */
 #define PG_CODE_DANGLING    "PG404" /* names something that is not there */
 #define PG_CODE_OUTGOING    "PG405" /* works, and will not for ever */
+#define PG_CODE_TRUSTS_ALL  "PG406" /* believes whoever connects */
 #define PG_CODE_REGEX       "PG411" /* a path that another rule makes a regular expression */
 
 /* One load. */
@@ -141,6 +142,7 @@ bool pg_lab_name(const struct pg_field *f, bool wild, const char **ret_namespace
 void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab);
 void pg_kinds_lab_services(const struct pg_field *spec, struct pg_raw_lab *lab);
 void pg_lab_default_services(struct pg_service_settings *to);
+void pg_kinds_lab_ingress_default(struct pg_ingress_settings *ret);
 struct pg_pod_spec pg_kinds_pod_spec(const struct pg_field *spec);
 
 /* --- derive*.c, in the order they run --- */

@@ -34,7 +34,7 @@ struct pg_raw_lab *pg_lab_default(struct pg_load *load)
     lab->lab.cluster_domain = "cluster.local";
     lab->lab.dns_ttl = 30;
     lab->lab.ingress_service = PG_INDEX_NONE;
-    lab->lab.ingress.trusted_source.file = "";
+    pg_kinds_lab_ingress_default(&lab->lab.ingress);
     pg_lab_default_services(&lab->lab.services);
     lab->lb_cidr = (struct pg_prefix){pg_addr_v4(203, 0, 113, 0), 120};
     lab->nodes = PG_LIST(&load->scratch, struct pg_node);

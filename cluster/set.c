@@ -229,9 +229,17 @@ static const struct pg_tree *yaml_value(struct pg_load *load, struct pg_set *set
 static const struct pg_tree *value_of(struct pg_load *load, struct pg_set *set,
                                       const struct way *way)
 {
-    static const char *const lists[] = {"trustedProxies", "podCIDRs",   "serviceCIDRs",
-                                        "clusterIPs",     "ipFamilies", "loadBalancerSourceRanges",
-                                        "externalIPs",    NULL};
+    static const char *const lists[] = {"trustedProxies",
+                                        "podCIDRs",
+                                        "serviceCIDRs",
+                                        "clusterIPs",
+                                        "ipFamilies",
+                                        "loadBalancerSourceRanges",
+                                        "externalIPs",
+                                        "allowedSources",
+                                        "httpsPorts",
+                                        "tlvs",
+                                        NULL};
     const char *text = set->equals + 1;
     const char *field = way->steps[way->count - 1].name;
     if (strchr("[{\"'", text[0]) != NULL && text[0] != '\0')

@@ -284,6 +284,18 @@ static void build_vips(struct build *b)
     }
 }
 
+static void keep_ingress_sources(struct build *b, struct pg_ingress_settings *to)
+{
+    to->trusted_source = keep_source(b, to->trusted_source);
+    to->hops_source = keep_source(b, to->hops_source);
+    to->profile_source = keep_source(b, to->profile_source);
+    for (uint32_t i = 0; i < PG_IDENTITY_COUNT; i++)
+        to->policy_source[i] = keep_source(b, to->policy_source[i]);
+    to->proxy.ports_source = keep_source(b, to->proxy.ports_source);
+    to->proxy.sources_source = keep_source(b, to->proxy.sources_source);
+    to->proxy.to_pods_source = keep_source(b, to->proxy.to_pods_source);
+}
+
 static void build_lab(struct build *b)
 {
     const struct pg_raw_lab *from = b->load->lab;
@@ -297,7 +309,7 @@ static void build_lab(struct build *b)
     b->s->client_count = from->clients.count;
     b->s->lab = from->lab;
     b->s->lab.cluster_domain = keep(b, from->lab.cluster_domain);
-    b->s->lab.ingress.trusted_source = keep_source(b, from->lab.ingress.trusted_source);
+    keep_ingress_sources(b, &b->s->lab.ingress);
     struct pg_service_settings *services = &b->s->lab.services;
     services->dialect_source = keep_source(b, services->dialect_source);
     services->detector_source = keep_source(b, services->detector_source);

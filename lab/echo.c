@@ -73,6 +73,24 @@ static void refuse(struct pg_echo_conn *c, enum pg_http_error error)
     c->state = PG_ECHO_ANSWER;
 }
 
+/* A PROXY preface in front of everything is read and shown: a built-in pod takes what it gets. false: its end is not here yet. */
+static bool preface_step(struct pg_echo_conn *c)
+{
+    uint8_t bytes[PG_ECHO_PREFACE_MAX];
+    enum pg_preface_error error;
+    uint32_t n = pg_conn_peek(c->conn, 0, bytes, sizeof(bytes));
+    int len = pg_proxyproto_read(bytes, n, &c->preface, &error);
+    if (len == -EAGAIN && n < sizeof(bytes) && !pg_conn_end_seen(c->conn))
+        return false;
+    if (len > 0)
+        pg_conn_consume(c->conn, (uint64_t)len);
+    else
+        c->preface.version = 0;
+    c->preface.tlvs = (struct pg_slice){NULL, 0};
+    c->begun = true;
+    return true;
+}
+
 /* Returns whether the state changed. */
 static bool head_step(struct pg_echo_conn *c)
 {
@@ -84,6 +102,8 @@ static bool head_step(struct pg_echo_conn *c)
             end(c, false);
         return c->state == PG_ECHO_DEAD;
     }
+    if (!c->begun)
+        return preface_step(c);
     if (front.at[0] != '\r' && (front.at[0] < 'A' || front.at[0] > 'Z')) {
         c->state = PG_ECHO_RAW;
         return true;

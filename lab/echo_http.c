@@ -88,6 +88,23 @@ static void json_ends(struct pg_json *j, const struct pg_echo_conn *c)
     pg_json_key_uint(j, "peerPort", peer_port);
 }
 
+static void json_preface(struct pg_json *j, const struct pg_preface *p)
+{
+    if (p->version == 0)
+        return;
+    pg_json_key(j, "proxy");
+    pg_json_object(j);
+    pg_json_key_uint(j, "version", p->version);
+    pg_json_key_bool(j, "local", p->is_real);
+    if (!p->is_real) {
+        pg_json_key_addr(j, "source", &p->src);
+        pg_json_key_uint(j, "sourcePort", p->src_port);
+        pg_json_key_addr(j, "destination", &p->dst);
+        pg_json_key_uint(j, "destinationPort", p->dst_port);
+    }
+    pg_json_object_end(j);
+}
+
 static void json_head(struct pg_json *j, const struct pg_http_head *h, const char *bytes)
 {
     pg_json_key(j, "method");
@@ -126,6 +143,7 @@ void pg_echo_note_request(struct pg_echo_conn *c, const char *bytes)
     pg_json_begin(&j, &c->out);
     pg_json_object(&j);
     json_ends(&j, c);
+    json_preface(&j, &c->preface);
     json_head(&j, h, bytes);
 }
 

@@ -7,10 +7,12 @@
 #include "podglass/http.h"
 #include "podglass/lab.h"
 #include "podglass/pool.h"
+#include "podglass/preface_decide.h"
 #include "podglass/wheel.h"
 
-#define PG_ECHO_BYTES_MAX (UINT64_C(1) << 30)
-#define PG_FNV_OFFSET     UINT64_C(0xcbf29ce484222325)
+#define PG_ECHO_BYTES_MAX   (UINT64_C(1) << 30)
+#define PG_ECHO_PREFACE_MAX 2048 /* longer ones are taken for what is no HTTP */
+#define PG_FNV_OFFSET       UINT64_C(0xcbf29ce484222325)
 
 enum pg_echo_state {
     PG_ECHO_HEAD,   /* reading a request head; the first byte decides whether it is one */
@@ -36,13 +38,15 @@ struct pg_echo_conn {
     uint64_t bytes_left, bytes_at; /* of the pattern */
     uint32_t slow_ms;
     uint16_t status;
-    uint8_t state;   /* enum pg_echo_state */
-    uint8_t body;    /* enum pg_http_body of the request */
-    uint8_t answers; /* enum pg_http_body of the answer */
-    bool generated;  /* pattern instead of JSON */
+    struct pg_preface preface; /* what the connection began with; version 0: none */
+    uint8_t state;             /* enum pg_echo_state */
+    uint8_t body;              /* enum pg_http_body of the request */
+    uint8_t answers;           /* enum pg_http_body of the answer */
+    bool generated;            /* pattern instead of JSON */
     bool is_head;
     bool keep;
     bool close_unanswered;
+    bool begun; /* the first bytes were looked at: they were a preface, or are none */
 };
 
 struct pg_echo {

@@ -1,9 +1,10 @@
-/* The head as it leaves: the only file that changes HTTP.
+/* The head as it leaves: with `http_rewrite_identity.c` the only file that changes HTTP.
  *
  * Called by `request.c` (request towards the pod), `response.c` (response towards the client) and the tools' dry run. A
  * head is always written anew into one contiguous piece: start line and Host first, the sender's own fields in their
  * order, then ours. Fields of one hop go before ours are written, so a client that names X-Forwarded-For in Connection removes
- * nothing of ours. Framing is never copied, only written from what we understood.
+ * nothing of ours; the lines that tell who is asking are `http_rewrite_identity.c`'s. Framing is never copied, only written from
+ * what we understood.
  *
  * Each difference between what came and what goes passes through `change`, which records it; a field that stays says nothing.
  *
@@ -11,114 +12,13 @@
 #include "podglass/route_filter_decide.h"
 
 #include "http_grammar.h"
-#include "podglass/packet.h"
+#include "http_writer.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-struct writer {
-    char *out;
-    uint32_t len;
-    uint32_t room;
-    bool full;
-    struct pg_trace *trace; /* NULL: nobody watches */
-    uint32_t label;
-    uint8_t direction;
-};
-
-static const struct pg_slice none = {NULL, 0};
-
-static void put(struct writer *w, struct pg_slice s)
-{
-    if (w->full || s.len > w->room - w->len) {
-        w->full = true;
-        return;
-    }
-    if (s.len == 0)
-        return;
-    memcpy(w->out + w->len, s.at, s.len);
-    w->len += (uint32_t)s.len;
-}
-
-static void put_field(struct writer *w, struct pg_slice name, struct pg_slice value)
-{
-    put(w, name);
-    put(w, PG_SLICE_LITERAL(": "));
-    put(w, value);
-    put(w, PG_SLICE_LITERAL("\r\n"));
-}
-
-static struct pg_slice print_number(uint64_t n, char out[21])
-{
-    char *at = out + 20;
-    do {
-        *--at = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    return (struct pg_slice){at, (size_t)(out + 20 - at)};
-}
-
-/* ---- the record ---- */
-
-static pg_reason_id code_reason(enum pg_code code)
-{
-    return pg_reason_intern(&(struct pg_reason){.code = code});
-}
-
-static struct pg_value value_of(struct pg_slice s)
-{
-    return s.at ? pg_value_text(s.at, s.len) : pg_value_none();
-}
-
-/* Every change of a message is told here. none: was not there, or is not there any more. */
-static void change(const struct writer *w, enum pg_field field, struct pg_slice name,
-                   struct pg_slice before, struct pg_slice after, pg_reason_id reason)
-{
-    struct pg_record r = {.label = w->label,
-                          .reason = reason,
-                          .node = PG_NODE_NONE,
-                          .kind = PG_RECORD_REWRITE,
-                          .stage = PG_STAGE_HTTP_REWRITE,
-                          .field = (uint8_t)field,
-                          .direction = w->direction,
-                          .before = value_of(before),
-                          .after = value_of(after)};
-    if (before.at && after.at && pg_slice_equal(before, after))
-        r.kind = PG_RECORD_KEEP;
-    size_t len = name.len < sizeof(r.name) - 1 ? name.len : sizeof(r.name) - 1;
-    memcpy(r.name, name.at, len);
-    pg_trace_write(w->trace, &r);
-}
-
-static void dropped(const struct writer *w, struct pg_slice name, struct pg_slice value,
-                    enum pg_code code)
-{
-    if (w->trace)
-        change(w, PG_FIELD_HEADER, name, value, none, code_reason(code));
-}
-
-/* Writes a field of ours and tells what it replaces. */
-static void put_ours(struct writer *w, const char *name, struct pg_slice before,
-                     struct pg_slice after, pg_reason_id reason)
-{
-    struct pg_slice name_slice = pg_slice_of(name);
-    put_field(w, name_slice, after);
-    if (w->trace)
-        change(w, PG_FIELD_HEADER, name_slice, before, after, reason);
-}
-
 /* ---- both directions ---- */
-
-static struct pg_slice field_name(const char *bytes, const struct pg_http_field *f)
-{
-    return pg_span_slice(bytes, f->name);
-}
-
-static struct pg_slice field_value(const char *bytes, const struct pg_http_field *f)
-{
-    return pg_span_slice(bytes, f->value);
-}
 
 static struct pg_slice first_value(const struct pg_http_head *h, const char *bytes,
                                    enum pg_http_name id)
@@ -234,15 +134,36 @@ static void put_target(struct writer *w, const struct pg_http_rewrite_in *in)
                by ? pg_route_filter_reason(by, PG_CODE_FILTERED) : 0);
 }
 
-static void put_host(struct writer *w, const struct pg_http_rewrite_in *in)
+/* X-Forwarded-Host, if the policy of Host lets it take the place. */
+static struct pg_slice other_host(const struct pg_http_rewrite_in *in,
+                                  const struct pg_identity *identity)
+{
+    struct pg_slice rest = none, host = none;
+    if (identity->policy[PG_IDENTITY_HOST] == PG_POLICY_PASS ||
+        pg_identity_fate(identity, in->who, PG_IDENTITY_HOST) != PG_FATE_REPLACE)
+        return none;
+    for (uint32_t i = 0; i < in->head->field_count && !rest.at; i++) {
+        bool twin;
+        if (pg_identity_of_field(in->bytes, &in->head->fields[i], &twin) ==
+                PG_IDENTITY_X_FORWARDED_HOST &&
+            !twin)
+            rest = field_value(in->bytes, &in->head->fields[i]);
+    }
+    return rest.at && pg_http_next_element(&rest, &host) && pg_http_host_valid(host) ? host : none;
+}
+
+static void put_host(struct writer *w, const struct pg_http_rewrite_in *in,
+                     const struct pg_identity *identity)
 {
     const struct pg_http_head *h = in->head;
     struct pg_slice before = h->host.len ? pg_span_slice(in->bytes, h->host) : none;
-    struct pg_slice host = h->authority.len ? pg_span_slice(in->bytes, h->authority) : before;
+    struct pg_slice host = other_host(in, identity);
     char text[PG_ENDPOINT_TEXT] = "localhost";
     const struct pg_route_filter *by = in->plan ? in->plan->host : NULL;
     if (by)
         host = pg_slice_of(by->value);
+    if (!host.at)
+        host = h->authority.len ? pg_span_slice(in->bytes, h->authority) : before;
     if (!host.at) {
         if (!pg_addr_is_none(&in->local))
             (void)pg_endpoint_print(&in->local, in->local_port ? in->local_port : 80, text);
@@ -251,21 +172,8 @@ static void put_host(struct writer *w, const struct pg_http_rewrite_in *in)
     put_field(w, PG_SLICE_LITERAL("Host"), host);
     if (w->trace && !pg_slice_equal(before, host))
         change(w, PG_FIELD_HEADER, PG_SLICE_LITERAL("Host"), before, host,
-               by ? pg_route_filter_reason(by, PG_CODE_FILTERED) : 0);
-}
-
-/* X-Forwarded-Proto, -Host, -Port, but not their underscore twins: what a trusted hop wrote and we write anew. */
-static bool is_rewritten(struct pg_slice name)
-{
-    return pg_slice_equal_nocase(name, PG_SLICE_LITERAL("x-forwarded-proto")) ||
-           pg_slice_equal_nocase(name, PG_SLICE_LITERAL("x-forwarded-host")) ||
-           pg_slice_equal_nocase(name, PG_SLICE_LITERAL("x-forwarded-port"));
-}
-
-/* A twin reaches CGI readers under the name of the real one. */
-static bool is_twin(struct pg_slice name)
-{
-    return memchr(name.at, '_', name.len) != NULL;
+               by ? pg_route_filter_reason(by, PG_CODE_FILTERED)
+                  : identity->written[PG_IDENTITY_HOST]);
 }
 
 /* ---- what the route's filters say about fields ---- */
@@ -307,130 +215,28 @@ static bool filtered(const struct writer *w, const struct pg_http_rewrite_in *in
     return f != NULL;
 }
 
-/* A field of the managed set: goes, stays, or makes room for ours. */
-static void put_identity(struct writer *w, const struct pg_http_rewrite_in *in,
-                         const struct pg_http_field *f)
-{
-    struct pg_slice name = field_name(in->bytes, f), value = field_value(in->bytes, f);
-    if (!in->who->hop_trusted || is_twin(name))
-        dropped(w, name, value, PG_CODE_IDENTITY_DROPPED);
-    else if (f->id == PG_HTTP_NAME_IDENTITY && !is_rewritten(name) && !filtered(w, in, f))
-        put_field(w, name, value);
-}
-
-/* The client's own fields. Returns whether one of them was X-Request-ID. */
-static bool put_fields(struct writer *w, const struct pg_http_rewrite_in *in)
+/* The client's own fields. */
+static void put_fields(struct writer *w, const struct pg_http_rewrite_in *in,
+                       const struct pg_identity *identity, struct pg_identity_lines *lines)
 {
     const struct pg_http_head *h = in->head;
     bool connection = pg_http_field_find(h, PG_HTTP_NAME_CONNECTION) != NULL;
-    bool has_id = false;
     for (uint32_t i = 0; i < h->field_count; i++) {
         const struct pg_http_field *f = &h->fields[i];
+        if (f->id == PG_HTTP_NAME_HOST || f->id == PG_HTTP_NAME_CONTENT_LENGTH ||
+            f->id == PG_HTTP_NAME_TRANSFER_ENCODING ||
+            pg_identity_put_line(w, in, identity, i, lines))
+            continue;
         struct pg_slice name = field_name(in->bytes, f), value = field_value(in->bytes, f);
-        switch (f->id) {
-        case PG_HTTP_NAME_HOST:
-        case PG_HTTP_NAME_CONTENT_LENGTH:
-        case PG_HTTP_NAME_TRANSFER_ENCODING: continue;
-        case PG_HTTP_NAME_X_FORWARDED_FOR:
-        case PG_HTTP_NAME_X_REAL_IP:
-        case PG_HTTP_NAME_IDENTITY: put_identity(w, in, f); continue;
-        default: break;
-        }
         if (is_of_upgrade(h, f->id) || filtered(w, in, f))
             continue;
         /* Expect has been answered here. */
         if (is_hop_by_hop(f->id) || f->id == PG_HTTP_NAME_EXPECT ||
-            (connection && nominated(h, in->bytes, name) && !is_protected(name))) {
-            dropped(w, name, value, PG_CODE_HOP_BY_HOP);
-            continue;
-        }
-        has_id = has_id || f->id == PG_HTTP_NAME_X_REQUEST_ID;
-        put_field(w, name, value);
+            (connection && nominated(h, in->bytes, name) && !is_protected(name)))
+            dropped(w, name, value, code_reason(PG_CODE_HOP_BY_HOP));
+        else
+            put_field(w, name, value);
     }
-    return has_id;
-}
-
-/* The chain as received, one line, ", " between elements. */
-static void put_chain(struct writer *w, const struct pg_http_rewrite_in *in)
-{
-    uint32_t begin = w->len;
-    for (uint32_t i = 0; i < in->head->field_count; i++) {
-        const struct pg_http_field *f = &in->head->fields[i];
-        if (f->id != PG_HTTP_NAME_X_FORWARDED_FOR)
-            continue;
-        struct pg_slice rest = field_value(in->bytes, f), element;
-        while (pg_http_next_element(&rest, &element)) {
-            if (w->len > begin)
-                put(w, PG_SLICE_LITERAL(", "));
-            put(w, element);
-        }
-    }
-}
-
-static void put_forwarded_for(struct writer *w, const struct pg_http_rewrite_in *in)
-{
-    static const struct pg_slice name = {"X-Forwarded-For", 15};
-    char text[PG_ADDR_TEXT];
-    put(w, name);
-    put(w, PG_SLICE_LITERAL(": "));
-    uint32_t begin = w->len;
-    if (in->who->hop_trusted)
-        put_chain(w, in);
-    struct pg_slice before = {w->out + begin, w->len - begin};
-    if (before.len > 0)
-        put(w, PG_SLICE_LITERAL(", "));
-    else
-        before = none;
-    put(w, pg_slice_of(pg_addr_print(&in->who->hop, text)));
-    struct pg_slice after = {w->out + begin, w->len - begin};
-    put(w, PG_SLICE_LITERAL("\r\n"));
-    if (w->trace)
-        change(w, PG_FIELD_HEADER, name, before, after, in->who->reason);
-}
-
-/* Value of a managed field that a trusted hop sent; none otherwise. */
-static struct pg_slice trusted_value(const struct pg_http_rewrite_in *in, const char *name)
-{
-    const struct pg_http_head *h = in->head;
-    for (uint32_t i = 0; in->who->hop_trusted && i < h->field_count; i++) {
-        if (h->fields[i].id == PG_HTTP_NAME_IDENTITY &&
-            pg_slice_equal_nocase(field_name(in->bytes, &h->fields[i]), pg_slice_of(name)))
-            return field_value(in->bytes, &h->fields[i]);
-    }
-    return none;
-}
-
-static bool is_port(struct pg_slice s)
-{
-    unsigned n = 0;
-    for (size_t i = 0; i < s.len && s.len <= 5; i++) {
-        if (s.at[i] < '0' || s.at[i] > '9')
-            return false;
-        n = n * 10 + (unsigned)(s.at[i] - '0');
-    }
-    return n >= 1 && n <= 65535;
-}
-
-static void put_forwarded_rest(struct writer *w, const struct pg_http_rewrite_in *in)
-{
-    const struct pg_http_head *h = in->head;
-    pg_reason_id reason = in->who->reason;
-    char digits[21];
-    struct pg_slice proto = trusted_value(in, "X-Forwarded-Proto");
-    bool proto_good = pg_slice_is(proto, "http") || pg_slice_is(proto, "https");
-    put_ours(w, "X-Forwarded-Proto", proto, proto_good ? proto : pg_slice_of(in->scheme), reason);
-
-    struct pg_span host_span = h->authority.len ? h->authority : h->host;
-    struct pg_slice old_host = trusted_value(in, "X-Forwarded-Host");
-    struct pg_slice rest = old_host, host;
-    if (!pg_http_next_element(&rest, &host))
-        host = pg_span_slice(in->bytes, host_span);
-    if (host.len > 0)
-        put_ours(w, "X-Forwarded-Host", old_host, host, reason);
-
-    struct pg_slice port = trusted_value(in, "X-Forwarded-Port");
-    put_ours(w, "X-Forwarded-Port", port,
-             is_port(port) ? port : print_number(in->local_port, digits), reason);
 }
 
 static struct pg_trace *watched(struct pg_trace *trace, uint32_t label)
@@ -443,7 +249,8 @@ int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t
     const struct pg_http_head *h = in->head;
     struct writer w = {
         .out = out, .room = room, .trace = watched(in->trace, in->label), .label = in->label};
-    char text[PG_ADDR_TEXT];
+    const struct pg_identity *identity = in->identity ? in->identity : &pg_identity_strict;
+    struct pg_identity_lines lines = {0};
     put(&w, pg_span_slice(in->bytes, h->method));
     put(&w, PG_SLICE_LITERAL(" "));
     put_target(&w, in);
@@ -451,18 +258,11 @@ int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t
     if (w.trace && h->minor == 0)
         change(&w, PG_FIELD_TARGET, PG_SLICE_LITERAL("version"), PG_SLICE_LITERAL("HTTP/1.0"),
                PG_SLICE_LITERAL("HTTP/1.1"), 0);
-    put_host(&w, in);
-    bool has_id = put_fields(&w, in);
+    put_host(&w, in, identity);
+    put_fields(&w, in, identity, &lines);
     put_framing(&w, h, in->bytes, in->body, in->content_length);
     put_upgrade(&w, h, in->bytes);
-    struct pg_slice real_ip =
-        in->who->hop_trusted ? first_value(h, in->bytes, PG_HTTP_NAME_X_REAL_IP) : none;
-    put_ours(&w, "X-Real-IP", real_ip, pg_slice_of(pg_addr_print(&in->who->client, text)),
-             in->who->reason);
-    put_forwarded_for(&w, in);
-    put_forwarded_rest(&w, in);
-    if (in->request_id[0] && !has_id)
-        put_ours(&w, "X-Request-ID", none, pg_slice_of(in->request_id), 0);
+    pg_identity_put_ours(&w, in, identity, &lines);
     put_filtered(&w, in);
     put(&w, PG_SLICE_LITERAL("\r\n"));
     return w.full ? -ENOSPC : (int64_t)w.len;
@@ -496,7 +296,7 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
             is_of_upgrade(head, f->id))
             continue;
         if (is_hop_by_hop(f->id) || (connection && nominated(head, bytes, name)))
-            dropped(&w, name, value, PG_CODE_HOP_BY_HOP);
+            dropped(&w, name, value, code_reason(PG_CODE_HOP_BY_HOP));
         else
             put_field(&w, name, value);
     }

@@ -43,9 +43,20 @@ static void use_defaults(struct pg_proxy_options *o)
     }
 }
 
+void pg_client_begin(struct pg_proxy *p, struct pg_conn *c)
+{
+    pg_session_begin(p, c);
+}
+
 static void on_accept(void *arg, struct pg_conn *conn)
 {
-    pg_session_begin(arg, conn);
+    struct pg_proxy *p = arg;
+    uint16_t port;
+    (void)pg_conn_local(conn, &port);
+    if (p->routes && pg_preface_wanted(&p->routes->preface, port))
+        pg_preface_begin(p->prefaces, conn);
+    else
+        pg_client_begin(p, conn);
 }
 
 struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_stack *stack,
@@ -76,8 +87,9 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->targets = pg_pool_new("targets", sizeof(struct pg_target), TARGET_LIMIT);
     p->target_table = pg_table_new(TARGET_LIMIT, pg_target_equal, p);
     p->heads = pg_buf_pool_new(HEAD_BUFFERS);
+    p->prefaces = pg_prefaces_new(p, p->options.session_limit);
     if (p->stats && (p->notes || !p->options.on_done) && p->wheel && p->sessions && p->exchanges &&
-        p->upstreams && p->targets && p->target_table && p->heads)
+        p->upstreams && p->targets && p->target_table && p->heads && p->prefaces)
         return p;
     pg_proxy_free(p);
     return NULL;
@@ -97,6 +109,7 @@ static void free_sessions(struct pg_proxy *p)
             pg_conn_abort(s->client);
         pg_buf_put(s->head_buf);
         pg_routes_put(s->routes);
+        pg_preface_put(s->preface);
     }
 }
 
@@ -107,6 +120,7 @@ void pg_proxy_free(struct pg_proxy *p)
     free_sessions(p);
     if (p->upstreams)
         pg_upstream_close_idle(p);
+    pg_prefaces_free(p->prefaces);
     pg_routes_put(p->routes);
     pg_buf_pool_free(p->heads);
     pg_table_free(p->target_table);
@@ -154,8 +168,11 @@ void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zo
         free(r); /* out of memory: the routes stay as they were */
         return;
     }
-    *r = (struct pg_routes){
-        .refs = 1, .snapshot = pg_snapshot_ref(s), .router = router, .trust = pg_trust_of(s)};
+    *r = (struct pg_routes){.refs = 1,
+                            .snapshot = pg_snapshot_ref(s),
+                            .router = router,
+                            .identity = pg_identity_of(s),
+                            .preface = pg_preface_rules_of(s)};
     find_places(p, r);
     pg_routes_put(p->routes);
     p->routes = r;
@@ -174,6 +191,8 @@ static void on_timer(void *arg, struct pg_timer *timer)
     (void)arg;
     if (owned->owner == PG_TIMER_OF_SESSION)
         pg_session_event((struct pg_session *)(void *)owned, PG_EVENT_TIMEOUT, 0);
+    else if (owned->owner == PG_TIMER_OF_PREFACE)
+        pg_preface_timeout(owned);
     else
         pg_upstream_timeout((struct pg_upstream *)(void *)owned);
 }

@@ -6,6 +6,8 @@
 #ifndef PODGLASS_PROXY_INTERNAL_H
 #define PODGLASS_PROXY_INTERNAL_H
 
+#include "preface.h"
+
 #include "podglass/buf.h"
 #include "podglass/route_filter_decide.h"
 #include "podglass/ingress_decide.h"
@@ -21,11 +23,12 @@ struct pg_routes {
     uint32_t refs;
     struct pg_snapshot *snapshot;
     struct pg_router *router;
-    struct pg_trust trust;
+    struct pg_identity identity;
+    struct pg_preface_rules preface;
     uint32_t *places; /* service -> place in the stats; NULL: out of memory, all count as none */
 };
 
-enum pg_timer_owner { PG_TIMER_OF_SESSION, PG_TIMER_OF_UPSTREAM };
+enum pg_timer_owner { PG_TIMER_OF_SESSION, PG_TIMER_OF_UPSTREAM, PG_TIMER_OF_PREFACE };
 
 /* A timer that says whose it is. */
 struct pg_owned_timer {
@@ -45,10 +48,12 @@ struct pg_body {
     bool done;
 };
 
-/* Idle upstream connections with the same ends: a last-in-first-out list, so the warmest is used and the rest can expire. */
+/* Idle upstream connections with the same ends: a last-in-first-out list, so the warmest is used and the rest can expire. Those that began
+ * with a PROXY preface are of one client's connection, whose ends it names. */
 struct pg_target {
     struct pg_addr local;
     struct pg_addr addr;
+    struct pg_tuple client; /* proto 0: no preface was sent */
     uint16_t port;
     uint32_t hash;
     uint32_t refs; /* upstreams that point here */
@@ -67,6 +72,7 @@ struct pg_upstream {
     uint64_t idle_since_ms;
     bool open;
     bool reused;
+    bool owes_preface; /* nothing was sent yet, and a PROXY preface goes first */
 };
 
 enum pg_session_state {
@@ -126,12 +132,13 @@ enum pg_origin { PG_ORIGIN_UNKNOWN, PG_ORIGIN_HOP, PG_ORIGIN_OTHER };
 struct pg_session {
     struct pg_owned_timer timer;
     struct pg_proxy *proxy;
-    struct pg_conn *client;       /* NULL once it is gone */
-    struct pg_upstream *up;       /* CONNECT, REQUEST, RESPONSE */
-    struct pg_routes *routes;     /* of the last request; NULL before the first */
-    const struct pg_route *route; /* in routes */
-    struct pg_buf *head_buf;      /* a head that came in pieces */
-    struct pg_exchange *exchange; /* NULL in IDLE */
+    struct pg_conn *client;        /* NULL once it is gone */
+    struct pg_upstream *up;        /* CONNECT, REQUEST, RESPONSE */
+    struct pg_routes *routes;      /* of the last request; NULL before the first */
+    const struct pg_route *route;  /* in routes */
+    struct pg_buf *head_buf;       /* a head that came in pieces */
+    struct pg_exchange *exchange;  /* NULL in IDLE */
+    struct pg_preface_of *preface; /* what the connection began with; NULL: nothing */
     uint64_t deadline_ms;
     uint64_t opened_us;
     uint64_t requests;
@@ -178,6 +185,7 @@ struct pg_proxy {
     struct pg_buf_pool *heads;
     struct pg_pool *notes; /* NULL: nobody keeps a log */
     struct pg_request_stats *stats;
+    struct pg_prefaces *prefaces;
     uint32_t idle_upstreams;
     bool draining;
     /* Scratch of one event: the head that was parsed last, and a head being written. */
@@ -200,6 +208,8 @@ static inline bool pg_session_watched(const struct pg_session *s)
 
 /* ---- listener.c ---- */
 void pg_routes_put(struct pg_routes *r); /* NULL is fine */
+/* A client connection whose first byte is the client's own. */
+void pg_client_begin(struct pg_proxy *p, struct pg_conn *c);
 
 /* ---- session.c ---- */
 void pg_session_begin(struct pg_proxy *p, struct pg_conn *client);
@@ -238,10 +248,16 @@ void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char
 void pg_session_redirect(struct pg_session *s, const struct pg_route_plan *plan);
 
 /* ---- request.c ---- */
+/* The ends of the client's connection, as the PROXY preface tells them if there is one. */
+struct pg_ends pg_request_ends(const struct pg_session *s);
 /* The head in proxy->head is complete: decide, then open or reuse an upstream. Error, or NONE with the state moved on. */
 enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes);
 /* Sends the request in proxy->head on s->up. Error, or NONE with state REQUEST. */
 enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes);
+
+/* ---- preface_out.c ---- */
+/* What a fresh connection to a pod begins with, if it does: written to out, its length. */
+uint32_t pg_preface_out(struct pg_session *s, uint8_t out[PG_PREFACE_OUT_MAX]);
 
 /* ---- request_log.c ---- */
 void pg_request_log_begin(struct pg_session *s, const char *bytes); /* proxy->head is complete */
@@ -283,6 +299,8 @@ struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr 
 /* Gives it back: to the pool when it is clean and may live, else it is closed. */
 void pg_upstream_release(struct pg_upstream *u, bool reusable);
 void pg_upstream_abort(struct pg_upstream *u);
+/* The client's connection ends: so does what lies idle and can be of no use to another. */
+void pg_upstream_close_of(struct pg_session *s);
 void pg_upstream_timeout(struct pg_upstream *u);
 void pg_upstream_close_idle(struct pg_proxy *p);
 bool pg_target_equal(const void *owner, uint32_t value, const void *key);

@@ -32,9 +32,9 @@ static void tell_request(struct pg_session *s, const char *bytes)
 
 static void tell_client(struct pg_session *s, const struct pg_client_addr *who)
 {
-    uint16_t port;
-    (void)pg_conn_peer(s->client, &port);
-    pg_session_tell(s, PG_STAGE_CLIENT_ADDR, "client", pg_value_endpoint(&who->hop, port),
+    struct pg_ends ends = pg_request_ends(s);
+    pg_session_tell(s, PG_STAGE_CLIENT_ADDR, "client",
+                    pg_value_endpoint(&who->hop, ends.client_port),
                     pg_value_endpoint(&who->client, 0), who->reason);
 }
 
@@ -49,12 +49,18 @@ static void tell_upstream(struct pg_session *s)
 
 /* ---- deciding ---- */
 
+struct pg_ends pg_request_ends(const struct pg_session *s)
+{
+    struct pg_tuple t = {.proto = PG_PROTO_TCP};
+    t.src = pg_conn_peer(s->client, &t.src_port);
+    t.dst = pg_conn_local(s->client, &t.dst_port);
+    return pg_ends_decide(&s->routes->preface, &t, pg_preface_read(s->preface));
+}
+
 static void decide_client(struct pg_session *s, const char *bytes, struct pg_client_addr *ret)
 {
-    uint16_t port;
-    /* The hop: with PROXY protocol in front this will be the address of the preface. */
-    struct pg_addr hop = pg_conn_peer(s->client, &port);
-    pg_client_addr_decide(&s->routes->trust, &hop, &s->proxy->head, bytes, ret);
+    struct pg_ends ends = pg_request_ends(s);
+    pg_client_addr_of_ends(&s->routes->identity.trust, &ends, &s->proxy->head, bytes, ret);
 }
 
 static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
@@ -268,7 +274,8 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
     struct pg_proxy *p = s->proxy;
     const struct pg_http_head *h = &p->head;
     struct pg_client_addr who;
-    struct pg_http_rewrite_in in = {.head = h,
+    struct pg_http_rewrite_in in = {.identity = &s->routes->identity,
+                                    .head = h,
                                     .bytes = bytes,
                                     .who = &who,
                                     .scheme = "http",
@@ -276,18 +283,22 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
                                     .content_length = h->content_length,
                                     .trace = p->trace,
                                     .label = pg_conn_label(s->client)};
-    in.local = pg_conn_local(s->client, &in.local_port);
+    struct pg_ends ends = pg_request_ends(s);
+    in.local = ends.local;
+    in.local_port = ends.local_port;
+    in.scheme = ends.scheme;
     decide_client(s, bytes, &who);
     if (s->route->filter_count > 0) {
         decide_filters(s, bytes, &who);
         in.plan = &p->plan;
     }
     print_request_id(s, in.request_id);
-    int64_t len = pg_http_rewrite(&in, p->out, sizeof(p->out));
+    uint32_t preface = pg_preface_out(s, (uint8_t *)p->out);
+    int64_t len = pg_http_rewrite(&in, p->out + preface, (uint32_t)sizeof(p->out) - preface);
     if (len < 0)
         return PG_HTTP_ERROR_HEAD_TOO_LARGE;
-    pg_request_log_sent(s, &who, (size_t)len);
-    int err = pg_conn_write(s->up->conn, p->out, (uint32_t)len);
+    pg_request_log_sent(s, &who, (size_t)len + preface);
+    int err = pg_conn_write(s->up->conn, p->out, (uint32_t)len + preface);
     if (err == -ENOBUFS)
         return PG_HTTP_ERROR_NO_ROOM;
     if (err != 0 && s->up->reused) {

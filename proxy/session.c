@@ -189,8 +189,10 @@ static void session_free(struct pg_session *s)
 {
     struct pg_proxy *p = s->proxy;
     pg_session_drop_exchange(s);
+    pg_upstream_close_of(s);
     pg_wheel_cancel(p->wheel, &s->timer.timer);
     pg_routes_put(s->routes);
+    pg_preface_put(s->preface);
     pg_pool_put(p->sessions, pg_pool_index(p->sessions, s));
 }
 
@@ -242,6 +244,7 @@ void pg_session_begin(struct pg_proxy *p, struct pg_conn *client)
     s->timer.owner = PG_TIMER_OF_SESSION;
     s->proxy = p;
     s->client = client;
+    s->preface = pg_preface_get(p->prefaces, client);
     s->opened_us = p->now_us;
     pg_conn_own(client, &events, s);
     pg_session_wait(s, p->options.head_timeout_ms);

@@ -2,7 +2,8 @@
  *
  * Called by `request.c` (open) and `response.c` (release). A connection runs from the ingress pod's own address to the service
  * IP; which pod answers is NAT's choice and stays so for the life of the connection. Idle ones are kept per (local address,
- * service address, port), the one used last in front: the rest grow old and expire.
+ * service address, port), the one used last in front: the rest grow old and expire. If pods get a PROXY preface, the client's ends are part of
+ * the key: the preface stands for all that follows on the connection.
  *
  * An idle connection must be silent. Whatever comes on it, bytes nobody asked for or the pod's FIN, closes it. That
  * the FIN may be on its way while a request is being sent is `response.c`'s business.
@@ -18,6 +19,7 @@ struct target_key {
     struct pg_addr local;
     struct pg_addr addr;
     uint16_t port;
+    struct pg_tuple client;
 };
 
 bool pg_target_equal(const void *owner, uint32_t value, const void *key)
@@ -26,13 +28,15 @@ bool pg_target_equal(const void *owner, uint32_t value, const void *key)
     const struct pg_target *t = pg_pool_at(p->targets, value);
     const struct target_key *k = key;
     return t->port == k->port && pg_addr_equal(&t->addr, &k->addr) &&
-           pg_addr_equal(&t->local, &k->local);
+           pg_addr_equal(&t->local, &k->local) && pg_tuple_equal(&t->client, &k->client);
 }
 
 static struct pg_target *target_get(struct pg_proxy *p, const struct target_key *k)
 {
     struct pg_tuple bytes = {.src = k->local, .dst = k->addr, .dst_port = k->port};
     uint32_t hash = (uint32_t)pg_hash_tuple(&p->key, &bytes);
+    if (k->client.proto)
+        hash ^= (uint32_t)pg_hash_tuple(&p->key, &k->client);
     uint32_t index = pg_table_find(p->target_table, hash, k);
     if (index != PG_TABLE_NONE)
         return pg_pool_at(p->targets, index);
@@ -44,7 +48,8 @@ static struct pg_target *target_get(struct pg_proxy *p, const struct target_key 
         return NULL;
     }
     struct pg_target *t = pg_pool_at(p->targets, index);
-    *t = (struct pg_target){.local = k->local, .addr = k->addr, .port = k->port, .hash = hash};
+    *t = (struct pg_target){
+        .local = k->local, .addr = k->addr, .client = k->client, .port = k->port, .hash = hash};
     return t;
 }
 
@@ -162,6 +167,7 @@ static struct pg_upstream *connect_new(struct pg_session *s, const struct target
         return NULL;
     }
     u->timer.owner = PG_TIMER_OF_UPSTREAM;
+    u->owes_preface = key->client.proto != 0;
     u->proxy = p;
     u->session = s;
     u->target = t;
@@ -169,12 +175,25 @@ static struct pg_upstream *connect_new(struct pg_session *s, const struct target
     return u;
 }
 
+/* Whose preface the pod gets; proto 0: nobody's. */
+static struct pg_tuple client_of(const struct pg_session *s)
+{
+    if (!s->routes->preface.settings->to_pods)
+        return (struct pg_tuple){0};
+    struct pg_ends ends = pg_request_ends(s);
+    return (struct pg_tuple){.src = ends.client,
+                             .dst = ends.local,
+                             .src_port = ends.client_port,
+                             .dst_port = ends.local_port,
+                             .proto = PG_PROTO_TCP};
+}
+
 struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr *local,
                                      const struct pg_addr *addr, uint16_t port,
                                      uint64_t idle_below_ms)
 {
     struct pg_proxy *p = s->proxy;
-    struct target_key key = {*local, *addr, port};
+    struct target_key key = {*local, *addr, port, client_of(s)};
     struct pg_target *t = target_get(p, &key);
     if (!t)
         return NULL;
@@ -214,6 +233,17 @@ void pg_upstream_abort(struct pg_upstream *u)
     if (u->conn)
         pg_conn_abort(u->conn);
     upstream_free(u);
+}
+
+void pg_upstream_close_of(struct pg_session *s)
+{
+    struct pg_proxy *p = s->proxy;
+    if (s->requests == 0 || !pg_pool_in_use(p->upstreams, s->last_up) ||
+        pg_pool_generation(p->upstreams, s->last_up) != s->last_up_generation)
+        return;
+    struct pg_upstream *u = pg_pool_at(p->upstreams, s->last_up);
+    if (!u->session && u->target->client.proto)
+        close_idle(u);
 }
 
 void pg_upstream_timeout(struct pg_upstream *u)

@@ -22,6 +22,7 @@ static const char *const end_names[] = {
     [PG_DRY_DROPPED] = "dropped",
     [PG_DRY_NO_LISTENER] = "no-listener",
     [PG_DRY_LOOP] = "loop",
+    [PG_DRY_RESET] = "reset",
 };
 _Static_assert(sizeof end_names / sizeof end_names[0] == PG_DRY_END_COUNT, "a name per end");
 
@@ -41,7 +42,8 @@ static struct pg_dry *begin(struct pg_snapshot *s)
 
     if (d) {
         d->snapshot = pg_snapshot_ref(s);
-        d->trust = pg_trust_of(s);
+        d->identity = pg_identity_of(s);
+        d->preface = pg_preface_rules_of(s);
         d->ingress_port_count = pg_owner_ingress_ports(s, d->ingress_ports);
     }
     return d;

@@ -172,21 +172,45 @@ static bool connect_upstream(struct pg_dry_running *r, const struct pg_tuple *up
     return false;
 }
 
-static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg_client_addr *who)
+static void send_preface(struct pg_dry_running *r, const struct pg_ends *ends)
+{
+    struct pg_text text = {0};
+    struct pg_record record = {.kind = PG_RECORD_REWRITE,
+                               .stage = PG_STAGE_PROXY_PROTOCOL,
+                               .field = PG_FIELD_PROXY,
+                               .name = "preface",
+                               .node = PG_NODE_NONE,
+                               .reason = r->d->preface.sent_reason,
+                               .before = pg_value_none()};
+
+    pg_preface_sent_print(&r->d->preface, ends, &text);
+    record.after = pg_value_text(text.at, text.len);
+    pg_dry_tell(r, &record);
+    pg_text_free(&text);
+    r->result->seen.has_proxy = true;
+    r->result->seen.proxy = ends->client;
+}
+
+static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg_client_addr *who,
+                    const struct pg_ends *ends)
 {
     const struct pg_http_head *h = &r->d->head;
-    struct pg_http_rewrite_in in = {.head = h,
+    struct pg_http_rewrite_in in = {.identity = &r->d->identity,
+                                    .head = h,
                                     .bytes = bytes,
                                     .who = who,
-                                    .local = r->result->arrives[0].dst,
-                                    .local_port = r->result->arrives[0].dst_port,
-                                    .scheme = "http",
+                                    .local = ends->local,
+                                    .local_port = ends->local_port,
+                                    .scheme = ends->scheme,
                                     .body = h->body,
                                     .content_length = h->content_length,
                                     .plan = &r->d->plan,
                                     .trace = r->trace,
                                     .label = 1,
                                     .request_id = "(drawn at random)"};
+    if (r->d->preface.settings->to_pods) {
+        send_preface(r, ends);
+    }
     int64_t len = pg_http_rewrite(&in, r->d->out, sizeof r->d->out);
 
     if (len < 0) {
@@ -194,6 +218,50 @@ static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg
         return;
     }
     r->result->head = (struct pg_slice){r->d->out, (size_t)len};
+}
+
+/* ---- the preface ---- */
+
+static bool end_reset(struct pg_dry_running *r, const char *name, const char *text, bool denied)
+{
+    const struct pg_tuple *in = &r->result->arrives[0];
+
+    r->result->end = PG_DRY_RESET;
+    r->result->refusal = name;
+    r->result->reason = pg_preface_reason(&r->d->preface, r->d->snapshot, &in->src, denied);
+    tell(r, PG_STAGE_PROXY_PROTOCOL, denied ? "pp-denied" : "pp-invalid",
+         pg_dry_endpoint(&in->src, in->src_port), pg_value_text(text, strlen(text)),
+         r->result->reason);
+    return false;
+}
+
+/* What the connection begins with, if its port demands it; version 0: nothing. false: it ends there. */
+static bool read_preface(struct pg_dry_running *r, struct pg_preface *ret)
+{
+    const struct pg_tuple *in = &r->result->arrives[0];
+    struct pg_slice sent = r->request->preface;
+    enum pg_preface_error error = PG_PREFACE_ERROR_NO_PREFACE;
+    struct pg_text text = {0};
+
+    *ret = (struct pg_preface){0};
+    if (!pg_preface_wanted(&r->d->preface, in->dst_port)) {
+        return true;
+    }
+    if (!pg_preface_allowed(&r->d->preface, &in->src)) {
+        return end_reset(r, "pp-denied", "not in allowedSources", true);
+    }
+    sent = sent.len ? sent : r->request->head;
+    if (pg_proxyproto_read((const uint8_t *)sent.at, (uint32_t)sent.len, ret, &error) <= 0) {
+        pg_preface_end_print(error, sent.at, (uint32_t)sent.len, &text);
+        end_reset(r, "pp-invalid", text.at, false);
+        pg_text_free(&text);
+        return false;
+    }
+    pg_preface_print(ret, &text);
+    tell(r, PG_STAGE_PROXY_PROTOCOL, "preface", pg_dry_endpoint(&in->src, in->src_port),
+         pg_value_text(text.at, text.len), r->d->preface.client_reason);
+    pg_text_free(&text);
+    return true;
 }
 
 void pg_dry_ingress(struct pg_dry_running *r)
@@ -205,16 +273,24 @@ void pg_dry_ingress(struct pg_dry_running *r)
     const struct pg_tuple *in = &r->result->arrives[0];
     struct pg_tuple up = {.src = in->dst, .proto = PG_PROTO_TCP};
     struct pg_client_addr who;
+    struct pg_preface preface;
     pg_reason_id why = 0;
 
+    if (!read_preface(r, &preface)) {
+        return;
+    }
+    if (preface.version == 0 && r->request->preface.len > 0) {
+        sent = r->request->preface; /* not wanted, so it is taken for HTTP */
+    }
+    struct pg_ends ends = pg_ends_decide(&r->d->preface, in, preface.version ? &preface : NULL);
     int status = pg_http_parse(PG_HTTP_REQUEST, &scan, sent.at, (uint32_t)sent.len, h, &error);
     if (status != 0) {
         refuse(r, status == -EBADMSG ? error : PG_HTTP_ERROR_HEAD_TIMEOUT, 0);
         return;
     }
     tell_request(r, h, sent.at);
-    pg_client_addr_decide(&r->d->trust, &in->src, h, sent.at, &who);
-    tell(r, PG_STAGE_CLIENT_ADDR, "client", pg_dry_endpoint(&who.hop, in->src_port),
+    pg_client_addr_of_ends(&r->d->identity.trust, &ends, h, sent.at, &who);
+    tell(r, PG_STAGE_CLIENT_ADDR, "client", pg_dry_endpoint(&who.hop, ends.client_port),
          pg_value_endpoint(&who.client, 0), who.reason);
     error = route(r, sent.at, &why);
     if (!error && filter(r, sent.at, &who)) {
@@ -228,7 +304,7 @@ void pg_dry_ingress(struct pg_dry_running *r)
         return;
     }
     if (connect_upstream(r, &up)) {
-        rewrite(r, sent.at, &who);
+        rewrite(r, sent.at, &who, &ends);
     }
 }
 
@@ -243,6 +319,15 @@ void pg_dry_see(struct pg_dry_running *r)
 
     seen->client = r->request->from;
     seen->peer = result->arrives[result->leg_count - 1].src;
+    if (r->request->preface.len > 0) {
+        struct pg_preface preface;
+        enum pg_preface_error wrong;
+        if (pg_proxyproto_read((const uint8_t *)r->request->preface.at,
+                               (uint32_t)r->request->preface.len, &preface, &wrong) > 0 &&
+            !preface.is_real) {
+            seen->client = preface.src; /* the sender is a balancer, and speaks for him */
+        }
+    }
     if (sent.at && result->leg_count == 1) {
         result->head = sent; /* no ingress between */
     }

@@ -18,7 +18,8 @@ struct pg_dry {
     struct pg_zone *zone;
     bool shares_services; /* with another one, as router and zone then are too */
     bool shares_names;    /* router and zone only */
-    struct pg_trust trust;
+    struct pg_identity identity;
+    struct pg_preface_rules preface;
     uint16_t ingress_ports[PG_INGRESS_PORTS];
     uint32_t ingress_port_count;
     struct pg_http_head head; /* as the client sent it */

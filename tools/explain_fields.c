@@ -74,6 +74,16 @@ static const struct {
     {"lab.ingress.trustedProxies", "list of CIDR",
      "Whose X-Forwarded-* headers the ingress believes and extends (PG202). Those of anybody else\n"
      "are removed (PG203), and the client is the TCP peer (PG201)."},
+    {"lab.ingress.trustedHops", "number",
+     "Instead of trustedProxies: the client is that entry of X-Forwarded-For from the right, "
+     "whoever\n"
+     "connects. Safe only where nobody reaches the ingress past the proxies in front (PG406)."},
+    {"lab.ingress.profile", "strict | ingress-nginx | envoy-edge | traefik | haproxy",
+     "What becomes of every header that tells who is asking, as that ingress does it (PG206)."},
+    {"lab.ingress.headers", "map of header to policy",
+     "A policy for one header: off, pass, trusted, set, trusted-or-set, any-or-set, append, ..."},
+    {"lab.ingress.clientHeader", "name of a header",
+     "Read instead of X-Forwarded-For when the peer is trusted, such as CF-Connecting-IP."},
     {"lab.masqueradeAll", "true | false",
      "Everything sent to a cluster IP is masqueraded (PG105): pods no longer see each other."},
     {"lab.clients", "list of name and address", "Names for --from."},

@@ -68,6 +68,9 @@ static void put_end(enum pg_dry_end end, const struct pg_dry_result *shown, stru
     case PG_DRY_NO_LISTENER: pg_text_puts(out, "REFUSED: nobody listens there"); break;
     case PG_DRY_DNS: pg_text_puts(out, "answered by the cluster's DNS"); break;
     case PG_DRY_LOOP: pg_text_puts(out, "LOOP: the backend is the ingress itself"); break;
+    case PG_DRY_RESET:
+        pg_text_printf(out, "RESET: %s, the port demands a PROXY preface", shown->refusal);
+        break;
     default: put_upper(pg_dry_end_name(end), out); break;
     }
 }

@@ -47,6 +47,7 @@ struct pg_dry_request {
     uint8_t proto;
     struct pg_slice
         head; /* an HTTP request head as sent; at NULL: whatever it is, it is not looked at */
+    struct pg_slice preface; /* PROXY preface in front of it; len 0: none */
 };
 
 enum pg_dry_end {
@@ -60,6 +61,7 @@ enum pg_dry_end {
     PG_DRY_DROPPED,     /* no answer: the client waits */
     PG_DRY_NO_LISTENER, /* nobody listens there: reset, or ICMP port unreachable */
     PG_DRY_LOOP,        /* the backend of the ingress is the ingress */
+    PG_DRY_RESET,       /* the ingress ends the connection without a word: no good PROXY preface */
     PG_DRY_END_COUNT,
 };
 const char *pg_dry_end_name(enum pg_dry_end e);

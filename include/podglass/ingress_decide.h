@@ -6,6 +6,7 @@
 #include "podglass/addr.h"
 #include "podglass/hash.h"
 #include "podglass/http.h"
+#include "podglass/preface_decide.h"
 #include "podglass/reason.h"
 #include "podglass/snapshot.h"
 #include "podglass/trace.h"
@@ -62,6 +63,9 @@ uint16_t pg_backend_port(const struct pg_snapshot *s, const struct pg_route *rou
 struct pg_trust {
     const struct pg_prefix *trusted;
     uint32_t trusted_count;
+    uint32_t hops; /* instead of ranges: so many proxies in front of us append; 0: ranges */
+    const char
+        *header; /* named by the operator, read instead of X-Forwarded-For; NULL or "": none */
     pg_reason_id peer_reason, trusted_reason; /* 0: the bare codes XFF_PEER and XFF_TRUSTED */
 };
 struct pg_trust pg_trust_of(const struct pg_snapshot *s); /* borrows s */
@@ -78,6 +82,39 @@ void pg_client_addr_decide(const struct pg_trust *trust, const struct pg_addr *h
                            const struct pg_http_head *head, const char *head_bytes,
                            struct pg_client_addr *ret);
 
+/* The hop is who stands at the client's end; the reason says so if a preface named him and nobody further was believed. */
+void pg_client_addr_of_ends(const struct pg_trust *trust, const struct pg_ends *ends,
+                            const struct pg_http_head *head, const char *head_bytes,
+                            struct pg_client_addr *ret);
+
+/* ---- identity.c: what becomes of the headers that tell who is asking ---- */
+/* Settings as a request needs them. */
+struct pg_identity {
+    struct pg_trust trust;
+    uint8_t policy[PG_IDENTITY_COUNT];       /* enum pg_policy */
+    pg_reason_id written[PG_IDENTITY_COUNT]; /* why ours stands there; 0: the client's reason */
+    pg_reason_id removed[PG_IDENTITY_COUNT]; /* why a received one goes; 0: the bare code */
+    uint8_t underscores;                     /* enum pg_underscores */
+    bool
+        client_header_passes; /* the operator's header stays as it came, as it does with the peers */
+    pg_reason_id underscore_reason;
+};
+struct pg_identity pg_identity_of(const struct pg_snapshot *s); /* borrows s */
+extern const struct pg_identity pg_identity_strict;             /* believes nobody */
+/* What becomes of a received line. */
+enum pg_fate {
+    PG_FATE_PASS,    /* goes on as it is */
+    PG_FATE_REMOVE,  /* does not count, and goes */
+    PG_FATE_REPLACE, /* counts, and ours takes its place */
+};
+enum pg_fate pg_identity_fate(const struct pg_identity *i, const struct pg_client_addr *who,
+                              enum pg_identity_header header);
+/* Which header of the policies a field is, PG_IDENTITY_COUNT if none; *ret_twin: by a name with '_'. */
+enum pg_identity_header pg_identity_of_field(const char *bytes, const struct pg_http_field *f,
+                                             bool *ret_twin);
+/* Nothing in it can swallow what is written behind it: quoted strings are closed (RFC 7239). */
+bool pg_forwarded_closed(struct pg_slice value);
+
 /* ---- http_errors.c: how a refusal is told ---- */
 enum pg_code pg_http_error_code(enum pg_http_error e);
 enum pg_stage pg_http_error_stage(enum pg_http_error e);
@@ -86,6 +123,7 @@ struct pg_route_plan; /* route_filter_decide.h */
 
 /* ---- http_rewrite.c: what is sent upstream ---- */
 struct pg_http_rewrite_in {
+    const struct pg_identity *identity; /* NULL: pg_identity_strict */
     const struct pg_http_head *head;
     const char *bytes;
     const struct pg_client_addr *who;

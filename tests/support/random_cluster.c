@@ -30,6 +30,18 @@ static void put_lab(struct pg_random *r, struct pg_text *out)
         PG_ONE_OF(r, "", "", "10.244.0.0/16", "192.0.2.0/24", "198.51.100.66/32", "0.0.0.0/0");
     pg_text_printf(out, "    trustedProxies: [%s%s%s]\n", *trusted ? "\"" : "", trusted,
                    *trusted ? "\"" : "");
+    if (pg_chance(r, 30)) {
+        pg_text_printf(out, "    profile: %s\n",
+                       PG_ONE_OF(r, "strict", "ingress-nginx", "envoy-edge", "traefik", "haproxy"));
+    }
+    if (pg_chance(r, 15)) {
+        pg_text_printf(out,
+                       "    proxyProtocol: {ports: [80], allowedSources: [\"%s\"], believeTLS: "
+                       "true, httpsPorts: [443]}\n",
+                       PG_ONE_OF(r, "0.0.0.0/0", "198.51.100.0/24", "192.0.2.0/24"));
+    } else if (pg_chance(r, 10)) {
+        pg_text_puts(out, "    proxyProtocol: {toPods: v2, tlvs: [crc32c, unique-id]}\n");
+    }
     pg_text_printf(out, "  masqueradeAll: %s\n", pg_chance(r, 10) ? "true" : "false");
     pg_text_printf(
         out, "  dialect: %s\n",

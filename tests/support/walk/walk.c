@@ -2,7 +2,8 @@
  *
  *   walk   "title"
  *   given  manifest FILE          or  given  and an indented block of YAML
- *   given  seed N | pods echo|wire|auto | option NAME VALUE | set OBJECT.FIELD=VALUE
+ *   given  seed N | pods echo|wire|auto | set OBJ.FIELD=VALUE
+ *   when   set OBJ.FIELD=VALUE...      these instead of what was set before, by a reload
  *   when   ...                    walk_when.c, walk_wire.c
  *   then   ...                    walk_then.c
  * '#' begins a comment. A statement's block is every following line that is indented. */
@@ -129,6 +130,30 @@ static void reload(struct walk *w, const char *block)
     w->snapshot = s;
 }
 
+/* Texts after the verb, as --set would have them; false: there is no room. */
+static bool add_sets(struct walk *w, const struct walk_line *l)
+{
+    w->load.sets = w->sets;
+    for (uint32_t i = 2; i < l->count; i++) {
+        if (w->load.set_count == PG_SETS_MOST) {
+            walk_fail(w, "too many values are set");
+            return false;
+        }
+        w->sets[w->load.set_count++] = strdup(l->tokens[i]);
+    }
+    return true;
+}
+
+static void drop_sets(struct walk *w)
+{
+    for (uint32_t i = 0; i < w->load.set_count; i++) {
+        char *text;
+        memcpy(&text, &w->sets[i], sizeof text);
+        free(text);
+    }
+    w->load.set_count = 0;
+}
+
 /* ---- statements ---- */
 
 static void given(struct walk *w, const struct walk_line *l, const char *block)
@@ -140,17 +165,14 @@ static void given(struct walk *w, const struct walk_line *l, const char *block)
         pg_text_puts(&w->manifests, block);
     } else if (strcmp(what, "manifest") == 0) {
         add_input(w, value, NULL, 0);
-    } else if (strcmp(what, "set") == 0 && w->load.set_count < WALK_SETS) {
-        w->set_texts[w->load.set_count] = strdup(value);
-        w->sets[w->load.set_count] = w->set_texts[w->load.set_count];
-        w->load.set_count++;
-        w->load.sets = w->sets;
     } else if (strcmp(what, "seed") == 0) {
         w->seed = strtoull(value, NULL, 0);
     } else if (strcmp(what, "pods") == 0) {
         w->load.pods = strcmp(value, "echo") == 0   ? PG_PODS_ECHO
                        : strcmp(value, "wire") == 0 ? PG_PODS_WIRE
                                                     : PG_PODS_AUTO;
+    } else if (strcmp(what, "set") == 0) {
+        add_sets(w, l);
     } else if (strcmp(what, "flow-limit") == 0) {
         w->path_options.nat.flow_limit = (uint32_t)strtoul(value, NULL, 0);
     } else if (strcmp(what, "body-limit") == 0) {
@@ -179,6 +201,11 @@ static void run_statement(struct walk *w, const struct walk_line *l, const char 
         memcpy(w->drops_before, pg_path_counters(w->sim.path)->drop, sizeof w->drops_before);
         if (l->count > 1 && strcmp(l->tokens[1], "reload") == 0) {
             reload(w, block);
+        } else if (l->count > 1 && strcmp(l->tokens[1], "set") == 0) {
+            drop_sets(w);
+            if (add_sets(w, l)) {
+                reload(w, NULL);
+            }
         } else {
             walk_when(w, l, block);
         }
@@ -233,6 +260,7 @@ static void split(struct walk *w, char *text, struct walk_line *l)
                 walk_fail(w, "a quote is not closed");
             }
             bool end = at[0] == 0 || at[1] == 0;
+            l->lens[l->count - 1] = (size_t)(to - l->tokens[l->count - 1]);
             *to = 0;
             at += end ? 0 : 1;
             if (end) {
@@ -345,10 +373,9 @@ static void walk_close(struct walk *w)
     for (uint32_t i = 0; i < w->input_count; i++) {
         free(w->input_names[i]);
     }
-    for (uint32_t i = 0; i < w->load.set_count; i++) {
-        free(w->set_texts[i]);
-    }
+    drop_sets(w);
     pg_text_free(&w->manifests);
+    pg_text_free(&w->preface);
     pg_text_free(&w->request);
 }
 

@@ -13,7 +13,6 @@
 
 #define WALK_TOKENS   32
 #define WALK_WIRE_LOG 256
-#define WALK_SETS     8
 
 /* One packet that the path sent to the wire: its text, and its bytes for replies. */
 struct walk_packet {
@@ -34,8 +33,7 @@ struct walk {
     char *input_names[16];
     uint32_t input_count;
     struct pg_load_options load;
-    const char *sets[WALK_SETS]; /* what load.sets points to */
-    char *set_texts[WALK_SETS];
+    const char *sets[PG_SETS_MOST]; /* as --set */
     struct pg_path_options path_options;
     struct pg_snapshot *snapshot;
     struct pg_sim sim;
@@ -45,6 +43,7 @@ struct walk {
     bool have_response;
     struct pg_addr request_from;
     struct pg_text request; /* as the client wrote it */
+    struct pg_text preface; /* in front of the next request */
     uint64_t first_record;  /* of the last when */
     uint64_t drops_before[PG_DROP_COUNT];
     char dns[2048];
@@ -57,6 +56,7 @@ struct walk {
 struct walk_line {
     char *tokens[WALK_TOKENS];
     bool quoted[WALK_TOKENS];
+    size_t lens[WALK_TOKENS]; /* quoted ones may hold NUL bytes */
     uint32_t count;
 };
 

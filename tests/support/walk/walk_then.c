@@ -121,6 +121,23 @@ static void pod_source(struct walk *w, const json_t *said, const char *wanted)
     }
 }
 
+/* then pod proxy is "v2 SOURCE:PORT > DESTINATION:PORT" | absent */
+static void pod_proxy(struct walk *w, const json_t *said, const struct walk_line *l)
+{
+    char got[256] = "absent";
+    if (said != NULL) {
+        const char *src = json_string_value(json_object_get(said, "source"));
+        const char *dst = json_string_value(json_object_get(said, "destination"));
+        snprintf(got, sizeof got, "v%lld %s:%lld > %s:%lld",
+                 json_integer_value(json_object_get(said, "version")), src != NULL ? src : "-",
+                 json_integer_value(json_object_get(said, "sourcePort")), dst != NULL ? dst : "-",
+                 json_integer_value(json_object_get(said, "destinationPort")));
+    }
+    if (!matches(word(l, 4), got)) {
+        walk_fail(w, "the pod got the preface %s, not %s", got, word(l, 4));
+    }
+}
+
 static void then_pod(struct walk *w, const struct walk_line *l)
 {
     char value[2048];
@@ -150,6 +167,8 @@ static void then_pod(struct walk *w, const struct walk_line *l)
         if (!matches(word(l, 4), value)) {
             walk_fail(w, "the pod saw %s %s, not %s", word(l, 3), value, word(l, 4));
         }
+    } else if (strcmp(what, "proxy") == 0) {
+        pod_proxy(w, json_object_get(said, "proxy"), l);
     } else if (strcmp(what, "header") == 0) {
         const char *got = pod_header(said, word(l, 3), value, sizeof value);
         bool absent = strcmp(word(l, 5), "absent") == 0 && !l->quoted[5];
@@ -209,7 +228,9 @@ static bool record_matches(const struct pg_record *r, const struct walk_line *l,
     if (kind == PG_RECORD_EVENT) {
         char text[512];
         snprintf(text, sizeof text, "%s", pg_value_print(&r->after, reason, sizeof reason));
-        return strcmp(r->name, word(l, 3)) == 0 && (l->count < 5 || matches(word(l, 4), text));
+        return strcmp(r->name, word(l, 3)) == 0 && (l->count < 5 || matches(word(l, 4), text)) &&
+               (strcmp(word(l, 5), "because") != 0 ||
+                strcmp(pg_code_name(pg_reason_get(r->reason)->code), word(l, 6)) == 0);
     }
     const char *field = r->field == PG_FIELD_HEADER ? r->name : pg_field_name(r->field);
     if (strcasecmp(field, word(l, 3)) != 0 || !value_matches(&r->before, word(l, 4))) {

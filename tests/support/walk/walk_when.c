@@ -1,6 +1,7 @@
 /* What a walk can do:
  *
  *   when CLIENT sends METHOD PATH [host HOST] [to ADDR[:PORT]] [header "Name: value"]... [body N] [http10] [pad N]
+ *   ... preface "bytes"               in front of the request, such as "PROXY TCP4 203.0.113.7 203.0.113.10 4711 80\r\n"
  *   when CLIENT sends raw "bytes" to ADDR:PORT
  *   when CLIENT sends raw N times "bytes" ...                 (not needed so far)
  *   when CLIENT asks NAME TYPE [over-udp]                     DNS: straight to the server; or as a datagram to the cluster's DNS address, recorded
@@ -118,6 +119,8 @@ static bool request_words(struct walk *w, const struct walk_line *l, uint32_t at
                 pg_text_putc(fields, 'p');
             }
             pg_text_puts(fields, "\r\n");
+        } else if (strcmp(word, "preface") == 0) {
+            pg_text_add(&w->preface, value, l->lens[at + 1]);
         } else if (strcmp(word, "timeout") == 0) {
             request->timeout_ms = (uint32_t)strtoul(value, NULL, 10) * 1000;
         } else {
@@ -137,9 +140,10 @@ static void sends(struct walk *w, const struct walk_line *l, uint32_t at,
     uint32_t body = 0;
     bool http10 = false;
     bool has_host = false;
+    pg_text_free(&w->preface);
     if (strcmp(l->tokens[at], "raw") == 0 && at + 3 < l->count) {
         request->raw = true;
-        pg_text_puts(&bytes, l->tokens[at + 1]);
+        pg_text_add(&bytes, l->tokens[at + 1], l->lens[at + 1]);
         if (!walk_address(w, l->tokens[at + 3], &request->to, &request->to_port)) {
             walk_fail(w, "no such address: %s", l->tokens[at + 3]);
         }
@@ -150,6 +154,7 @@ static void sends(struct walk *w, const struct walk_line *l, uint32_t at,
             return;
         }
         request->is_head = strcmp(method, "HEAD") == 0;
+        pg_text_add(&bytes, w->preface.at != NULL ? w->preface.at : "", w->preface.len);
         pg_text_printf(&bytes, "%s %s HTTP/1.%c\r\n", method, l->tokens[at + 1],
                        http10 ? '0' : '1');
         if (!has_host) {

@@ -29,6 +29,7 @@ struct asked {
     struct pg_addr from;
     struct pg_addr to;
     uint16_t port;
+    char preface[64];
     char head[512];
 };
 
@@ -85,6 +86,13 @@ static void draw_request(struct pg_random *r, const struct pg_snapshot *s, struc
 {
     a->from = draw_from(r, s);
     draw_to(r, s, a);
+    bool demanded = s->lab.ingress.proxy.port_count > 0;
+    snprintf(a->preface, sizeof a->preface, "%s",
+             !pg_chance(r, demanded ? 90 : 3)
+                 ? ""
+                 : PG_ONE_OF(r, "", "PROXY TCP4 203.0.113.7 203.0.113.80 4711 443\r\n",
+                             "PROXY TCP4 10.244.1.9 203.0.113.80 4711 80\r\n",
+                             "PROXY UNKNOWN x\r\n"));
     snprintf(a->head, sizeof a->head, "%s %s HTTP/1.%s\r\n%s%s%s%s%sConnection: close\r\n\r\n",
              PG_ONE_OF(r, "GET", "GET", "GET", "DELETE"),
              PG_ONE_OF(r, "/", "/x", "/x/y?q=1", "/z/../x", "/other", "http://a.example.test/x"),
@@ -130,7 +138,7 @@ static void put_value(const struct pg_value *v, bool port, struct pg_text *out)
 static void put_record(const struct pg_record *r, struct pg_text *out)
 {
     bool port = r->field == PG_FIELD_DST;
-    bool drawn = strcmp(r->name, "X-Request-ID") == 0;
+    bool drawn = strcmp(r->name, "X-Request-ID") == 0 || r->field == PG_FIELD_PROXY;
     char why[256];
 
     pg_text_printf(out, "%s kind %u field %s %.46s | ", pg_stage_name((enum pg_stage)r->stage),
@@ -152,6 +160,9 @@ static bool is_echo_of_drop(const struct lines *l, const struct pg_record *r, co
     }
     if (r->stage == PG_STAGE_FORWARD && strcmp(r->name, "rejected") == 0) {
         return true;
+    }
+    if (l->count > 0 && strstr(l->at[l->count - 1], "pp-denied")) {
+        return true; /* what was under way when the connection was reset */
     }
     for (uint32_t i = 0; i < l->count; i++) {
         if (strcmp(l->at[i], line) == 0) {
@@ -263,6 +274,7 @@ static bool end_agrees(const struct pg_snapshot *s, const struct pg_dry_result *
         return got->error == (dry->drop == PG_DROP_NO_ROUTE ? -EHOSTUNREACH : -ECONNREFUSED) ||
                got->error == -ETIMEDOUT;
     case PG_DRY_NO_LISTENER: return got->error == -ECONNREFUSED;
+    case PG_DRY_RESET: return got->error == -ECONNRESET;
     case PG_DRY_WIRE: return got->error == -ETIMEDOUT; /* nobody is on this wire */
     default: return false;
     }
@@ -301,7 +313,8 @@ static bool find_outcome(struct pg_dry *dry, const struct asked *a, const struct
                                      .to = a->to,
                                      .to_port = a->port,
                                      .proto = PG_PROTO_TCP,
-                                     .head = pg_slice_of(a->head)};
+                                     .head = pg_slice_of(a->head),
+                                     .preface = pg_slice_of(a->preface)};
     uint64_t draw[PG_DRY_CHOICES] = {0};
     struct pg_dry_result result;
     bool found = false;
@@ -347,11 +360,13 @@ static void compare(struct pg_sim *sim, struct pg_dry *dry, const struct asked *
     uint64_t from = pg_trace_next_seq(trace);
     struct pg_response got;
     struct lines path = {0};
+    char bytes[sizeof a->preface + sizeof a->head];
+    int len = snprintf(bytes, sizeof bytes, "%s%s", a->preface, a->head);
     struct pg_request request = {.from = a->from,
                                  .to = a->to,
                                  .to_port = a->port,
-                                 .bytes = a->head,
-                                 .len = (uint32_t)strlen(a->head),
+                                 .bytes = bytes,
+                                 .len = (uint32_t)len,
                                  .timeout_ms = 8000};
 
     int error = pg_sim_request(sim, &request, &got);
@@ -396,8 +411,12 @@ static void try_cluster(struct pg_random *r, uint64_t seed)
     struct pg_manifest_input input = {.path = "t.yaml", .text = yaml.at, .text_len = yaml.len};
     if (pg_snapshot_load(&input, 1, &load, &s, &findings) != 0) {
         struct pg_text line = {0};
-        pg_finding_print(&findings.at[0], &line);
-        fail_msg("%s\n%s", yaml.at, line.at);
+        for (uint32_t i = 0; i < findings.count; i++) {
+            pg_finding_print(&findings.at[i], &line);
+            pg_text_putc(&line, '\n');
+        }
+        print_message("%s\n", line.at);
+        fail_msg("%s", yaml.at);
     }
     pg_findings_free(&findings);
     assert_int_equal(pg_sim_open(&options, s, seed, &sim), 0);

@@ -1,0 +1,24 @@
+/* Connections that must begin with a PROXY preface, and what was read from it for as long as somebody needs it. */
+#ifndef PODGLASS_PROXY_PREFACE_H
+#define PODGLASS_PROXY_PREFACE_H
+
+#include "podglass/conn.h"
+#include "podglass/preface_decide.h"
+
+struct pg_proxy;
+struct pg_owned_timer;
+struct pg_prefaces;   /* all of them */
+struct pg_preface_of; /* of one connection */
+
+struct pg_prefaces *pg_prefaces_new(struct pg_proxy *p, uint32_t limit); /* NULL: out of memory */
+void pg_prefaces_free(struct pg_prefaces *all); /* the stack frees connections itself */
+/* Takes a connection over until its preface was read, then hands it to pg_client_begin; or ends it. */
+void pg_preface_begin(struct pg_prefaces *all, struct pg_conn *c);
+void pg_preface_timeout(struct pg_owned_timer *timer);
+/* What a connection with these ends began with, and a reference to it; NULL: nothing. Connections that others make of it (TLS) have the same ends. */
+struct pg_preface_of *pg_preface_get(struct pg_prefaces *all, const struct pg_conn *c);
+void pg_preface_put(struct pg_preface_of *of); /* NULL is fine */
+/* Its texts are gone: only ends and flags are filled. */
+const struct pg_preface *pg_preface_read(const struct pg_preface_of *of);
+
+#endif
