@@ -207,6 +207,33 @@ static int seed_random(const struct run *run, struct pg_random *ret)
     return error;
 }
 
+/* --sysctl NAME=VALUE... */
+static int set_sysctls(const struct run *run, struct pg_nat_options *ret)
+{
+    const char *set;
+    uint32_t cursor = 0;
+    while ((set = pg_options_next(&run->options, PG_FLAG_RUN_SYSCTL, &cursor)) != NULL) {
+        char name[80];
+        char *end = NULL;
+        const char *equals = strchr(set, '=');
+        size_t len = equals != NULL ? (size_t)(equals - set) : 0;
+        if (len == 0 || len >= sizeof name || equals[1] < '0' || equals[1] > '9') {
+            return pg_options_complain(PG_VERB_RUN, "--sysctl wants NAME=VALUE, not '%s'", set);
+        }
+        memcpy(name, set, len);
+        name[len] = 0;
+        uint64_t value = strtoull(equals + 1, &end, 10);
+        int error = *end != 0 ? -ERANGE : pg_nat_set_sysctl(ret, name, value);
+        if (error != 0) {
+            return pg_options_complain(PG_VERB_RUN,
+                                       error == -ENOENT ? "--sysctl: no such setting: %s"
+                                                        : "--sysctl: no such value: %s",
+                                       error == -ENOENT ? name : set);
+        }
+    }
+    return 0;
+}
+
 /* Takes over the links. */
 static int make_path(struct run *run, struct pg_snapshot *s)
 {
@@ -229,6 +256,9 @@ static int make_path(struct run *run, struct pg_snapshot *s)
                     ? pg_options_number(&run->options, PG_FLAG_RUN_FLOWS, 1, FLOWS_MOST, &flows)
                     : 0;
     options.nat.flow_limit = (uint32_t)flows;
+    if (error == 0) {
+        error = set_sysctls(run, &options.nat);
+    }
     if (error == 0) {
         error = seed_random(run, &random);
     }

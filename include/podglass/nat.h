@@ -37,6 +37,10 @@ struct pg_nat_options {
         tcp_strict_pickup; /* refuse mid-stream packets without a flow (nf_conntrack_tcp_loose=0) */
 };
 
+/* Sets what the kernel's setting of that name sets (nf_conntrack_udp_timeout, with net.netfilter. before it or not). 0; -ENOENT: no such name;
+ * -ERANGE: no such value. */
+int pg_nat_set_sysctl(struct pg_nat_options *o, const char *name, uint64_t value);
+
 struct pg_nat;
 
 /* The nat borrows counters, trace and random for its life. NULL: out of memory. */

@@ -68,6 +68,8 @@ static struct {
     [MEANT_SHORT_QUOTE] =
         {"ICMP error that quotes less than eight bytes of a transport header: refused (RFC 792)",
          0},
+    [MEANT_REASSEMBLY] =
+        {"ICMP 11/1 half a minute after a fragment for a node that stayed alone: not sent", 0},
 };
 
 /* The kernel's word about fragments comes with the packets of any later step. */

@@ -209,30 +209,28 @@ static bool run(const struct arguments *a)
 /* The same on both sides: kube-proxy's, or seconds. */
 static bool set_timeouts(bool are_short, struct pg_nat_options *ret)
 {
-    const struct {
-        const char *sysctl;
-        uint32_t *ours, usual, seconds;
+    static const struct {
+        const char *name;
+        uint32_t usual, seconds;
     } all[] = {
-        {"tcp_timeout_syn_sent", &ret->tcp_syn_sent, 120, 3},
-        {"tcp_timeout_syn_recv", &ret->tcp_syn_recv, 60, 3},
-        {"tcp_timeout_established", &ret->tcp_established, 86400, 6},
-        {"tcp_timeout_fin_wait", &ret->tcp_fin_wait, 120, 3},
-        {"tcp_timeout_close_wait", &ret->tcp_close_wait, 3600, 5},
-        {"tcp_timeout_last_ack", &ret->tcp_last_ack, 30, 2},
-        {"tcp_timeout_time_wait", &ret->tcp_time_wait, 120, 3},
-        {"tcp_timeout_close", &ret->tcp_close, 10, 2},
-        {"tcp_timeout_max_retrans", &ret->tcp_max_retrans, 300, 4},
-        {"tcp_timeout_unacknowledged", &ret->tcp_unacknowledged, 300, 4},
-        {"udp_timeout", &ret->udp, 30, 3},
-        {"udp_timeout_stream", &ret->udp_stream, 120, 5},
-        {"icmp_timeout", &ret->icmp, 30, 2},
+        {"nf_conntrack_tcp_timeout_syn_sent", 120, 3},
+        {"nf_conntrack_tcp_timeout_syn_recv", 60, 3},
+        {"nf_conntrack_tcp_timeout_established", 86400, 6},
+        {"nf_conntrack_tcp_timeout_fin_wait", 120, 3},
+        {"nf_conntrack_tcp_timeout_close_wait", 3600, 5},
+        {"nf_conntrack_tcp_timeout_last_ack", 30, 2},
+        {"nf_conntrack_tcp_timeout_time_wait", 120, 3},
+        {"nf_conntrack_tcp_timeout_close", 10, 2},
+        {"nf_conntrack_tcp_timeout_max_retrans", 300, 4},
+        {"nf_conntrack_tcp_timeout_unacknowledged", 300, 4},
+        {"nf_conntrack_udp_timeout", 30, 3},
+        {"nf_conntrack_udp_timeout_stream", 120, 5},
+        {"nf_conntrack_icmp_timeout", 30, 2},
     };
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        char name[64];
-        *all[i].ours = are_short ? all[i].seconds : all[i].usual;
-        snprintf(name, sizeof name, "nf_conntrack_%s", all[i].sysctl);
-        if (!kernel_set(name, *all[i].ours)) {
+        uint32_t value = are_short ? all[i].seconds : all[i].usual;
+        if (!kernel_set(all[i].name, value) || pg_nat_set_sysctl(ret, all[i].name, value) != 0) {
             return false;
         }
     }

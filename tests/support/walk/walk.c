@@ -175,6 +175,11 @@ static void given(struct walk *w, const struct walk_line *l, const char *block)
         add_sets(w, l);
     } else if (strcmp(what, "flow-limit") == 0) {
         w->path_options.nat.flow_limit = (uint32_t)strtoul(value, NULL, 0);
+    } else if (strcmp(what, "sysctl") == 0) {
+        const char *number = l->count > 3 ? l->tokens[3] : "";
+        if (pg_nat_set_sysctl(&w->path_options.nat, value, strtoull(number, NULL, 10)) != 0) {
+            walk_fail(w, "no such setting: %s %s", value, number);
+        }
     } else if (strcmp(what, "body-limit") == 0) {
         w->path_options.proxy.body_limit = strtoull(value, NULL, 0);
     } else if (strcmp(what, "records") == 0) {

@@ -2,10 +2,11 @@
  *
  *   when wire sends udp A:p > B:p ["text"]
  *   when wire sends udp A:p > B:p big N [pieces SIZE] [reverse 1] [without K] [again K]
- *   when wire sends tcp A:p > B:p FLAGS [seq N] [ack N] ["text"]     FLAGS of S A F R P
+ *   when wire sends tcp A:p > B:p FLAGS [seq N] [ack N] [win N] ["text"]     FLAGS of S A F R P U E C, or -
+ *   when wire sends ... broken 1                                      with a wrong sum
  *   when wire sends ping A > B [id N] [ttl N]
  *   when wire replies udp ["text"] | tcp FLAGS [seq N] ["text"] | pong
- *   when wire refuses [port|host]                                     ICMP error that quotes the last packet
+ *   when wire refuses port|host|too-big|time|redirect [from ADDR] [to ADDR] [mtu N]    ICMP error that quotes the last packet
  * `replies` and `refuses` answer the last packet that the path sent, whatever ports it carries. */
 #include "podglass/checksum.h"
 #include "podglass/dgram.h"
@@ -119,14 +120,14 @@ static uint32_t build_ip(uint8_t *out, const struct pg_addr *src, const struct p
 }
 
 static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *flags, uint32_t seq,
-                          uint32_t ack, const char *text)
+                          uint32_t ack, uint32_t window, const char *text)
 {
     uint32_t len = 20 + (uint32_t)strlen(text);
     uint32_t ip = build_ip(out, &t->src, &t->dst, PG_PROTO_TCP, len, 64);
     uint8_t *tcp = out + ip;
     uint8_t bits = 0;
     for (; *flags != 0; flags++) {
-        const char *names = "FSRPA";
+        const char *names = "FSRPAUEC";
         const char *at = strchr(names, *flags);
         bits = (uint8_t)(bits | (at != NULL ? 1u << (at - names) : 0u));
     }
@@ -144,8 +145,8 @@ static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *fl
                               (uint8_t)ack,
                               0x50,
                               bits,
-                              0xff,
-                              0xff,
+                              (uint8_t)(window >> 8),
+                              (uint8_t)window,
                               0,
                               0,
                               0,
@@ -174,6 +175,16 @@ static uint32_t build_ping(uint8_t *out, const struct pg_addr *src, const struct
     return ip + 16;
 }
 
+static uint32_t number_after(const struct walk_line *l, const char *word, uint32_t otherwise)
+{
+    for (uint32_t i = 2; i + 1 < l->count; i++) {
+        if (strcmp(l->tokens[i], word) == 0) {
+            return (uint32_t)strtoul(l->tokens[i + 1], NULL, 0);
+        }
+    }
+    return otherwise;
+}
+
 static void inject(struct walk *w, const uint8_t *bytes, uint32_t len)
 {
     if (len == 0 || pg_wire_inject(w->sim.wire, bytes, len) != 0) {
@@ -183,14 +194,13 @@ static void inject(struct walk *w, const uint8_t *bytes, uint32_t len)
     pg_sim_settle(&w->sim);
 }
 
-static uint32_t number_after(const struct walk_line *l, const char *word, uint32_t otherwise)
+/* Damaged if it is said: the last byte, which a sum covers. */
+static void inject_said(struct walk *w, const struct walk_line *l, uint8_t *bytes, uint32_t len)
 {
-    for (uint32_t i = 2; i + 1 < l->count; i++) {
-        if (strcmp(l->tokens[i], word) == 0) {
-            return (uint32_t)strtoul(l->tokens[i + 1], NULL, 0);
-        }
+    if (len != 0 && number_after(l, "broken", 0) != 0) {
+        bytes[len - 1] ^= 0xff;
     }
-    return otherwise;
+    inject(w, bytes, len);
 }
 
 static const char *text_in(const struct walk_line *l)
@@ -261,20 +271,75 @@ static void wire_sends(struct walk *w, const struct walk_line *l)
             send_pieces(w, l, &t, big, number_after(l, "pieces", 1500));
             return;
         }
-        inject(w, out, pg_dgram_build(&t, text, (uint32_t)strlen(text), out, sizeof out));
+        inject_said(w, l, out, pg_dgram_build(&t, text, (uint32_t)strlen(text), out, sizeof out));
     } else if (strcmp(proto, "tcp") == 0 && l->count >= 8) {
         t.proto = PG_PROTO_TCP;
-        inject(w, out,
-               build_tcp(out, &t, l->tokens[7], number_after(l, "seq", 1000),
-                         number_after(l, "ack", 0), text_in(l)));
+        inject_said(w, l, out,
+                    build_tcp(out, &t, l->tokens[7], number_after(l, "seq", 1000),
+                              number_after(l, "ack", 0), number_after(l, "win", 65535),
+                              text_in(l)));
     } else if (strcmp(proto, "ping") == 0) {
         uint8_t type = pg_addr_is_v4(&t.src) ? 8 : 128;
-        inject(w, out,
-               build_ping(out, &t.src, &t.dst, type, (uint16_t)number_after(l, "id", 7),
-                          (uint8_t)number_after(l, "ttl", 64)));
+        inject_said(w, l, out,
+                    build_ping(out, &t.src, &t.dst, type, (uint16_t)number_after(l, "id", 7),
+                               (uint8_t)number_after(l, "ttl", 64)));
     } else {
         walk_fail(w, "wire sends %s?", proto);
     }
+}
+
+static const char *word_after(const struct walk_line *l, const char *word)
+{
+    for (uint32_t i = 2; i + 1 < l->count; i++) {
+        if (strcmp(l->tokens[i], word) == 0) {
+            return l->tokens[i + 1];
+        }
+    }
+    return NULL;
+}
+
+static void wire_refuses(struct walk *w, const struct walk_line *l, const struct pg_packet *about,
+                         const char *what)
+{
+    static const struct {
+        const char *name;
+        uint8_t v4[2], v6[2];
+    } kinds[] = {{"port", {3, 3}, {1, 4}},
+                 {"host", {3, 1}, {1, 3}},
+                 {"too-big", {3, 4}, {2, 0}},
+                 {"time", {11, 0}, {3, 0}},
+                 {"redirect", {5, 1}, {137, 0}}};
+    uint8_t out[2048];
+    uint16_t port;
+    struct pg_addr from = about->tuple.dst;
+    struct pg_addr to = about->tuple.src;
+    bool v4 = about->ip_version == 4;
+    uint32_t mtu = number_after(l, "mtu", strcmp(what, "too-big") == 0 ? 1400 : 0);
+    if ((word_after(l, "from") != NULL && !walk_address(w, word_after(l, "from"), &from, &port)) ||
+        (word_after(l, "to") != NULL && !walk_address(w, word_after(l, "to"), &to, &port))) {
+        walk_fail(w, "wire refuses: no such address");
+        return;
+    }
+    const uint8_t *kind = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        kind = strcmp(kinds[i].name, what) == 0 ? v4 ? kinds[i].v4 : kinds[i].v6 : kind;
+    }
+    if (kind == NULL) {
+        walk_fail(w, "wire refuses %s?", what);
+        return;
+    }
+    uint32_t quote = about->len < 500 ? about->len : 500;
+    uint32_t ip = build_ip(out, &from, &to, v4 ? PG_PROTO_ICMP : PG_PROTO_ICMP6, 8 + quote, 64);
+    const uint8_t head[8] = {
+        kind[0],     kind[1], 0, 0, (uint8_t)(mtu >> 24), (uint8_t)(mtu >> 16), (uint8_t)(mtu >> 8),
+        (uint8_t)mtu};
+    memcpy(out + ip, head, sizeof head);
+    memcpy(out + ip + 8, about->head, quote);
+    uint64_t sum = pg_sum_add(v4 ? 0 : pg_sum_pseudo(&from, &to, PG_PROTO_ICMP6, 8 + quote),
+                              out + ip, 8 + quote);
+    uint16_t field = (uint16_t)~pg_sum_fold(sum);
+    memcpy(out + ip + 2, &field, 2);
+    inject(w, out, ip + 8 + quote);
 }
 
 static void wire_answers(struct walk *w, const struct walk_line *l, bool refuses)
@@ -291,9 +356,7 @@ static void wire_answers(struct walk *w, const struct walk_line *l, bool refuses
     struct pg_tuple back = pg_tuple_invert(&p.tuple);
     const char *what = l->count > 3 ? l->tokens[3] : "port";
     if (refuses) {
-        enum pg_icmp_error kind =
-            strcmp(what, "host") == 0 ? PG_ICMP_HOST_UNREACHABLE : PG_ICMP_PORT_UNREACHABLE;
-        inject(w, out, pg_icmp_error(&p, kind, &p.tuple.dst, out, sizeof out));
+        wire_refuses(w, l, &p, what);
     } else if (strcmp(what, "udp") == 0) {
         const char *text = text_in(l);
         inject(w, out, pg_dgram_build(&back, text, (uint32_t)strlen(text), out, sizeof out));
@@ -302,7 +365,7 @@ static void wire_answers(struct walk *w, const struct walk_line *l, bool refuses
                        ((p.tcp_flags & (PG_TCP_SYN | PG_TCP_FIN)) != 0 ? 1u : 0u);
         inject(w, out,
                build_tcp(out, &back, l->tokens[4], number_after(l, "seq", 5000),
-                         number_after(l, "ack", ack), text_in(l)));
+                         number_after(l, "ack", ack), number_after(l, "win", 65535), text_in(l)));
     } else if (strcmp(what, "pong") == 0) {
         uint8_t type = pg_addr_is_v4(&back.src) ? 0 : 129;
         inject(w, out, build_ping(out, &back.src, &back.dst, type, p.tuple.src_port, 64));
