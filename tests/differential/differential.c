@@ -74,6 +74,17 @@ static void find_of_packet(struct conversation *c, const struct pg_tuple packet[
     }
 }
 
+/* A drawn port may be a node port: a late packet to it begins a flow through that service. */
+static bool is_drawn_node_port(const struct conversation *c, const struct pg_tuple packet[SIDES])
+{
+    bool is_one = false;
+
+    for (int side = 0; side < SIDES; side++) {
+        is_one = is_one || packet[side].dst_port - 30001u < 9 || packet[side].dst_port - 31001u < 9;
+    }
+    return is_one && !pg_tuple_equal(&packet[OURS], &c->orig);
+}
+
 /* A late packet goes to what was drawn once. By chance that may have been drawn again since, on one side, for somebody else. */
 static bool meets_another(const struct conversation *c, const struct pg_tuple packet[SIDES],
                           bool is_error)
@@ -87,7 +98,7 @@ static bool meets_another(const struct conversation *c, const struct pg_tuple pa
                      : pg_tuple_equal(&e->orig, &packet[side]) ? BEGUN_BY_IT
                                                                : SOMEBODY_ELSES;
     }
-    if (is_error && kind[OURS] == SOMEBODY_ELSES) {
+    if ((is_error && kind[OURS] == SOMEBODY_ELSES) || is_drawn_node_port(c, packet)) {
         return true;
     }
     return kind[KERNEL] != kind[OURS] ||
