@@ -1,4 +1,5 @@
-/* DNS over TCP (RFC 7766): questions with a two-byte length in front, answered in order on the same connection.
+/* DNS over TCP (RFC 7766): questions with a two-byte length in front, answered on the same connection; what is the cluster's own in order, what
+ * has to be asked of somebody else when the answer is there.
  *
  * Lives in app/ because it joins two folders that do not know each other: the byte streams of stack/ and the zone of dns/. Connections come from a pool; one
  * that stays silent, or has more than one answer waiting for room, costs its bounded buffers and nothing else. */
@@ -14,6 +15,7 @@
 struct dns_conn {
     struct pg_dns_tcp *owner;
     struct pg_conn *conn;
+    uint32_t asked; /* questions whose answers are not there yet */
 };
 
 struct pg_dns_tcp {
@@ -37,6 +39,23 @@ static enum progress give_up(struct dns_conn *d)
     return OVER;
 }
 
+static bool write_answer(struct dns_conn *d, uint32_t len)
+{
+    struct pg_dns_tcp *t = d->owner;
+    t->answer[0] = (uint8_t)(len >> 8);
+    t->answer[1] = (uint8_t)len;
+    return pg_conn_write(d->conn, t->answer, 2 + len) == 0;
+}
+
+static struct pg_dns_client client_of(const struct dns_conn *d)
+{
+    uint32_t index = pg_pool_index(d->owner->pool, d);
+    return (struct pg_dns_client){.conn = index,
+                                  .generation = pg_pool_generation(d->owner->pool, index),
+                                  .label = pg_conn_label(d->conn),
+                                  .over_tcp = true};
+}
+
 /* One question, if it is there whole and its answer has room. */
 static enum progress answer_one(struct dns_conn *d)
 {
@@ -54,14 +73,37 @@ static enum progress answer_one(struct dns_conn *d)
     }
     (void)pg_conn_peek(d->conn, 2, query, len);
     pg_conn_consume(d->conn, 2 + (uint64_t)len);
-    uint32_t answer_len = pg_path_dns_answer(t->path, query, len, true, pg_conn_label(d->conn),
-                                             t->answer + 2, DNS_TCP_ANSWER);
-    t->answer[0] = (uint8_t)(answer_len >> 8);
-    t->answer[1] = (uint8_t)answer_len;
-    if (answer_len == 0 || pg_conn_write(d->conn, t->answer, 2 + answer_len) != 0) {
-        return give_up(d);
+    struct pg_dns_client client = client_of(d);
+    uint32_t answer_len;
+    d->asked++;
+    enum pg_dns_said said = pg_path_dns_answer(t->path, query, len, &client, t->answer + 2,
+                                               DNS_TCP_ANSWER, &answer_len);
+    if (said == PG_DNS_SAID_LATER) {
+        return ANSWERED;
     }
-    return ANSWERED;
+    d->asked--;
+    return said == PG_DNS_SAID_NOW && write_answer(d, answer_len) ? ANSWERED : give_up(d);
+}
+
+/* Nothing more comes and nothing is owed: what is left unread is no whole question. */
+static bool is_over(const struct dns_conn *d)
+{
+    return d->asked == 0 && pg_conn_end_seen(d->conn) &&
+           pg_conn_room(d->conn) >= sizeof d->owner->answer;
+}
+
+void pg_dns_tcp_answer(struct pg_dns_tcp *t, const struct pg_dns_client *client,
+                       const void *message, uint32_t len)
+{
+    if (pg_pool_generation(t->pool, client->conn) != client->generation || len > DNS_TCP_ANSWER) {
+        return;
+    }
+    struct dns_conn *d = pg_pool_at(t->pool, client->conn);
+    d->asked--;
+    memcpy(t->answer + 2, message, len);
+    if (!write_answer(d, len)) {
+        (void)give_up(d);
+    }
 }
 
 static void on_progress(void *owner, struct pg_conn *c)
@@ -71,8 +113,8 @@ static void on_progress(void *owner, struct pg_conn *c)
     do {
         progress = answer_one(d);
     } while (progress == ANSWERED);
-    if (progress == WAITING && pg_conn_end_seen(c) && pg_conn_room(c) >= sizeof d->owner->answer) {
-        pg_conn_close(c); /* what is left unread is no whole question */
+    if (progress == WAITING && is_over(d)) {
+        pg_conn_close(c);
         let_go(d);
     }
 }

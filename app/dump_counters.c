@@ -9,6 +9,7 @@
 
 #include "podglass/buf.h"
 #include "podglass/conn.h"
+#include "podglass/dns_forward.h"
 #include "podglass/netif.h"
 
 static void pool(struct pg_dump *d, const char *key, uint64_t used)
@@ -39,6 +40,8 @@ static void pools(struct pg_dump *d)
     pool(d, "unreadBytes", pg_stack_held_bytes(stack));
     pool(d, "buffers", pg_path_buffers_used(d->path));
     pool(d, "heldPackets", pg_path_held_packets(d->path));
+    pool(d, "dnsQuestions", pg_dns_forward_waiting(pg_path_dns_forward(d->path)));
+    pool(d, "dnsCache", pg_dns_forward_cached(pg_path_dns_forward(d->path)));
 }
 
 void pg_dump_counters(struct pg_dump *d)

@@ -202,6 +202,12 @@ static void plain(const struct pg_counters *c, struct pg_text *out)
         {"upstream_reused_total", "Requests sent on a pooled connection.",
          PG_COUNT_UPSTREAM_REUSED},
         {"dns_queries_total", "DNS questions answered.", PG_COUNT_DNS_QUERIES},
+        {"dns_forwarded_total", "Questions sent to an upstream server.", PG_COUNT_DNS_FORWARDED},
+        {"dns_cache_hits_total", "Questions answered from the cache.", PG_COUNT_DNS_CACHE_HITS},
+        {"dns_upstream_silent_total", "Attempts at an upstream server without an answer.",
+         PG_COUNT_DNS_UPSTREAM_SILENT},
+        {"dns_replies_dropped_total", "Datagrams that are not the answer waited for.",
+         PG_COUNT_DNS_REPLIES_DROPPED},
         {"records_total", "Records written for those who watch.", PG_COUNT_RECORDS},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -79,16 +79,34 @@ void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p)
     send_error(path, p, PG_ICMP_TIME_EXCEEDED, &from, true);
 }
 
+void pg_local_send(struct pg_path *path, const struct pg_tuple *tuple, uint32_t label,
+                   const void *payload, uint32_t len)
+{
+    static uint8_t out[PG_BUF_BYTES]; /* one thread, never nested: send_own copies or sends */
+    struct pg_packet p;
+    uint32_t packet_len = pg_dgram_build(tuple, payload, len, out, sizeof out);
+    if (packet_len != 0 && adopt(path, out, packet_len, label, &p)) {
+        p.fragment_size = packet_len > path->mtu ? (uint16_t)path->mtu : 0;
+        send_own(path, &p);
+    }
+}
+
 static void answer_datagram(struct pg_path *path, const struct pg_packet *p, const void *payload,
                             uint32_t len)
 {
-    static uint8_t out[PG_BUF_BYTES]; /* one thread, never nested: send_own copies or sends */
     struct pg_tuple back = pg_tuple_invert(&p->tuple);
-    struct pg_packet answer;
-    uint32_t packet_len = pg_dgram_build(&back, payload, len, out, sizeof out);
-    if (packet_len != 0 && adopt(path, out, packet_len, p->label, &answer)) {
-        answer.fragment_size = packet_len > path->mtu ? (uint16_t)path->mtu : 0;
-        send_own(path, &answer);
+    pg_local_send(path, &back, p->label, payload, len);
+}
+
+static void answer_dns(struct pg_path *path, const struct pg_packet *p, const void *payload,
+                       uint32_t len)
+{
+    uint8_t answer[DNS_UDP_ROOM];
+    struct pg_dns_client client = {.back = pg_tuple_invert(&p->tuple), .label = p->label};
+    uint32_t answer_len;
+    if (pg_path_dns_answer(path, payload, len, &client, answer, sizeof answer, &answer_len) ==
+        PG_DNS_SAID_NOW) {
+        answer_datagram(path, p, answer, answer_len);
     }
 }
 
@@ -97,13 +115,11 @@ static void deliver_udp(struct pg_path *path, enum pg_owner owner, struct pg_pac
     const uint8_t *payload = p->head + p->payload_offset;
     uint32_t len = pg_packet_payload_len(p);
     if (owner == PG_OWNER_DNS && p->tuple.dst_port == 53) {
-        uint8_t answer[DNS_UDP_ROOM];
         ended_here(path);
-        uint32_t answer_len =
-            pg_path_dns_answer(path, payload, len, false, p->label, answer, sizeof answer);
-        if (answer_len != 0) {
-            answer_datagram(path, p, answer, answer_len);
-        }
+        answer_dns(path, p, payload, len);
+    } else if (owner == PG_OWNER_DNS &&
+               pg_dns_forward_reply(path->dns_forward, &p->tuple, payload, len)) {
+        ended_here(path);
     } else if (owner == PG_OWNER_ECHO) {
         ended_here(path);
         answer_datagram(path, p, payload, len);
@@ -120,6 +136,10 @@ static void deliver_icmp_error(struct pg_path *path, const struct pg_packet *p,
 {
     const uint8_t *icmp = p->head + p->l4_offset;
     bool too_big = p->ip_version == 4 ? icmp[0] == 3 && icmp[1] == 4 : icmp[0] == 2;
+    if (!too_big && quoted->proto == PG_PROTO_UDP) {
+        pg_dns_forward_unreachable(path->dns_forward, quoted);
+        return;
+    }
     if (!too_big) {
         pg_stack_icmp_error(path->stack, quoted, icmp[0], icmp[1]);
         return;
@@ -172,38 +192,4 @@ void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packe
     } else {
         pg_path_drop(path, p, PG_DROP_UNSUPPORTED_PROTOCOL);
     }
-}
-
-/* ---- DNS, both transports ---- */
-
-static void record_dns(struct pg_path *path, const struct pg_dns_answer *about, uint32_t label)
-{
-    char type[12];
-    struct pg_record r = {.kind = PG_RECORD_EVENT,
-                          .stage = PG_STAGE_DNS,
-                          .label = label,
-                          .reason = about->reason,
-                          .node = PG_NODE_NONE};
-    strncpy(r.name, pg_dns_type_name(about->type, type), sizeof r.name - 1);
-    r.before = pg_value_text(about->name, strlen(about->name));
-    const char *status = pg_dns_status_name(about->status);
-    r.after = pg_addr_is_none(&about->first) ? pg_value_text(status, strlen(status))
-                                             : pg_value_endpoint(&about->first, 0);
-    pg_trace_write(path->trace, &r);
-}
-
-uint32_t pg_path_dns_answer(struct pg_path *path, const void *query, uint32_t len, bool over_tcp,
-                            uint32_t label, void *out, uint32_t room)
-{
-    struct pg_dns_answer about;
-    uint32_t answer_len = pg_dns_answer(path->zone, query, len, over_tcp,
-                                        pg_random_u64(&path->random), out, room, &about);
-    if (answer_len == 0) {
-        return 0;
-    }
-    path->counters.value[PG_COUNT_DNS_QUERIES]++;
-    if (pg_trace_on(path->trace)) {
-        record_dns(path, &about, label);
-    }
-    return answer_len;
 }

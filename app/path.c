@@ -352,6 +352,7 @@ static void run_timers(struct pg_path *path)
     pg_proxy_advance(path->proxy, path->now_us);
     pg_echo_advance(path->echo, path->now_us);
     pg_lab_clients_advance(path->clients, path->now_us);
+    pg_dns_forward_advance(path->dns_forward, path->now_us);
 }
 
 int pg_path_turn(struct pg_path *path, uint64_t now_us)
@@ -385,6 +386,7 @@ uint64_t pg_path_next_due_us(const struct pg_path *path)
     due = earlier(due, pg_fragments_next_due_us(path->fragments));
     due = earlier(due, pg_proxy_next_due_us(path->proxy));
     due = earlier(due, pg_echo_next_due_us(path->echo));
+    due = earlier(due, pg_dns_forward_next_due_us(path->dns_forward));
     return earlier(due, pg_lab_clients_next_due_us(path->clients));
 }
 
@@ -421,9 +423,10 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
     path->echo = pg_echo_new(path->stack, now_us);
     path->clients = pg_lab_clients_new(path->stack, path->trace, now_us);
     path->dns_tcp = pg_dns_tcp_new(path);
+    path->dns_forward = pg_path_dns_forward_new(path, now_us);
     path->health = pg_health_new(path);
     return path->proxy != NULL && path->echo != NULL && path->clients != NULL &&
-           path->dns_tcp != NULL && path->health != NULL;
+           path->dns_tcp != NULL && path->dns_forward != NULL && path->health != NULL;
 }
 
 struct pg_path *pg_path_new(const struct pg_path_options *options, const struct pg_random *random,
@@ -482,6 +485,7 @@ int pg_path_load(struct pg_path *path, struct pg_snapshot *s, uint64_t now_us)
     path->snapshot = pg_snapshot_ref(s);
     pg_proxy_load(path->proxy, s, path->zone);
     pg_echo_load(path->echo, s);
+    pg_dns_forward_load(path->dns_forward, s, path->zone);
     pg_path_find_ingress_ports(path);
     pg_snapshot_put(old);
     return 0;
@@ -499,6 +503,7 @@ void pg_path_free(struct pg_path *path)
     }
     pg_lab_clients_free(path->clients);
     path->clients = NULL; /* the stack's last resets ask owner.c, and go to the wire */
+    pg_dns_forward_free(path->dns_forward);
     pg_dns_tcp_free(path->dns_tcp);
     pg_health_free(path->health);
     pg_echo_free(path->echo);
@@ -566,6 +571,11 @@ const struct pg_snapshot *pg_path_snapshot(const struct pg_path *p)
 const struct pg_zone *pg_path_zone(const struct pg_path *p)
 {
     return p->zone;
+}
+
+const struct pg_dns_forward *pg_path_dns_forward(const struct pg_path *p)
+{
+    return p->dns_forward;
 }
 
 uint32_t pg_path_held_packets(const struct pg_path *p)

@@ -3,6 +3,7 @@
 #ifndef PODGLASS_APP_PATH_INTERNAL_H
 #define PODGLASS_APP_PATH_INTERNAL_H
 
+#include "podglass/dns_forward.h"
 #include "podglass/fragments.h"
 #include "podglass/owner.h"
 #include "podglass/path.h"
@@ -45,6 +46,7 @@ struct pg_path {
     struct pg_echo *echo;
     struct pg_lab_clients *clients;
     struct pg_dns_tcp *dns_tcp;
+    struct pg_dns_forward *dns_forward;
     struct pg_health *health;
     struct pg_zone *zone;
     struct pg_snapshot *snapshot;
@@ -96,6 +98,9 @@ void pg_links_close(struct pg_path *path);
 
 /* local.c: packets that end here, and the answers they get. */
 void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packet *p);
+/* A datagram of an address of ours. */
+void pg_local_send(struct pg_path *path, const struct pg_tuple *tuple, uint32_t label,
+                   const void *payload, uint32_t len);
 void pg_local_reject(struct pg_path *path,
                      struct pg_packet *p); /* nat refused it: ICMP to its sender */
 void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p);
@@ -110,8 +115,19 @@ const struct pg_listener *pg_health_listener(struct pg_health *h,
 struct pg_dns_tcp *pg_dns_tcp_new(struct pg_path *path);
 void pg_dns_tcp_free(struct pg_dns_tcp *d);
 const struct pg_listener *pg_dns_tcp_listener(struct pg_dns_tcp *d);
-/* One question, UDP or TCP: answers from the zone in force, counts and records. */
-uint32_t pg_path_dns_answer(struct pg_path *path, const void *query, uint32_t len, bool over_tcp,
-                            uint32_t label, void *out, uint32_t room);
+/* An answer that took longer; if the connection is gone, nobody waits for it. */
+void pg_dns_tcp_answer(struct pg_dns_tcp *d, const struct pg_dns_client *client,
+                       const void *message, uint32_t len);
+
+/* dns_answer.c: one question, UDP or TCP, from the zone in force or from elsewhere; counts and records. */
+enum pg_dns_said {
+    PG_DNS_SAID_NOTHING, /* it deserves no answer */
+    PG_DNS_SAID_NOW,     /* *ret_len bytes in out */
+    PG_DNS_SAID_LATER,   /* the client is answered by itself, then or already */
+};
+enum pg_dns_said pg_path_dns_answer(struct pg_path *path, const void *query, uint32_t len,
+                                    const struct pg_dns_client *client, void *out, uint32_t room,
+                                    uint32_t *ret_len);
+struct pg_dns_forward *pg_path_dns_forward_new(struct pg_path *path, uint64_t now_us);
 
 #endif

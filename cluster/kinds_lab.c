@@ -6,6 +6,7 @@
  * one is an error. pg_lab_default is what holds without a Lab. */
 #include "cluster_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct pg_known spec_fields[] = {{"clusterDomain", NULL}, {"podCIDRs", NULL},
@@ -18,7 +19,7 @@ static const struct pg_known spec_fields[] = {{"clusterDomain", NULL}, {"podCIDR
 static const struct pg_known root_fields[] = {
     {"apiVersion", NULL}, {"kind", NULL}, {"metadata", NULL}, {"spec", NULL}, {NULL, NULL}};
 static const struct pg_known dns_fields[] = {
-    {"address", NULL}, {"ttl", NULL}, {"podRecords", NULL}, {NULL, NULL}};
+    {"address", NULL}, {"ttl", NULL}, {"podRecords", NULL}, {"upstream", NULL}, {NULL, NULL}};
 static const struct pg_known node_fields[] = {
     {"name", NULL},     {"address", NULL}, {"address6", NULL}, {"podCIDR", NULL},
     {"podCIDR6", NULL}, {"zone", NULL},    {NULL, NULL}};
@@ -34,6 +35,7 @@ struct pg_raw_lab *pg_lab_default(struct pg_load *load)
     lab->lab.cluster_domain = "cluster.local";
     lab->lab.dns_ttl = 30;
     lab->lab.ingress_service = PG_INDEX_NONE;
+    lab->lab.dns_upstream_source.file = "";
     pg_kinds_lab_ingress_default(&lab->lab.ingress);
     pg_lab_default_services(&lab->lab.services);
     lab->lb_cidr = (struct pg_prefix){pg_addr_v4(203, 0, 113, 0), 120};
@@ -94,6 +96,55 @@ static void cidr_read(const struct pg_field *f, bool v4, struct pg_prefix *ret)
         *ret = p;
 }
 
+/* "192.0.2.53", "192.0.2.53:5353", "[2001:db8::53]:5353". */
+static bool upstream_read(const struct pg_field *f, struct pg_dns_upstream *ret)
+{
+    const char *text = pg_field_text(f, NULL);
+    const char *why = "expected an address, or an address and a port";
+    if (text == NULL)
+        return false;
+    const char *end = text + strlen(text);
+    const char *colon = strrchr(text, ':');
+    unsigned long port = 53;
+    if (text[0] == '[' && strchr(text, ']') != NULL) {
+        end = strchr(text, ']');
+        colon = end[1] == ':' ? end + 1 : NULL;
+        port = end[1] == '\0' ? 53 : 0;
+        text++;
+    } else if (colon != NULL && strchr(text, ':') != colon) {
+        colon = NULL; /* IPv6 without a port */
+    } else if (colon != NULL) {
+        end = colon;
+    }
+    if (colon != NULL)
+        port =
+            strspn(colon + 1, "0123456789") == strlen(colon + 1) ? strtoul(colon + 1, NULL, 10) : 0;
+    if (port > 0 && port <= UINT16_MAX &&
+        pg_addr_parse(text, (size_t)(end - text), &ret->addr) == 0 &&
+        pg_addr_usable(&ret->addr, &why)) {
+        ret->port = (uint16_t)port;
+        return true;
+    }
+    pg_field_error(f, "\"%.80s\": %s", pg_field_text(f, ""), why);
+    return false;
+}
+
+static void upstreams_read(const struct pg_field *dns, struct pg_raw_lab *lab)
+{
+    struct pg_field list = pg_field_get(dns, "upstream");
+    uint32_t count = pg_field_list(&list);
+    if (count > PG_DNS_UPSTREAMS) {
+        pg_field_error(&list, "expected at most %u servers, got %u", PG_DNS_UPSTREAMS, count);
+        return;
+    }
+    lab->lab.dns_upstream_source = pg_field_source(&list);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_field item = pg_field_item(&list, i);
+        if (upstream_read(&item, &lab->lab.dns_upstream[lab->lab.dns_upstream_count]))
+            lab->lab.dns_upstream_count++;
+    }
+}
+
 static void dns_read(const struct pg_field *spec, struct pg_raw_lab *lab)
 {
     static const char *const records[] = {"disabled", "insecure", "verified", NULL};
@@ -110,6 +161,7 @@ static void dns_read(const struct pg_field *spec, struct pg_raw_lab *lab)
     }
     lab->lab.dns_ttl = (uint32_t)pg_field_int(&ttl, 0, 3600, 30);
     lab->lab.pod_records = (enum pg_pod_records)pg_field_enum(&pods, records, 0);
+    upstreams_read(&dns, lab);
 }
 
 static void nodes_read(const struct pg_field *spec, struct pg_raw_lab *lab)

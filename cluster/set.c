@@ -247,6 +247,10 @@ static const struct pg_tree *value_of(struct pg_load *load, struct pg_set *set,
     /* the Lab has a switch of the name of a Service's list */
     if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
         return scalar(load, set, text, strlen(text));
+    const char *above = way->count > 1 ? way->steps[way->count - 2].name : NULL;
+    if (field != NULL && text[0] != '\0' && above != NULL && strcmp(above, "dns") == 0 &&
+        strcmp(field, "upstream") == 0)
+        return list_of(load, set, text); /* the ingress has a word of this name */
     for (size_t i = 0; lists[i] != NULL && field != NULL && text[0] != '\0'; i++) {
         if (strcmp(field, lists[i]) == 0)
             return list_of(load, set, text);

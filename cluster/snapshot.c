@@ -308,6 +308,7 @@ static void build_lab(struct build *b)
     b->s->clients = clients;
     b->s->client_count = from->clients.count;
     b->s->lab = from->lab;
+    b->s->lab.dns_upstream_source = keep_source(b, from->lab.dns_upstream_source);
     b->s->lab.cluster_domain = keep(b, from->lab.cluster_domain);
     keep_ingress_sources(b, &b->s->lab.ingress);
     struct pg_service_settings *services = &b->s->lab.services;

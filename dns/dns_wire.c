@@ -241,6 +241,90 @@ int pg_dns_query_read(const uint8_t *message, uint32_t len, struct pg_dns_query 
     return read_opt(message, len, ret) ? 0 : -EBADMSG;
 }
 
+/* ---- a message of somebody else's ---- */
+
+static uint32_t get_u32(const uint8_t *at)
+{
+    return (uint32_t)get_u16(at) << 16 | get_u16(at + 2);
+}
+
+static bool bad(bool *ret_bad)
+{
+    *ret_bad = true;
+    return false;
+}
+
+/* The cursor: offset of the next record, and above it how many have been read. */
+bool pg_dns_rr_next(const uint8_t *message, uint32_t len, uint64_t *cursor, struct pg_dns_rr *ret,
+                    bool *ret_bad)
+{
+    uint32_t answers = get_u16(message + 6);
+    uint32_t authority = answers + get_u16(message + 8);
+    uint32_t all = authority + get_u16(message + 10);
+    uint32_t read = (uint32_t)(*cursor >> 32);
+    uint32_t at = (uint32_t)*cursor;
+
+    *ret_bad = false;
+    if (*cursor == 0) {
+        at = PG_DNS_HEADER;
+        for (uint32_t i = 0; i < get_u16(message + 4); i++) {
+            at = name_skip(message, len, at);
+            if (at == 0 || at + 4 > len) {
+                return bad(ret_bad);
+            }
+            at += 4;
+        }
+    }
+    if (read >= all) {
+        return false;
+    }
+    ret->owner = at;
+    ret->fixed = name_skip(message, len, at);
+    if (ret->fixed == 0 || ret->fixed + 10 > len) {
+        return bad(ret_bad);
+    }
+    ret->type = get_u16(message + ret->fixed);
+    ret->class = get_u16(message + ret->fixed + 2);
+    ret->ttl = get_u32(message + ret->fixed + 4);
+    ret->data_len = get_u16(message + ret->fixed + 8);
+    ret->data = ret->fixed + 10;
+    ret->section = read < answers     ? PG_DNS_ANSWERS
+                   : read < authority ? PG_DNS_AUTHORITY
+                                      : PG_DNS_ADDITIONAL;
+    if (ret->data + ret->data_len > len) {
+        return bad(ret_bad);
+    }
+    *cursor = (uint64_t)(read + 1) << 32 | (ret->data + ret->data_len);
+    return true;
+}
+
+uint32_t pg_dns_query_write(uint16_t id, const uint8_t *name, const struct pg_dns_query *q,
+                            uint8_t *out)
+{
+    uint32_t len = pg_dns_name_len(name);
+    uint32_t at = PG_DNS_HEADER + len + 4;
+
+    memset(out, 0, PG_DNS_HEADER);
+    set_u16(out, id);
+    out[2] = 0x01; /* recursion desired */
+    out[3] = q->checking_disabled ? 0x10 : 0;
+    set_u16(out + 4, 1);
+    memcpy(out + PG_DNS_HEADER, name, len);
+    set_u16(out + at - 4, q->type);
+    set_u16(out + at - 2, PG_DNS_CLASS_IN);
+    if (q->edns) {
+        uint32_t size = q->edns_size < 512 ? 512 : q->edns_size;
+
+        memset(out + at, 0, OPT_LEN);
+        set_u16(out + at + 1, PG_DNS_OPT);
+        set_u16(out + at + 3, size < PG_DNS_EDNS_SIZE ? size : PG_DNS_EDNS_SIZE);
+        out[at + 7] = q->dnssec_ok ? 0x80 : 0;
+        set_u16(out + 10, 1);
+        at += OPT_LEN;
+    }
+    return at;
+}
+
 /* ---- the response ---- */
 
 /* Room for n bytes, which the caller fills; NULL: the record does not fit. */

@@ -42,6 +42,8 @@ enum pg_dns_rcode {
     PG_DNS_BADVERS = 16,
 };
 
+enum pg_dns_section { PG_DNS_ANSWERS, PG_DNS_AUTHORITY, PG_DNS_ADDITIONAL, PG_DNS_SECTION_COUNT };
+
 /* ---- names ---- */
 
 /* Reads the name at `at`, following pointers; each must point before the part it was read from, so
@@ -91,11 +93,23 @@ struct pg_dns_query {
  * than the header. */
 int pg_dns_query_read(const uint8_t *message, uint32_t len, struct pg_dns_query *ret);
 
+/* ---- a message of somebody else's ---- */
+
+struct pg_dns_rr {
+    uint32_t owner; /* offsets: of the owner's name, */
+    uint32_t fixed; /* of type, class, time to live and length, */
+    uint32_t data;  /* and of the data */
+    uint16_t type, class, data_len;
+    uint32_t ttl;
+    uint8_t section; /* enum pg_dns_section */
+};
+/* Goes through the records; *cursor is 0 to begin. false: that was all, or *ret_bad. The question must have been read. */
+bool pg_dns_rr_next(const uint8_t *message, uint32_t len, uint64_t *cursor, struct pg_dns_rr *ret,
+                    bool *ret_bad);
+
 /* ---- the response ---- */
 
 #define PG_DNS_WRITER_NAMES 256 /* power of two */
-
-enum pg_dns_section { PG_DNS_ANSWERS, PG_DNS_AUTHORITY, PG_DNS_ADDITIONAL, PG_DNS_SECTION_COUNT };
 
 /* Writes into the caller's room, never past limit. What does not fit is left out whole. */
 struct pg_dns_writer {
@@ -131,6 +145,11 @@ struct pg_dns_flags {
     bool truncated;
 };
 /* The OPT record and the header's flags and counts. Returns the length of the message. */
+/* The question of q as a message of our own to somebody else: recursion desired, and an OPT record if q has one, with at most
+ * PG_DNS_EDNS_SIZE and the caller's DO. Room for PG_DNS_HEADER + 255 + 4 + 11. Returns its length. */
+#define PG_DNS_QUERY_MOST (PG_DNS_HEADER + PG_DNS_NAME_MAX + 4 + 11)
+uint32_t pg_dns_query_write(uint16_t id, const uint8_t *name, const struct pg_dns_query *q,
+                            uint8_t *out);
 uint32_t pg_dns_writer_end(struct pg_dns_writer *w, const struct pg_dns_query *q,
                            struct pg_dns_flags flags);
 

@@ -351,6 +351,72 @@ static void add_soa(struct answer *a, const struct pg_zone_match *m)
     }
 }
 
+/* ---- what somebody else answered ---- */
+
+/* One record of theirs, if it is of a kind whose data can be written anew. false: no room. */
+static bool add_theirs(struct answer *a, const struct pg_dns_foreign *f, const struct pg_dns_rr *rr)
+{
+    const uint8_t *m = f->message;
+    uint8_t owner[PG_DNS_NAME_MAX];
+    uint8_t names[2][PG_DNS_NAME_MAX];
+    uint32_t name_len;
+    uint32_t at = rr->data;
+    uint32_t count = rr->type == PG_DNS_CNAME ? 1 : rr->type == PG_DNS_SOA ? 2 : 0;
+    bool address = (rr->type == PG_DNS_A && rr->data_len == 4) ||
+                   (rr->type == PG_DNS_AAAA && rr->data_len == 16);
+    uint32_t end = rr->data + rr->data_len;
+
+    if (rr->class != PG_DNS_CLASS_IN || (count == 0 && !address) ||
+        pg_dns_name_read(m, f->len, rr->owner, owner, &name_len) == 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        at = pg_dns_name_read(m, f->len, at, names[i], &name_len);
+        if (at == 0 || at > end) {
+            return true;
+        }
+    }
+    pg_dns_record_begin(a->w, owner, rr->type, rr->ttl);
+    for (uint32_t i = 0; i < count; i++) {
+        pg_dns_put_name(a->w, names[i], true);
+    }
+    pg_dns_put_bytes(a->w, m + at, end - at);
+    if (!pg_dns_record_end(a->w, (enum pg_dns_section)rr->section)) {
+        a->truncated = true;
+        return false;
+    }
+    if (address && pg_addr_is_none(&a->first)) {
+        if (rr->type == PG_DNS_A) {
+            a->first = pg_addr_v4(m[at], m[at + 1], m[at + 2], m[at + 3]);
+        } else {
+            memcpy(a->first.bytes, m + at, sizeof(a->first.bytes));
+        }
+    }
+    return true;
+}
+
+/* Their answers and, if there are none, their SOA. Returns what became of it. */
+static enum pg_dns_status add_foreign(struct answer *a, const struct pg_dns_foreign *f)
+{
+    uint64_t cursor = 0;
+    struct pg_dns_rr rr;
+    bool bad;
+    bool any = false;
+
+    while (pg_dns_rr_next(f->message, f->len, &cursor, &rr, &bad)) {
+        any = any || (rr.section == PG_DNS_ANSWERS && rr.type == a->q->type);
+        bool wanted = rr.section == PG_DNS_ANSWERS ||
+                      (rr.section == PG_DNS_AUTHORITY && rr.type == PG_DNS_SOA);
+
+        if (wanted && !add_theirs(a, f, &rr)) {
+            return PG_DNS_OK;
+        }
+    }
+    return (f->message[3] & 0x0f) == PG_DNS_NAME_ERROR ? PG_DNS_NXDOMAIN
+           : any                                       ? PG_DNS_OK
+                                                       : PG_DNS_NODATA;
+}
+
 /* ---- all together ---- */
 
 /* Writes the aliases that begin at m, and moves m and *owner on to where they lead. */
@@ -390,38 +456,56 @@ static void add_answers(struct answer *a, const struct pg_zone_match *m, const u
     }
 }
 
+/* Nothing in the zone: what it says then, with its SOA. */
+static enum pg_dns_status finish(struct answer *a, const struct pg_zone_match *at,
+                                 const uint8_t *owner, uint32_t aliases)
+{
+    uint32_t answers = a->w->counts[PG_DNS_ANSWERS];
+    enum pg_dns_status status = PG_DNS_OK;
+
+    if (at->status == PG_DNS_NXDOMAIN) {
+        status = PG_DNS_NXDOMAIN;
+    } else if (!has_answer(a) || (at->status == PG_DNS_OK && a->q->type != PG_DNS_CNAME &&
+                                  answers == aliases && !a->truncated)) {
+        status = PG_DNS_NODATA;
+    }
+    if (status != PG_DNS_OK) {
+        begin_soa(a, (owner ? owner : a->q->name) + at->zone_at);
+        a->truncated = !pg_dns_record_end(a->w, PG_DNS_AUTHORITY) || a->truncated;
+    }
+    return status;
+}
+
 struct pg_dns_outcome pg_dns_records(const struct pg_zone *z, const struct pg_zone_match *m,
-                                     const struct pg_dns_query *q, uint64_t draw,
+                                     const struct pg_dns_query *q,
+                                     const struct pg_dns_foreign *foreign, uint64_t draw,
                                      struct pg_dns_writer *w)
 {
     struct answer a = {.z = z, .q = q, .w = w, .ttl = z->snapshot->lab.dns_ttl, .draw = draw};
     struct pg_zone_match at = *m;
     const uint8_t *owner = NULL;
+    enum pg_dns_status status;
 
     if (q->type == PG_DNS_A || q->type == PG_DNS_AAAA || q->type == PG_DNS_CNAME) {
         follow_aliases(&a, &at, &owner);
     }
     uint32_t aliases = w->counts[PG_DNS_ANSWERS];
+    bool outside = at.status == PG_DNS_REFUSED && owner && !a.truncated;
 
-    if (at.status == PG_DNS_OK && !a.truncated) {
-        add_answers(&a, &at, owner);
-    }
-    enum pg_dns_status status = PG_DNS_OK;
-
-    if (at.status == PG_DNS_NXDOMAIN) {
-        status = PG_DNS_NXDOMAIN;
-    } else if (!has_answer(&a) || (at.status == PG_DNS_OK && q->type != PG_DNS_CNAME &&
-                                   w->counts[PG_DNS_ANSWERS] == aliases && !a.truncated)) {
-        status = PG_DNS_NODATA;
-    }
-    if (status != PG_DNS_OK) {
-        begin_soa(&a, (owner ? owner : q->name) + at.zone_at);
-        a.truncated = !pg_dns_record_end(w, PG_DNS_AUTHORITY) || a.truncated;
+    if (outside && foreign) {
+        status = add_foreign(&a, foreign);
+    } else {
+        if (at.status == PG_DNS_OK && !a.truncated) {
+            add_answers(&a, &at, owner);
+        }
+        status = finish(&a, &at, owner, aliases);
     }
     /* An alias that leads outside is answered by the object that says so. */
     return (struct pg_dns_outcome){
         .status = status,
         .truncated = a.truncated,
         .first = a.first,
-        .reason = pg_zone_reason(z, at.status == PG_DNS_REFUSED ? m : &at, status)};
+        .reason =
+            pg_zone_reason(z, at.status == PG_DNS_REFUSED ? m : &at, outside ? PG_DNS_OK : status),
+        .beyond = outside && !foreign ? owner : NULL};
 }

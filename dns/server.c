@@ -5,9 +5,9 @@
  * (it is a response itself, or no message at all), an error code, or the records that records.c
  * finds. The question goes back as it came.
  *
- * There is no forwarding yet: a name that is neither the cluster's nor a host of an Ingress is
- * REFUSED, which makes a resolver go on to its next server instead of believing that the name does
- * not exist.
+ * A name that is neither the cluster's nor a host of an Ingress is REFUSED, which makes a resolver go on to its
+ * next server instead of believing that the name does not exist; the caller is told, and may ask
+ * somebody else instead (forward.c).
  *
  * Pure: nothing is kept between two questions and nothing is allocated. Not handled: zone
  * transfers, updates, DNSSEC, cookies (all REFUSED or NOTIMP or ignored, as the standards ask). */
@@ -65,14 +65,32 @@ static void tell(const struct pg_dns_query *q, const struct pg_dns_outcome *outc
     ret->status = outcome->status;
     ret->first = outcome->first;
     ret->reason = outcome->reason;
+    if (outcome->beyond) {
+        ret->beyond = true;
+        memcpy(ret->beyond_name, outcome->beyond, pg_dns_name_len(outcome->beyond));
+    }
 }
 
-uint32_t pg_dns_answer(const struct pg_zone *z, const void *query, uint32_t len, bool over_tcp,
-                       uint64_t draw, void *out, uint32_t room, struct pg_dns_answer *ret_about)
+uint32_t pg_dns_error(const void *query, uint32_t len, uint16_t rcode, void *out, uint32_t room)
+{
+    struct pg_dns_query q;
+    struct pg_dns_writer w;
+
+    if (room < UDP_PLAIN_MOST || pg_dns_query_read(query, len, &q) != 0) {
+        return 0;
+    }
+    pg_dns_writer_begin(&w, query, &q, out, UDP_PLAIN_MOST);
+    return pg_dns_writer_end(&w, &q, (struct pg_dns_flags){.rcode = rcode});
+}
+
+uint32_t pg_dns_answer_with(const struct pg_zone *z, const void *query, uint32_t len, bool over_tcp,
+                            uint64_t draw, const struct pg_dns_foreign *foreign, void *out,
+                            uint32_t room, struct pg_dns_answer *ret_about)
 {
     struct pg_dns_query q;
     struct pg_dns_writer w;
     struct pg_dns_outcome outcome = {.status = PG_DNS_REFUSED};
+    bool alias = false;
     int err = pg_dns_query_read(query, len, &q);
 
     if (err == -EMSGSIZE || q.is_response || room < UDP_PLAIN_MOST) {
@@ -86,11 +104,14 @@ uint32_t pg_dns_answer(const struct pg_zone *z, const void *query, uint32_t len,
 
         if (m.status == PG_DNS_REFUSED) {
             flags.rcode = PG_DNS_REFUSE;
+            outcome.beyond = q.name;
         } else {
-            outcome = pg_dns_records(z, &m, &q, draw, &w);
+            outcome = pg_dns_records(z, &m, &q, foreign, draw, &w);
             flags.rcode = outcome.status == PG_DNS_NXDOMAIN ? PG_DNS_NAME_ERROR : PG_DNS_NOERROR;
             flags.authoritative = true;
             flags.truncated = outcome.truncated;
+            alias = outcome.beyond != NULL;
+            outcome.beyond = m.elsewhere ? q.name : outcome.beyond;
         }
     }
     uint16_t answers = w.counts[PG_DNS_ANSWERS];
@@ -98,6 +119,13 @@ uint32_t pg_dns_answer(const struct pg_zone *z, const void *query, uint32_t len,
 
     if (ret_about) {
         tell(&q, &outcome, flags, answers, ret_about);
+        ret_about->beyond_alias = alias;
     }
     return written;
+}
+
+uint32_t pg_dns_answer(const struct pg_zone *z, const void *query, uint32_t len, bool over_tcp,
+                       uint64_t draw, void *out, uint32_t room, struct pg_dns_answer *ret_about)
+{
+    return pg_dns_answer_with(z, query, len, over_tcp, draw, NULL, out, room, ret_about);
 }

@@ -175,8 +175,11 @@ static struct pg_zone_match find_reverse(const struct walk *w, bool is_v6)
         return computed(PG_ZONE_EMPTY, PG_ZONE_NONE);
     }
     uint32_t pointer = pg_zone_pointer_of(w->z, &a);
+    struct pg_zone_match m =
+        pointer == PG_ZONE_NONE ? no_match(PG_DNS_NXDOMAIN) : computed(PG_ZONE_POINTER, pointer);
 
-    return pointer == PG_ZONE_NONE ? no_match(PG_DNS_NXDOMAIN) : computed(PG_ZONE_POINTER, pointer);
+    m.elsewhere = pointer == PG_ZONE_NONE;
+    return m;
 }
 
 /* ---- the walk ---- */

@@ -178,6 +178,7 @@ struct pg_zone_match {
     enum pg_zone_kind kind;
     uint32_t what;                   /* as told at the kind */
     const struct pg_zone_part *part; /* of SERVICE, ENDPOINT and PORT; else NULL */
+    bool elsewhere;                  /* NXDOMAIN of a reverse name: somebody else may have it */
     uint32_t zone_at;    /* where in the name asked for the zone's own name begins (not REFUSED) */
     struct pg_addr addr; /* of a POD */
 };
@@ -204,9 +205,23 @@ struct pg_dns_outcome {
     bool truncated;
     struct pg_addr first;
     pg_reason_id reason;
+    const uint8_t *beyond; /* wire name outside to which aliases lead; NULL: they do not */
+};
+
+/* What somebody else answered to a question about such a name. */
+struct pg_dns_foreign {
+    const uint8_t *message;
+    uint32_t len;
 };
 struct pg_dns_outcome pg_dns_records(const struct pg_zone *z, const struct pg_zone_match *m,
-                                     const struct pg_dns_query *q, uint64_t draw,
+                                     const struct pg_dns_query *q,
+                                     const struct pg_dns_foreign *foreign, uint64_t draw,
                                      struct pg_dns_writer *w);
+/* Parses, decides the kind of answer and writes it: pg_dns_answer, with what lies behind an alias if it is known. */
+uint32_t pg_dns_answer_with(const struct pg_zone *z, const void *query, uint32_t len, bool over_tcp,
+                            uint64_t draw, const struct pg_dns_foreign *foreign, void *out,
+                            uint32_t room, struct pg_dns_answer *ret_about);
+/* An answer that is an error code and the question. */
+uint32_t pg_dns_error(const void *query, uint32_t len, uint16_t rcode, void *out, uint32_t room);
 
 #endif

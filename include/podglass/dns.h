@@ -18,6 +18,9 @@ struct pg_dns_answer {
     enum pg_dns_status status;
     struct pg_addr first; /* first address in the answer; none if there is none */
     pg_reason_id reason;
+    /* Somebody outside may know more: about the name itself, or (alias) about where its aliases lead. */
+    bool beyond, beyond_alias;
+    uint8_t beyond_name[255]; /* wire name */
 };
 /* Answers one query message. over_tcp: no size limit but room (at least 512). draw shuffles
  * headless answers. Returns the length of the response in out, 0: no response (a response itself,

@@ -5,7 +5,7 @@
  * The zone is compiled from a snapshot, and at a reload only what changed is compiled anew. Names of Ingress rules outside the cluster
  * domain answer with the address of the service in front of the ingress, so that `curl
  * http://shop.example.test/` works in the lab: its first balancer address, else the nodes' (node
- * ports), else its cluster IP. There is no forwarding yet: any other name is REFUSED. */
+ * ports), else its cluster IP. Any other name is REFUSED here; the server may ask somebody else (dns_forward.h). */
 #ifndef PODGLASS_DNS_DECIDE_H
 #define PODGLASS_DNS_DECIDE_H
 

@@ -64,6 +64,8 @@ struct pg_echo *pg_path_echo(struct pg_path *p);
 struct pg_lab_clients *pg_path_clients(struct pg_path *p);
 const struct pg_counters *pg_path_counters(const struct pg_path *p);
 const struct pg_snapshot *pg_path_snapshot(const struct pg_path *p);
+struct pg_dns_forward;
+const struct pg_dns_forward *pg_path_dns_forward(const struct pg_path *p);
 const struct pg_zone *pg_path_zone(const struct pg_path *p);
 uint32_t pg_path_link_count(const struct pg_path *p);
 struct pg_link *pg_path_link(struct pg_path *p, uint32_t index); /* NULL: closed, or no such */

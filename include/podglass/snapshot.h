@@ -137,6 +137,12 @@ struct pg_finding {
     uint32_t column; /* 0: unknown */
 };
 
+#define PG_DNS_UPSTREAMS 15
+struct pg_dns_upstream {
+    struct pg_addr addr;
+    uint16_t port;
+};
+
 /* Names made of a pod's address. */
 enum pg_pod_records {
     PG_POD_RECORDS_DISABLED,
@@ -158,7 +164,10 @@ struct pg_lab {
     bool masquerade_all;
     struct pg_service_settings services;
     struct pg_ingress_settings ingress;
-    uint32_t dns_ttl;                /* seconds */
+    uint32_t dns_ttl;                                      /* seconds */
+    struct pg_dns_upstream dns_upstream[PG_DNS_UPSTREAMS]; /* who is asked what is not ours */
+    uint32_t dns_upstream_count;                           /* 0: nobody, REFUSED */
+    struct pg_source dns_upstream_source;
     enum pg_pod_records pod_records; /* whether 10-244-1-7.ns.pod.zone answers */
 };
 

@@ -30,9 +30,9 @@ service() { # service NAME SPEC
     printf -- '---\napiVersion: v1\nkind: Service\nmetadata: {namespace: shop, name: %s}\nspec: {%s}\n' "$1" "$2"
 }
 
-names() { # names POD-RECORDS
+names() { # names POD-RECORDS [UPSTREAMS]
     lab_manifest Cluster | sed -e "s/podCIDRs: .*/podCIDRs: [10.244.0.0\/16, 'fd60::\/48']/" \
-        -e "s/serviceCIDRs: .*/serviceCIDRs: [10.96.0.0\/16, 'fd96::\/112']\n  dns: {address: 10.96.0.10, ttl: 30, podRecords: $1}/"
+        -e "s/serviceCIDRs: .*/serviceCIDRs: [10.96.0.0\/16, 'fd96::\/112']\n  dns: {address: 10.96.0.10, ttl: 30, podRecords: $1, upstream: [${2:-}]}/"
     printf -- '---\napiVersion: v1\nkind: Namespace\nmetadata: {name: quiet}\n'
     printf -- '---\napiVersion: v1\nkind: Service\nmetadata: {namespace: kube-system, name: kube-dns}\n'
     printf 'spec: {clusterIP: 10.96.0.10, ports: [{name: dns, protocol: UDP, port: 53}, {name: dns-tcp, port: 53}]}\n'
@@ -235,6 +235,64 @@ denies "pod record, verified: of another namespace" 10-244-1-7.edge.pod.cluster.
 names disabled >"$WORK/lab.yaml"
 reload
 denies "pod record, disabled" 10-244-1-7.shop.pod.cluster.local A
+
+# ---- somebody to ask: a server in the client's namespace that sends forged answers before the right one
+
+ip -n "$CLIENT" addr add 198.51.100.53/24 dev eth0
+ip -n "$CLIENT" addr add 198.51.100.54/24 dev eth0
+spawn "$CLIENT" upstream "$PYTHON" "$NETNS/peer.py" dns 198.51.100.53 198.51.100.54
+wait_for 10 grep -q ready "$WORK/upstream.log"
+names disabled 198.51.100.53 >"$WORK/lab.yaml"
+reload
+asked() { grep -c "^asked $1 " "$WORK/upstream.log" || true; }
+says "a name outside is asked of the upstream server; forged answers do not get through" www.example.org A = "www.example.org. 60 A 192.0.2.80"
+has "no AA, but RA" "$OUT" 'flags: qr rd ra;'
+at_least "what was forged is counted: dns_replies_dropped" "$(counter dns_replies_dropped)" 40
+is "the server is asked by the DNS address, and once" "$(grep -c '^asked www.example.org 10.96.0.10 ' "$WORK/upstream.log")" 1
+says "a second time it comes out of the cache, spelled as asked" wWw.eXample.ORG A = "wWw.eXample.ORG. $(look www.example.org A; section ANSWER | awk '{ print $2 }') A 192.0.2.80"
+is "and the server is not asked again" "$(asked www.example.org)" 1
+look none.example.org A
+is "NXDOMAIN is passed on" "$(status): $(section AUTHORITY | cut -d' ' -f1)" "NXDOMAIN: none.example.org."
+look none.example.org A
+is "and kept" "$(status) $(asked none.example.org)" "NXDOMAIN 1"
+look www.example.net A
+is "SERVFAIL is passed on" "$(status)" SERVFAIL
+look +ignore big.example.org A
+is "an answer that was cut is passed on as it is" "$(truncated)" tc
+look -x 192.0.2.99
+is "PTR outside goes to the upstream server" "$(asked 99.2.0.192.in-addr.arpa)" 1
+look outside.$ns A
+is "ExternalName to the outside: CNAME, then their address" \
+    "$(awk '/ANSWER SECTION/ { on = 1; next } /^$/ { on = 0 } on { print $4, $5 }' <<<"$OUT" | paste -sd' ')" "CNAME db.example.org. A 192.0.2.80"
+says "over TCP, too" +tcp tcp.example.org A = "tcp.example.org. 60 A 192.0.2.80"
+says "names of the cluster are never asked of others" web.$ns A = "web.$ns. 30 A 10.96.12.40"
+denies "nor their denials" nobody.$ns A
+is "the server has not heard of them" "$(grep -c 'cluster.local' "$WORK/upstream.log" || true)" 0
+for n in $(seq 40); do ask_dns "n$n.example.org" A +short; done >"$WORK/many" 2>&1
+is "forty names more" "$(sort "$WORK/many" | uniq -c | xargs)" "40 192.0.2.80"
+at_least "each from a port of its own" "$(awk '/^asked n[0-9]+/ { print $4 }' "$WORK/upstream.log" | sort -u | wc -l)" 38
+at_least "each with an id of its own" "$(awk '/^asked n[0-9]+/ { print $5 }' "$WORK/upstream.log" | sort -u | wc -l)" 38
+OUT=$(in_pod1 dig +time=7 +tries=1 @10.96.0.10 silent.example.org A)
+is "silence: SERVFAIL after five seconds" "$(status)" SERVFAIL
+has "which dig waited for" "$OUT" 'Query time: (4[5-9]|5[0-9])[0-9][0-9] msec'
+names disabled 198.51.100.1,198.51.100.53 >"$WORK/lab.yaml"
+reload
+for n in $(seq 8); do ask_dns "m$n.example.org" A +short; done >"$WORK/many" 2>&1
+is "with a server where nothing listens: the other one is asked" "$(sort "$WORK/many" | uniq -c | xargs)" "8 192.0.2.80"
+
+# the walk of a resolver with ndots:5
+printf 'search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n' >"$WORK/resolv.conf"
+# shellcheck disable=SC2016 # $0 is the inner shell's
+as_pod() { in_pod1 sh -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$WORK/resolv.conf" "$@"; }
+# both families are asked for only where there is an address of both
+ip netns exec "$POD1" sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0
+ip -n "$POD1" addr add fd60::7/64 dev eth0 nodad
+before=$(counter dns_queries)
+is "getent of an outside name" "$(as_pod getent ahosts a.example.org | awk '{ print $1 }' | sort -u)" 192.0.2.80
+is "an outside name costs 4 names x (A + AAAA)" $(($(counter dns_queries) - before)) 8
+before=$(counter dns_queries)
+is "getent with a final dot" "$(as_pod getent ahosts b.example.org. | awk '{ print $1 }' | sort -u)" 192.0.2.80
+is "a final dot: one name" $(($(counter dns_queries) - before)) 2
 
 check_balance
 stop_podglass

@@ -7,6 +7,7 @@ peer.py udp-ask FROM TO PORT TEXT       one question on a connected socket: the 
 peer.py hold COUNT URL [HOST [FROM]]    connections that stay open until standard input ends, a request per line of it
 peer.py head URL HOST FROM              one request of which only the head is read until standard input has a line
 peer.py tcp-ask FROM TO PORT            one connect: "open", "refused", "unreachable" or "timeout", and after how many ms
+peer.py dns ADDRESS [FORGED-FROM]       name server at port 53 for *.example.org: answers A with 192.0.2.80, with a forged answer before each
 peer.py resets COUNT TO PORT HOST       connections that end in a reset, half of them in the middle of a head
 """
 import errno
@@ -74,6 +75,48 @@ def sink(port):
         daemon_threads = True
 
     Server(("0.0.0.0", port), Handler).serve_forever()
+
+
+def dns(address, forged_from=None):
+    """silent.* is not answered, big.* is cut, none.* does not exist; SERVFAIL for the rest. Prints what it is asked."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((address, 53))
+    forger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if forged_from:
+        forger.bind((forged_from, 53))
+    print("ready", flush=True)
+
+    def answer(query, name, end, last):
+        record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton("192.0.2.%d" % last)
+        soa = b"\xc0\x0c\0\6\0\1\0\0\0\x3c\0\x16\0\0" + struct.pack(">5I", 1, 1, 1, 1, 30)
+        wanted = query[end - 4:end - 2]
+        first = name[0].lower()
+        rcode = 3 if first == "none" else 0 if name[-2:] == ["example", "org"] else 2
+        flags = 0x8180 | rcode | (0x200 if first == "big" else 0)
+        good = rcode == 0 and wanted == b"\0\1"
+        count = (0, 0, 0, 0) if rcode == 2 else (1, 0) if good else (0, 1)
+        head = query[:2] + struct.pack(">HHHHH", flags, 1, count[0], count[1], 0)
+        return head + query[12:end] + (record if good else soa if rcode != 2 else b"")
+
+    while True:
+        query, peer = server.recvfrom(2048)
+        at, name = 12, []
+        while query[at]:
+            name.append(query[at + 1:at + 1 + query[at]].decode())
+            at += 1 + query[at]
+        end = at + 5
+        print("asked", ".".join(name) or ".", peer[0], peer[1], struct.unpack(">H", query[:2])[0], flush=True)
+        if name[:1] == ["silent"]:
+            continue
+        good = answer(query, name or ["."], end, 80)
+        if forged_from:
+            bad = answer(query, name or ["."], end, 66)
+            forger.sendto(bad, peer)  # from elsewhere
+            for guess in range(1, 50):  # ids that are not it
+                wrong = struct.unpack(">H", bad[:2])[0] ^ guess
+                server.sendto(struct.pack(">H", wrong) + bad[2:], peer)
+            server.sendto(bad, (peer[0], peer[1] ^ 1))  # another port
+        server.sendto(good, peer)
 
 
 def udp_echo(name, port):
@@ -223,6 +266,8 @@ def main(argv):
         hold(int(rest[0]), *rest[1:])
     elif verb == "head":
         head(*rest)
+    elif verb == "dns":
+        dns(*rest)
     elif verb == "resets":
         resets(int(rest[0]), rest[1], int(rest[2]), rest[3])
     else:

@@ -69,6 +69,10 @@ void walk_then(struct walk *w, const struct walk_line *l);
 /* walk_wire.c */
 void walk_wire_describe(const uint8_t *bytes, uint32_t len, char *out, size_t room);
 void walk_when_wire(struct walk *w, const struct walk_line *l);
+/* walk_dns.c */
+void walk_dns_describe(const uint8_t *message, uint32_t len, char *out, size_t room);
+void walk_dns_answers(struct walk *w, const struct walk_line *l, const struct pg_tuple *asked,
+                      const uint8_t *query, uint32_t len);
 bool walk_endpoint(const char *text, struct pg_addr *addr,
                    uint16_t *port); /* "a.b.c.d:p", "a.b.c.d", "[v6]:p", a port of "*" is 0 */
 bool walk_address(struct walk *w, const char *text, struct pg_addr *addr,

@@ -83,6 +83,9 @@ void walk_wire_describe(const uint8_t *bytes, uint32_t len, char *out, size_t ro
         flags[n] = 0;
         snprintf(out, room, "tcp %s > %s %s seq %u ack %u ttl %u len %u", src, dst, flags,
                  pg_packet_tcp_seq(&p), pg_packet_tcp_ack(&p), p.ttl, payload);
+    } else if (p.proto == PG_PROTO_UDP && (p.tuple.src_port == 53 || p.tuple.dst_port == 53)) {
+        int used = snprintf(out, room, "udp %s > %s ttl %u ", src, dst, p.ttl);
+        walk_dns_describe(p.head + p.payload_offset, payload, out + used, room - (size_t)used);
     } else if (p.proto == PG_PROTO_UDP) {
         snprintf(out, room, "udp %s > %s ttl %u \"%.*s\"", src, dst, p.ttl,
                  (int)(payload < 60 ? payload : 60), (const char *)p.head + p.payload_offset);
@@ -374,6 +377,22 @@ static void wire_answers(struct walk *w, const struct walk_line *l, bool refuses
     }
 }
 
+/* Answers the last question that the path sent to somebody. */
+static void wire_answers_dns(struct walk *w, const struct walk_line *l)
+{
+    uint8_t copy[2048];
+    struct pg_packet p;
+    for (uint32_t i = w->wire_count; i > 0 && w->wire_count - i < WALK_WIRE_LOG; i--) {
+        const struct walk_packet *seen = &w->wire[(i - 1) % WALK_WIRE_LOG];
+        if (parse_copy(seen->bytes, seen->len, copy, &p) && p.proto == PG_PROTO_UDP &&
+            p.tuple.dst_port == 53) {
+            walk_dns_answers(w, l, &p.tuple, p.head + p.payload_offset, pg_packet_payload_len(&p));
+            return;
+        }
+    }
+    walk_fail(w, "there is no question on the wire to answer");
+}
+
 void walk_when_wire(struct walk *w, const struct walk_line *l)
 {
     const char *verb = l->count > 2 ? l->tokens[2] : "";
@@ -381,6 +400,8 @@ void walk_when_wire(struct walk *w, const struct walk_line *l)
         wire_sends(w, l);
     } else if (strcmp(verb, "replies") == 0 || strcmp(verb, "refuses") == 0) {
         wire_answers(w, l, strcmp(verb, "refuses") == 0);
+    } else if (strcmp(verb, "answers") == 0) {
+        wire_answers_dns(w, l);
     } else {
         walk_fail(w, "wire does what? '%s'", verb);
     }

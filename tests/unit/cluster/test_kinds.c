@@ -177,6 +177,15 @@ static const struct {
          "a", "  clusterIP: 10.96.3.3\n  ports: [{port: 80}]\n"),
      "t.yaml:10", "10.96.3.3 is in no service range"},
     {LAB("  dns: {ttl: 99999}\n"), "t.yaml:4", "from 0 to 3600"},
+    {LAB("  dns: {upstream: [192.0.2.53, dns.example.org]}\n"), "t.yaml:4:32",
+     "\"dns.example.org\": expected an address"},
+    {LAB("  dns: {upstream: ['192.0.2.53:0']}\n"), "t.yaml:4", "an address and a port"},
+    {LAB("  dns: {upstream: ['[2001:db8::1]53']}\n"), "t.yaml:4", "an address and a port"},
+    {LAB("  dns: {upstream: [127.0.0.1]}\n"), "t.yaml:4", "a loopback address"},
+    {LAB("  dns: {upstream: [192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, 192.0.2.6, "
+         "192.0.2.7, 192.0.2.8, 192.0.2.9, 192.0.2.10, 192.0.2.11, 192.0.2.12, 192.0.2.13, "
+         "192.0.2.14, 192.0.2.15, 192.0.2.16]}\n"),
+     "t.yaml:4", "at most 15 servers"},
     {LAB("  masqueradeAll: maybe\n"), "t.yaml:4", "expected true or false"},
     {LAB("  masqueradeAll: true\n") "---\n"
                                     "apiVersion: podglass/v1alpha1\nkind: Lab\nmetadata: "
