@@ -45,27 +45,54 @@ static uint32_t service_of(const struct pg_snapshot *s, uint16_t port)
     return PG_INDEX_NONE;
 }
 
-/* Ready only: the check fails while terminating endpoints still serve, so that balancers turn away in time. */
+static bool counts(const struct pg_endpoint *e, uint32_t node, bool v6)
+{
+    return e->ready && e->node == node && pg_addr_is_v4(&e->addr) != v6;
+}
+
+/* Whether a port of the service before this one has the address as well. */
+static bool seen_before(const struct pg_snapshot *s, const struct pg_service *service,
+                        uint32_t port, const struct pg_addr *a)
+{
+    for (uint32_t p = service->port_first; p < port; p++) {
+        const struct pg_service_port *before = &s->service_ports[p];
+        for (uint32_t i = 0; i < before->endpoint_count; i++) {
+            const struct pg_endpoint *e = &s->endpoints[before->endpoint_first + i];
+            if (e->ready && pg_addr_equal(&e->addr, a)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Ready only: the check fails while terminating endpoints still serve, so that balancers turn away in time. By address, whatever the port, and of the family that was
+ * asked: each family has a proxy of its own. */
 static uint32_t local_ready(const struct pg_snapshot *s, const struct pg_service *service,
-                            uint32_t node)
+                            uint32_t node, bool v6)
 {
     uint32_t count = 0;
-    if (service->port_count == 0) {
-        return 0;
-    }
-    const struct pg_service_port *port = &s->service_ports[service->port_first];
-    for (uint32_t i = 0; i < port->endpoint_count; i++) {
-        const struct pg_endpoint *e = &s->endpoints[port->endpoint_first + i];
-        count += e->ready && e->node == node ? 1 : 0;
+    for (uint32_t p = service->port_first; p < service->port_first + service->port_count; p++) {
+        const struct pg_service_port *port = &s->service_ports[p];
+        const struct pg_endpoint *last = NULL;
+        for (uint32_t i = 0; i < port->endpoint_count; i++) {
+            const struct pg_endpoint *e = &s->endpoints[port->endpoint_first + i];
+            if (!counts(e, node, v6) || (last != NULL && pg_addr_equal(&last->addr, &e->addr))) {
+                continue;
+            }
+            last = e;
+            count += !seen_before(s, service, p, &e->addr);
+        }
     }
     return count;
 }
 
-static void write_service(const struct pg_snapshot *s, uint32_t index, uint32_t node,
+static void write_service(const struct pg_snapshot *s, uint32_t index, const struct pg_addr *asked,
                           struct pg_text *head, struct pg_text *body)
 {
     const struct pg_service *service = &s->services[index];
-    uint32_t count = local_ready(s, service, node);
+    uint32_t count =
+        local_ready(s, service, pg_snapshot_node_by_addr(s, asked), !pg_addr_is_v4(asked));
     struct pg_json j;
     pg_json_begin(&j, body);
     pg_json_object(&j);
@@ -98,7 +125,7 @@ static void answer(struct health_conn *c, const char *bytes)
     struct pg_addr local = pg_conn_local(c->conn, &port);
     uint32_t service = service_of(s, port);
     if (service != PG_INDEX_NONE) {
-        write_service(s, service, pg_snapshot_node_by_addr(s, &local), &head, &body);
+        write_service(s, service, &local, &head, &body);
     } else if (port == PROXY_HEALTH_PORT &&
                (path_is(h, bytes, "/healthz") || path_is(h, bytes, "/livez"))) {
         pg_text_puts(&body, "{\"nodeEligible\":true}");

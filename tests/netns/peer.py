@@ -8,6 +8,9 @@ peer.py hold COUNT URL [HOST [FROM]]    connections that stay open until standar
 peer.py head URL HOST FROM              one request of which only the head is read until standard input has a line
 peer.py tcp-ask FROM TO PORT            one connect: "open", "refused", "unreachable" or "timeout", and after how many ms
 peer.py dns ADDRESS [FORGED-FROM]       name server at port 53 for *.example.org: answers A with 192.0.2.80, with a forged answer before each
+peer.py tcp-say NAME PORT              answers each connection with "NAME PEER PORT"
+peer.py http-say NAME PORT             HTTP server of both families: who asked, with which headers; takes uploads
+peer.py tcp-see FROM PORT TO PORT       one connection from that address and port: the answer, "refused", "unreachable" or "timeout"
 peer.py resets COUNT TO PORT HOST       connections that end in a reset, half of them in the middle of a head
 """
 import errno
@@ -120,12 +123,13 @@ def dns(address, forged_from=None):
 
 
 def udp_echo(name, port):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("0.0.0.0", port))
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind(("::", port))
     print("ready", flush=True)
     while True:
         text, peer = s.recvfrom(65536)
-        s.sendto(f"{name} {peer[0]} {peer[1]} ".encode() + text, peer)
+        s.sendto(f"{name} {peer[0].removeprefix('::ffff:')} {peer[1]} ".encode() + text, peer)
 
 
 def word_of(error):
@@ -134,8 +138,73 @@ def word_of(error):
     return words.get(error.errno, str(error))
 
 
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def tcp_say(name, port):
+    s = socket.socket(socket.AF_INET6)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind(("::", port))
+    s.listen(64)
+    print("ready", flush=True)
+    while True:
+        c, peer = s.accept()
+        c.sendall(f"{name} {peer[0].removeprefix('::ffff:')} {peer[1]}\n".encode())
+        c.close()
+
+
+def http_say(name, port):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            left = total = int(self.headers.get("Content-Length", 0))
+            while left:
+                left -= len(self.rfile.read(min(left, 1 << 16)))
+            peer = self.client_address[0].removeprefix("::ffff:")
+            body = (f"pod={name} peer={peer} port={self.client_address[1]} xff={self.headers.get('X-Forwarded-For', '')} "
+                    f"bytes={total}\n").encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_PUT = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+        daemon_threads = True
+
+    server = Server(("::", port), Handler)
+    print("ready", flush=True)
+    server.serve_forever()
+
+
+def tcp_see(source, source_port, to, port):
+    s = socket.socket(family_of(to))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # closed with a reset: the same port is used again at once, and no TIME_WAIT of the endpoint may be in its way
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.bind((source, source_port))
+    s.settimeout(2)
+    try:
+        s.connect((to, port))
+        answer = s.recv(200).decode().strip() or "closed"
+    except socket.timeout:
+        answer = "timeout"
+    except OSError as error:
+        answer = word_of(error)
+    s.close()
+    print(answer)
+
+
 def udp_ask(source, to, port, text):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s = socket.socket(family_of(to), socket.SOCK_DGRAM)
     s.bind((source, 0))
     s.connect((to, port))
     s.settimeout(2)
@@ -150,7 +219,7 @@ def udp_ask(source, to, port, text):
 
 
 def tcp_ask(source, to, port):
-    s = socket.socket()
+    s = socket.socket(family_of(to))
     s.bind((source, 0))
     s.settimeout(3)
     begin = time.monotonic()
@@ -262,6 +331,12 @@ def main(argv):
         udp_ask(rest[0], rest[1], int(rest[2]), rest[3])
     elif verb == "tcp-ask":
         tcp_ask(rest[0], rest[1], int(rest[2]))
+    elif verb == "tcp-say":
+        tcp_say(rest[0], int(rest[1]))
+    elif verb == "http-say":
+        http_say(rest[0], int(rest[1]))
+    elif verb == "tcp-see":
+        tcp_see(rest[0], int(rest[1]), rest[2], int(rest[3]))
     elif verb == "hold":
         hold(int(rest[0]), *rest[1:])
     elif verb == "head":
