@@ -3,7 +3,6 @@
  * Called by lint. Services are predict_service.c's; here each Ingress rule is asked once, as a request from somebody outside, over all that chance leaves open. */
 #include "predict_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

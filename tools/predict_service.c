@@ -281,6 +281,14 @@ static void add_doors(struct house *h)
 
 /* ---- telling ---- */
 
+static struct pg_prediction *add(struct pg_predictor *p, const struct pg_service *v)
+{
+    char object[600];
+
+    snprintf(object, sizeof object, "Service/%s/%s", v->namespace, v->name);
+    return pg_predictor_add(p, object);
+}
+
 static void put_seen(const struct house *h, const struct answer *a, struct pg_text *out)
 {
     static const char *const itself[] = {"the client itself", "the balancer itself",
@@ -378,14 +386,6 @@ static void put_nobody(struct house *h, const struct door *d, struct pg_predicti
     ret->level = empty && h->caller == PG_CALLER_OUTSIDE ? PG_FINDING_WARNING : PG_FINDING_NOTE;
 }
 
-static struct pg_prediction *add_service(struct pg_predictor *p, const struct pg_service *v)
-{
-    char object[600];
-
-    snprintf(object, sizeof object, "Service/%s/%s", v->namespace, v->name);
-    return pg_predictor_add(p, object);
-}
-
 static void keep_doors(const struct house *h, const struct door *first, struct pg_prediction *ret)
 {
     for (uint32_t i = 0; i < h->door_count; i++) {
@@ -410,7 +410,7 @@ static void tell(struct house *h, const struct door *d)
     const struct answer *a = &d->answer;
     bool ingress =
         s->lab.ingress_service != PG_INDEX_NONE && v == &s->services[s->lab.ingress_service];
-    struct pg_prediction *one = add_service(h->p, v);
+    struct pg_prediction *one = add(h->p, v);
 
     one->caller = h->caller;
     one->proto = h->port->proto;
@@ -461,7 +461,7 @@ static void predict_caller(struct house *h)
 static void predict_headless(struct pg_predictor *p, const struct pg_service *v,
                              const struct pg_service_port *port)
 {
-    struct pg_prediction *one = add_service(p, v);
+    struct pg_prediction *one = add(p, v);
 
     one->caller = PG_CALLER_POD;
     one->proto = port->proto;
