@@ -355,10 +355,19 @@ static void run_timers(struct pg_path *path)
     pg_dns_forward_advance(path->dns_forward, path->now_us);
 }
 
-int pg_path_turn(struct pg_path *path, uint64_t now_us)
+/* Before anything happens: whoever is told of a packet arms timers, and the last turn may have been long ago. */
+static void set_time(struct pg_path *path, uint64_t now_us)
 {
     path->now_us = now_us;
     pg_trace_set_time(path->trace, now_us);
+    pg_proxy_set_time(path->proxy, now_us);
+    pg_echo_set_time(path->echo, now_us);
+    pg_lab_clients_set_time(path->clients, now_us);
+}
+
+int pg_path_turn(struct pg_path *path, uint64_t now_us)
+{
+    set_time(path, now_us);
     int more = read_links(path);
     bool queued = drain_queue(path);
     run_timers(path);

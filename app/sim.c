@@ -101,6 +101,7 @@ int pg_sim_request(struct pg_sim *sim, const struct pg_request *request, struct 
 {
     struct waiting w = {.response = ret};
     memset(ret, 0, sizeof *ret);
+    pg_trace_set_time(pg_path_trace(sim->path), sim->now_us); /* between turns it is the clock */
     int error = pg_lab_request(pg_path_clients(sim->path), request, on_response, &w);
     if (error != 0) {
         return error;

@@ -75,7 +75,7 @@ static uint32_t hash_of(const struct pg_lab_clients *c, const struct pg_tuple *t
     return (uint32_t)pg_hash_tuple(&c->key, t);
 }
 
-/* advance comes at the end of a turn, the trace has the time of its beginning: the later one is now. */
+/* A request may begin between turns, when only the trace has a clock: the later one is now. */
 static uint64_t time_of(const struct pg_lab_clients *c)
 {
     uint64_t now_us = pg_trace_now_us(c->trace);
@@ -109,7 +109,7 @@ static void done(struct lab_request *r, int error)
     r->bytes = NULL;
     r->response = (struct pg_response){0};
     c->open--;
-    pg_wheel_arm(c->wheel, &r->timer, c->now_us / 1000 + AFTERGLOW_MS);
+    pg_wheel_arm(c->wheel, &r->timer, time_of(c) / 1000 + AFTERGLOW_MS);
     response.error = error;
     response.took_us = time_of(c) - r->began_us;
     r->on_done(r->arg, &response);
@@ -332,7 +332,7 @@ int pg_lab_request(struct pg_lab_clients *c, const struct pg_request *request,
     memcpy(r->bytes, request->bytes, request->len);
     c->open++;
     pg_wheel_arm(c->wheel, &r->timer,
-                 c->now_us / 1000 +
+                 time_of(c) / 1000 +
                      (request->timeout_ms ? request->timeout_ms : DEFAULT_TIMEOUT_MS));
     return 0;
 }
@@ -351,6 +351,11 @@ static void on_timer(void *arg, struct pg_timer *timer)
         request_free(r);
     else
         done(r, -ETIMEDOUT);
+}
+
+void pg_lab_clients_set_time(struct pg_lab_clients *c, uint64_t now_us)
+{
+    c->now_us = now_us;
 }
 
 void pg_lab_clients_advance(struct pg_lab_clients *c, uint64_t now_us)

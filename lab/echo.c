@@ -320,6 +320,11 @@ const struct pg_listener *pg_echo_listener(struct pg_echo *e)
     return &e->listener;
 }
 
+void pg_echo_set_time(struct pg_echo *e, uint64_t now_us)
+{
+    e->now_us = now_us;
+}
+
 void pg_echo_advance(struct pg_echo *e, uint64_t now_us)
 {
     e->now_us = now_us;

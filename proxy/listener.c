@@ -203,6 +203,11 @@ _Static_assert(offsetof(struct pg_owned_timer, timer) == 0 &&
                "a timer is the first thing of its owner");
 _Static_assert(sizeof(struct pg_session) <= 160, "what only a request needs is in its exchange");
 
+void pg_proxy_set_time(struct pg_proxy *p, uint64_t now_us)
+{
+    p->now_us = now_us;
+}
+
 void pg_proxy_advance(struct pg_proxy *p, uint64_t now_us)
 {
     p->now_us = now_us;

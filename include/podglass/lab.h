@@ -24,6 +24,7 @@ struct pg_echo *pg_echo_new(struct pg_stack *stack, uint64_t now_us);
 void pg_echo_free(struct pg_echo *e);
 void pg_echo_load(struct pg_echo *e, struct pg_snapshot *s); /* names of pods; takes a reference */
 const struct pg_listener *pg_echo_listener(struct pg_echo *e);
+void pg_echo_set_time(struct pg_echo *e, uint64_t now_us); /* at the beginning of a turn */
 void pg_echo_advance(struct pg_echo *e, uint64_t now_us);
 uint64_t pg_echo_next_due_us(const struct pg_echo *e);
 uint32_t pg_echo_conn_count(const struct pg_echo *e);
@@ -57,6 +58,7 @@ void pg_lab_clients_free(struct pg_lab_clients *c);
 int pg_lab_request(struct pg_lab_clients *c, const struct pg_request *request,
                    void (*on_done)(void *arg, struct pg_response *response), void *arg);
 void pg_response_free(struct pg_response *r); /* the texts, not r itself */
+void pg_lab_clients_set_time(struct pg_lab_clients *c, uint64_t now_us); /* likewise */
 void pg_lab_clients_advance(struct pg_lab_clients *c, uint64_t now_us);
 uint64_t pg_lab_clients_next_due_us(const struct pg_lab_clients *c);
 /* true: a request of ours is in flight from this address, so packets to it belong to the stack, not to the wire. */

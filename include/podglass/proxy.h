@@ -46,6 +46,7 @@ void pg_proxy_free(struct pg_proxy *p);
 /* Routes and zone for requests whose head completes from now on; open connections go on. Takes a reference on s; the zone is borrowed until the next load. */
 void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zone *zone);
 const struct pg_listener *pg_proxy_listener(struct pg_proxy *p);
+void pg_proxy_set_time(struct pg_proxy *p, uint64_t now_us); /* at the beginning of a turn */
 void pg_proxy_advance(struct pg_proxy *p, uint64_t now_us);
 uint64_t pg_proxy_next_due_us(const struct pg_proxy *p);
 /* Stop accepting work: idle connections close now, others after their current response. */
