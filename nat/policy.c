@@ -327,12 +327,13 @@ static void decide_rest(const struct pg_service_table *t, const struct pg_tuple 
     const struct pg_front *known = pg_service_front(t, &tuple->dst, 0, 0);
 
     if (known && known->capture == PG_CAPTURE_NONE) {
-        ret->dnat_reason = t->served[known->slot]->why.balancer;
+        ret->dnat_reason = pg_service_at(t, known->slot)->why.balancer;
     } else if (known && known->capture == PG_CAPTURE_CLUSTER_IP) {
         ret->kind = PG_DECIDE_REJECT;
         ret->service = pg_front_service(t, known);
-        ret->dnat_reason =
-            known->slot == PG_INDEX_NONE ? t->dns_no_port : t->served[known->slot]->why.no_port;
+        ret->dnat_reason = known->slot == PG_INDEX_NONE
+                               ? t->dns_no_port
+                               : pg_service_at(t, known->slot)->why.no_port;
     } else if (!known && pg_snapshot_in_service_cidr(t->snapshot, &tuple->dst)) {
         ret->kind = PG_DECIDE_DROP;
         ret->dnat_reason = t->unallocated;
@@ -414,8 +415,8 @@ void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tupl
                          .tuple = tuple,
                          .front = f,
                          .service = &s->services[ret->service],
-                         .served = t->served[f->slot],
-                         .why = &t->served[f->slot]->why,
+                         .served = pg_service_at(t, f->slot),
+                         .why = &pg_service_at(t, f->slot)->why,
                          .endpoint_first = s->service_ports[ret->service_port].endpoint_first};
     q.v6 = !pg_addr_is_v4(&tuple->dst);
     q.group = &q.served->ports[f->service_port].group[q.v6];
@@ -491,7 +492,7 @@ uint16_t pg_nat_entry_choice(const struct pg_service_table *t, const struct pg_t
 
     if (f && pg_front_is_outside((enum pg_capture)f->capture) &&
         s->services[pg_front_service(t, f)].external_local) {
-        const struct pg_served *served = t->served[f->slot];
+        const struct pg_served *served = pg_service_at(t, f->slot);
         const struct pg_group *g =
             &served->ports[f->service_port].group[!pg_addr_is_v4(&tuple->dst)];
         uint32_t count;

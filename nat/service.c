@@ -11,6 +11,7 @@
  * port has it, and the second gets it when the first is gone. */
 #include "dialect.h"
 #include "nat_internal.h"
+#include "podglass/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,9 +76,19 @@ uint32_t pg_front_port(const struct pg_service_table *t, const struct pg_front *
                : t->snapshot->services[pg_front_service(t, f)].port_first + f->service_port;
 }
 
+struct pg_served *pg_service_at(const struct pg_service_table *t, uint32_t slot)
+{
+    if (__builtin_expect(t->served[slot] == NULL, 0)) {
+        PG_ASSERT(t->on_demand);
+        t->served[slot] = pg_served_new(t->snapshot, t->index_of[slot]);
+        PG_ASSERT(t->served[slot]); /* out of memory ends a tool */
+    }
+    return t->served[slot];
+}
+
 struct pg_served *pg_service_served(const struct pg_service_table *t, uint32_t service)
 {
-    return t->served[t->slot_of[service]];
+    return pg_service_at(t, t->slot_of[service]);
 }
 
 const struct pg_served_port *pg_service_port(const struct pg_service_table *t,
@@ -134,11 +145,14 @@ uint32_t pg_service_local(const struct pg_member *members, const struct pg_group
 
 /* ---- the whole ---- */
 
-struct pg_service_table *pg_service_table_new(struct pg_snapshot *s, const struct pg_hash_key *key)
+static struct pg_service_table *table_new(struct pg_snapshot *s, const struct pg_hash_key *key,
+                                          bool on_demand)
 {
     struct pg_service_table *t = pg_service_table_empty(s, key);
     struct pg_service_update update;
 
+    if (t)
+        t->on_demand = on_demand;
     if (!t || pg_service_update_begin(&update, t, s) != 0) {
         pg_service_table_free(t);
         return NULL;
@@ -146,6 +160,17 @@ struct pg_service_table *pg_service_table_new(struct pg_snapshot *s, const struc
     pg_service_update_commit(&update);
     pg_service_update_free(&update);
     return t;
+}
+
+struct pg_service_table *pg_service_table_new(struct pg_snapshot *s, const struct pg_hash_key *key)
+{
+    return table_new(s, key, false);
+}
+
+struct pg_service_table *pg_service_table_on_demand(struct pg_snapshot *s,
+                                                    const struct pg_hash_key *key)
+{
+    return table_new(s, key, true);
 }
 
 void pg_service_table_free(struct pg_service_table *t)

@@ -71,9 +71,10 @@ struct pg_service_table {
     struct pg_front *fronts;
     uint32_t front_count, front_room, front_free; /* free: index plus one, by next */
     struct pg_table *by_front;                    /* the first claim of each */
-    struct pg_served **served;                    /* by slot; NULL: free */
-    uint32_t *first_front;                        /* by slot: index plus one */
-    uint32_t *index_of;                           /* slot to service of the snapshot */
+    struct pg_served **served;                    /* by slot; NULL: free, or not asked for yet */
+    bool on_demand; /* services are compiled when they are asked for: of tools, never of a path */
+    uint32_t *first_front; /* by slot: index plus one */
+    uint32_t *index_of;    /* slot to service of the snapshot */
     uint32_t slot_count, slot_room;
     uint32_t *slot_of; /* service of the snapshot to slot */
     uint32_t *ready_nodes;
@@ -97,6 +98,7 @@ uint64_t pg_front_hash(const struct pg_hash_key *key, const struct pg_front *f);
 uint32_t pg_front_service(const struct pg_service_table *t, const struct pg_front *f);
 uint32_t pg_front_port(const struct pg_service_table *t, const struct pg_front *f);
 struct pg_served *pg_service_served(const struct pg_service_table *t, uint32_t service);
+struct pg_served *pg_service_at(const struct pg_service_table *t, uint32_t slot);
 const struct pg_served_port *pg_service_port(const struct pg_service_table *t,
                                              uint32_t service_port);
 static inline const struct pg_group *pg_service_group(const struct pg_service_table *t,

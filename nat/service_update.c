@@ -193,10 +193,11 @@ static bool note(struct pg_service_update *u, uint32_t slot, uint32_t service)
     *c = (struct pg_service_change){.slot = slot, .service = service};
     if (service == PG_INDEX_NONE)
         return true;
-    c->made = pg_served_new(u->snapshot, service);
+    bool later = u->table->on_demand;
+    c->made = later ? NULL : pg_served_new(u->snapshot, service);
     c->front_count = pg_served_fronts(u->snapshot, service, slot, NULL);
     c->front_first = u->front_count;
-    if (!c->made ||
+    if ((!c->made && !later) ||
         !make_room(&u->fronts, &u->front_room, u->front_count + c->front_count, sizeof(*u->fronts)))
         return false;
     u->slot_of[service] = slot;

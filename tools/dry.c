@@ -62,7 +62,7 @@ struct pg_dry *pg_dry_changed(struct pg_dry *d, struct pg_snapshot *changed,
     other->shares_names = true;
     other->shares_services = kind == PG_CHANGE_TRUSTED_PROXIES;
     other->services =
-        other->shares_services ? d->services : pg_service_table_new(changed, &table_key);
+        other->shares_services ? d->services : pg_service_table_on_demand(changed, &table_key);
     if (!other->services) {
         pg_dry_free(other);
         return NULL;
@@ -77,7 +77,7 @@ struct pg_dry *pg_dry_new(struct pg_snapshot *s)
     if (!d) {
         return NULL;
     }
-    d->services = pg_service_table_new(s, &table_key);
+    d->services = pg_service_table_on_demand(s, &table_key);
     d->router = pg_router_new(s, &table_key);
     d->zone = pg_zone_new(s, &table_key);
     if (!d->services || !d->router || !d->zone) {

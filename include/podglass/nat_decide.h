@@ -37,6 +37,9 @@ struct
     pg_service_table; /* compiled from a snapshot: one hash probe per lookup however many services there are */
 struct pg_service_table *pg_service_table_new(
     struct pg_snapshot *s, const struct pg_hash_key *key); /* takes a reference */
+/* The same for a tool that asks a few questions: a service is compiled when the first decision needs it. Never for a path: that may wait for memory. */
+struct pg_service_table *pg_service_table_on_demand(struct pg_snapshot *s,
+                                                    const struct pg_hash_key *key);
 void pg_service_table_free(struct pg_service_table *t);
 const struct pg_snapshot *pg_service_table_snapshot(const struct pg_service_table *t);
 
