@@ -153,7 +153,9 @@ struct pg_zone {
     struct pg_snapshot *snapshot;
     struct pg_hash_key key;
     struct pg_zone_frame *frame;
-    struct pg_zone_part **parts; /* by slot; NULL: free */
+    struct pg_zone_part **parts; /* by slot; NULL: free, or not asked for yet */
+    bool
+        on_demand; /* parts are made when they are asked for, slots are service indexes; reverse names are not known */
     uint32_t slot_count, slot_room;
     uint32_t *slot_of;        /* by service index of the snapshot */
     struct pg_table *by_name; /* (namespace, name) -> slot; parts that are named */

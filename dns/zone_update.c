@@ -79,13 +79,44 @@ static uint32_t addr_hash(const struct pg_zone *z, const struct pg_addr *a)
     return (uint32_t)pg_hash(&z->key, a->bytes, sizeof(a->bytes));
 }
 
+static void must(bool good)
+{
+    PG_ASSERT(good); /* out of memory, which ends the process as everywhere in the control plane */
+}
+
+/* The part of a service that nobody has asked for yet, made and kept. Its slot is its index. */
+static const struct pg_zone_part *make_on_demand(const struct pg_zone *z, const struct name_key *k)
+{
+    char namespace[PG_DNS_LABEL_MAX + 1];
+    char name[PG_DNS_LABEL_MAX + 1];
+
+    memcpy(namespace, k->namespace + 1, k->namespace[0]);
+    namespace[k->namespace[0]] = 0;
+    memcpy(name, k->name + 1, k->name[0]);
+    name[k->name[0]] = 0;
+    uint32_t service = pg_snapshot_service(z->snapshot, namespace, name);
+
+    if (service == PG_INDEX_NONE) {
+        return NULL;
+    }
+    if (!z->parts[service]) {
+        z->parts[service] = pg_zone_part_new(z->snapshot, service);
+        must(z->parts[service] != NULL);
+        must(!z->parts[service]->named || pg_table_add(z->by_name, name_hash(z, k), service) == 0);
+    }
+    return z->parts[service]->named ? z->parts[service] : NULL;
+}
+
 const struct pg_zone_part *pg_zone_service(const struct pg_zone *z, const uint8_t *namespace,
                                            const uint8_t *name)
 {
     struct name_key k = {namespace, name};
     uint32_t slot = pg_table_find(z->by_name, name_hash(z, &k), &k);
 
-    return slot == PG_TABLE_NONE ? NULL : z->parts[slot];
+    if (slot == PG_TABLE_NONE) {
+        return z->on_demand ? make_on_demand(z, &k) : NULL;
+    }
+    return z->parts[slot];
 }
 
 uint32_t pg_zone_pointer_of(const struct pg_zone *z, const struct pg_addr *a)
@@ -104,11 +135,6 @@ const struct pg_zone_part *pg_zone_cluster_ip_of(const struct pg_zone *z, uint32
 }
 
 /* ---- parts in and out of the tables; there is room ---- */
-
-static void must(bool good)
-{
-    PG_ASSERT(good); /* out of memory, which ends the process as everywhere in the control plane */
-}
 
 static void set_first(struct pg_zone *z, const struct pg_addr *a, uint32_t old, uint32_t first)
 {
@@ -365,7 +391,8 @@ void pg_zone_update_free(struct pg_zone_update *u)
     free(u);
 }
 
-struct pg_zone *pg_zone_new(struct pg_snapshot *s, const struct pg_hash_key *key)
+/* Without a snapshot yet; NULL: out of memory. */
+static struct pg_zone *empty_zone(const struct pg_hash_key *key)
 {
     struct pg_zone *z = calloc(1, sizeof(*z));
 
@@ -375,7 +402,35 @@ struct pg_zone *pg_zone_new(struct pg_snapshot *s, const struct pg_hash_key *key
     z->key = *key;
     z->by_name = pg_table_new(REFS_MOST, same_name, z);
     z->by_addr = pg_table_new(REFS_MOST, same_addr, z);
-    struct pg_zone_update *u = z->by_name && z->by_addr ? pg_zone_update_begin(z, s) : NULL;
+    if (!z->by_name || !z->by_addr) {
+        pg_zone_free(z);
+        return NULL;
+    }
+    return z;
+}
+
+struct pg_zone *pg_zone_on_demand(struct pg_snapshot *s, const struct pg_hash_key *key)
+{
+    struct pg_zone *z = empty_zone(key);
+
+    if (!z) {
+        return NULL;
+    }
+    z->on_demand = true;
+    z->snapshot = pg_snapshot_ref(s);
+    z->frame = pg_zone_frame_new(s, key);
+    if (!z->frame || !make_slots(z, s->service_count)) {
+        pg_zone_free(z);
+        return NULL;
+    }
+    z->slot_count = s->service_count;
+    return z;
+}
+
+struct pg_zone *pg_zone_new(struct pg_snapshot *s, const struct pg_hash_key *key)
+{
+    struct pg_zone *z = empty_zone(key);
+    struct pg_zone_update *u = z ? pg_zone_update_begin(z, s) : NULL;
 
     if (!u) {
         pg_zone_free(z);

@@ -79,7 +79,7 @@ struct pg_dry *pg_dry_new(struct pg_snapshot *s)
     }
     d->services = pg_service_table_on_demand(s, &table_key);
     d->router = pg_router_new(s, &table_key);
-    d->zone = pg_zone_new(s, &table_key);
+    d->zone = pg_zone_on_demand(s, &table_key);
     if (!d->services || !d->router || !d->zone) {
         pg_dry_free(d);
         return NULL;

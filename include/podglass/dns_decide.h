@@ -21,6 +21,9 @@ struct pg_zone;
 struct pg_zone *pg_zone_new(
     struct pg_snapshot *s,
     const struct pg_hash_key *key); /* takes a reference; NULL: out of memory */
+/* The same for a tool that asks for a few names: a service is compiled when its name is asked for. Addresses of names only, no reverse names; never
+ * updated, and never for a path. */
+struct pg_zone *pg_zone_on_demand(struct pg_snapshot *s, const struct pg_hash_key *key);
 void pg_zone_free(struct pg_zone *z);
 
 /* From one snapshot to the next, at the cost of what changed: begin compares and compiles aside, commit
