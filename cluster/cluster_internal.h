@@ -140,6 +140,9 @@ bool pg_lab_name(const struct pg_field *f, bool wild, const char **ret_namespace
                  const char **ret_name);
 /* ---- kinds_lab_ingress.c ---- */
 void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab);
+
+/* ---- kinds_lab_limits.c ---- */
+void pg_kinds_lab_limits(const struct pg_field *ingress, struct pg_ingress_limits *to);
 void pg_kinds_lab_services(const struct pg_field *spec, struct pg_raw_lab *lab);
 void pg_lab_default_services(struct pg_service_settings *to);
 void pg_kinds_lab_ingress_default(struct pg_ingress_settings *ret);

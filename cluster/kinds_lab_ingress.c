@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct pg_known ingress_fields[] = {
-    {"service", NULL},        {"class", NULL},       {"profile", NULL},
-    {"trustedProxies", NULL}, {"trustedHops", NULL}, {"clientHeader", NULL},
-    {"xForwardedFor", NULL},  {"forwarded", NULL},   {"via", NULL},
-    {"requestId", NULL},      {"underscores", NULL}, {"headers", NULL},
-    {"proxyProtocol", NULL},  {NULL, NULL}};
+static const struct pg_known ingress_fields[] = {{"service", NULL},       {"class", NULL},
+                                                 {"profile", NULL},       {"trustedProxies", NULL},
+                                                 {"trustedHops", NULL},   {"clientHeader", NULL},
+                                                 {"xForwardedFor", NULL}, {"forwarded", NULL},
+                                                 {"via", NULL},           {"requestId", NULL},
+                                                 {"underscores", NULL},   {"headers", NULL},
+                                                 {"proxyProtocol", NULL}, {"limits", NULL},
+                                                 {"timeouts", NULL},      {NULL, NULL}};
 static const struct pg_known proxy_fields[] = {
     {"ports", NULL},      {"allowedSources", NULL}, {"timeoutSeconds", NULL}, {"httpsPorts", NULL},
     {"believeTLS", NULL}, {"toPods", NULL},         {"tlvs", NULL},           {NULL, NULL}};
@@ -35,6 +37,7 @@ void pg_kinds_lab_ingress_default(struct pg_ingress_settings *ret)
     for (uint32_t i = 0; i < PG_IDENTITY_COUNT; i++)
         ret->policy_source[i] = nowhere;
     pg_profile_apply(ret, PG_PROFILE_STRICT);
+    pg_ingress_limits_default(&ret->limits);
 }
 
 /* ---- words ---- */
@@ -294,4 +297,5 @@ void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab)
     headers_read(&ingress, to);
     trust_read(&ingress, to);
     proxy_read(&ingress, &to->proxy);
+    pg_kinds_lab_limits(&ingress, &to->limits);
 }

@@ -291,6 +291,8 @@ static void keep_ingress_sources(struct build *b, struct pg_ingress_settings *to
     to->profile_source = keep_source(b, to->profile_source);
     for (uint32_t i = 0; i < PG_IDENTITY_COUNT; i++)
         to->policy_source[i] = keep_source(b, to->policy_source[i]);
+    for (uint32_t i = 0; i < PG_LIMIT_COUNT; i++)
+        to->limits.source[i] = keep_source(b, to->limits.source[i]);
     to->proxy.ports_source = keep_source(b, to->proxy.ports_source);
     to->proxy.sources_source = keep_source(b, to->proxy.sources_source);
     to->proxy.to_pods_source = keep_source(b, to->proxy.to_pods_source);

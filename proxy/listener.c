@@ -18,29 +18,10 @@
 
 static void use_defaults(struct pg_proxy_options *o)
 {
-    const struct pg_proxy_options defaults = {
-        .session_limit = 100000,
-        .head_timeout_ms = 10000,
-        .idle_timeout_ms = 75000,
-        .connect_timeout_ms = 5000,
-        .response_timeout_ms = 60000,
-        .tunnel_timeout_ms = 3600000,
-        .upstream_idle_ms = 60000,
-        .pool_limit = UPSTREAM_SPARE,
-        .keepalive_requests = 1000000,
-    };
-    uint32_t *const values[] = {
-        &o->session_limit,      &o->head_timeout_ms,     &o->idle_timeout_ms,
-        &o->connect_timeout_ms, &o->response_timeout_ms, &o->upstream_idle_ms,
-        &o->pool_limit,         &o->keepalive_requests,  &o->tunnel_timeout_ms};
-    const uint32_t fallback[] = {
-        defaults.session_limit,      defaults.head_timeout_ms,     defaults.idle_timeout_ms,
-        defaults.connect_timeout_ms, defaults.response_timeout_ms, defaults.upstream_idle_ms,
-        defaults.pool_limit,         defaults.keepalive_requests,  defaults.tunnel_timeout_ms};
-    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-        if (*values[i] == 0)
-            *values[i] = fallback[i];
-    }
+    if (o->session_limit == 0)
+        o->session_limit = 100000;
+    if (o->pool_limit == 0)
+        o->pool_limit = UPSTREAM_SPARE;
 }
 
 void pg_client_begin(struct pg_proxy *p, struct pg_conn *c)
@@ -68,6 +49,7 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
         return NULL;
     p->options = *options;
     use_defaults(&p->options);
+    pg_limits_load(p);
     p->stack = stack;
     p->counters = counters;
     p->trace = trace;
@@ -176,6 +158,7 @@ void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zo
     find_places(p, r);
     pg_routes_put(p->routes);
     p->routes = r;
+    pg_limits_load(p);
 }
 
 const struct pg_listener *pg_proxy_listener(struct pg_proxy *p)

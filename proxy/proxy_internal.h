@@ -121,9 +121,11 @@ struct pg_exchange {
     uint32_t connect_ms, send_ms, read_ms;
     uint32_t note; /* 1 + its note for the log; 0: none */
     uint16_t service_port;
-    uint8_t interims; /* informational answers so far */
-    uint8_t verdict;  /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
-    bool ended;       /* counted and told */
+    uint64_t window_ms;     /* in which the client's speed is looked at: since then, */
+    uint64_t window_passed; /* and so many bytes had passed both ways */
+    uint8_t interims;       /* informational answers so far */
+    uint8_t verdict;        /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
+    bool ended;             /* counted and told */
 };
 
 /* Is who speaks to us the one whose connection it was before NAT? Asked once per connection. */
@@ -162,11 +164,13 @@ struct pg_session {
     bool upstream_keeps;
     bool idempotent;
     bool retried;
+    uint8_t tries;       /* connections attempted for this request */
     bool response_begun; /* some byte of the pod's answer was used */
 };
 
 struct pg_proxy {
     struct pg_proxy_options options;
+    struct pg_ingress_limits limits; /* in force */
     struct pg_stack *stack;
     struct pg_counters *counters;
     struct pg_trace *trace;
@@ -197,6 +201,11 @@ struct pg_proxy {
 static inline uint64_t pg_proxy_now_ms(const struct pg_proxy *p)
 {
     return p->now_us / 1000;
+}
+
+static inline uint32_t pg_limit_ms(const struct pg_proxy *p, enum pg_limit l)
+{
+    return (uint32_t)p->limits.value[l];
 }
 
 /* Somebody wants the records of this connection. */
@@ -268,29 +277,6 @@ void pg_request_log_answered(struct pg_session *s);
 void pg_request_log_end(struct pg_session *s, uint16_t status);
 void pg_request_log_forget(struct pg_session *s); /* the exchange goes */
 
-/* ---- response.c ---- */
-/* Moves what can be moved of request body, response head and response body. Returns whether the state changed. */
-bool pg_exchange_step(struct pg_session *s);
-/* Takes the request up again, from the client's connection where its head has stayed, for a fresh upstream. */
-void pg_exchange_again(struct pg_session *s);
-/* The upstream ended or failed before its response was complete. */
-void pg_exchange_upstream_gone(struct pg_session *s, int error);
-
-/* ---- tunnel.c ---- */
-/* The pod's 101 has gone to the client: bytes from now on are the tunnel's. */
-void pg_tunnel_begin(struct pg_session *s);
-/* Moves what can be moved. Returns whether the state changed. */
-bool pg_tunnel_step(struct pg_session *s);
-/* The pod's side is gone, or nothing moved for too long. */
-void pg_tunnel_end(struct pg_session *s, int error);
-
-/* ---- relay.c ---- */
-void pg_body_begin(struct pg_body *b, enum pg_http_body kind, uint64_t content_length,
-                   bool chunked_out);
-/* Moves by reference what there is and what there is room for. 0; -EBADMSG with *ret_error; -EPIPE: ended too early. */
-int pg_body_relay(struct pg_body *b, struct pg_conn *from, struct pg_conn *to,
-                  enum pg_http_error *ret_error);
-
 /* ---- upstream.c ---- */
 /* A pooled connection that was idle for less than idle_below_ms, else a new one. NULL: no connection, port or room left. */
 struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr *local,
@@ -304,5 +290,7 @@ void pg_upstream_close_of(struct pg_session *s);
 void pg_upstream_timeout(struct pg_upstream *u);
 void pg_upstream_close_idle(struct pg_proxy *p);
 bool pg_target_equal(const void *owner, uint32_t value, const void *key);
+
+#include "exchange_internal.h"
 
 #endif

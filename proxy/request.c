@@ -176,9 +176,9 @@ static void note_request(struct pg_session *s, const char *bytes)
     s->client_keeps = h->keep_alive;
     s->idempotent = h->idempotent;
     s->reason = 0;
-    s->exchange->body_limit = p->options.body_limit;
-    s->exchange->connect_ms = p->options.connect_timeout_ms;
-    s->exchange->send_ms = s->exchange->read_ms = p->options.response_timeout_ms;
+    s->exchange->body_limit = p->limits.value[PG_LIMIT_BODY];
+    s->exchange->connect_ms = pg_limit_ms(p, PG_LIMIT_CONNECT_TIME);
+    s->exchange->send_ms = s->exchange->read_ms = pg_limit_ms(p, PG_LIMIT_RESPONSE_TIME);
     pg_body_begin(&s->exchange->request, h->body, h->content_length,
                   h->body == PG_HTTP_BODY_CHUNKED);
     if (s->counted)
@@ -213,6 +213,7 @@ static enum pg_http_error connect_upstream(struct pg_session *s, const char *byt
                              idle_below_ms);
     if (!s->up)
         return PG_HTTP_ERROR_NO_ROOM;
+    s->tries++;
     s->last_up = pg_pool_index(p->upstreams, s->up);
     s->last_up_generation = pg_pool_generation(p->upstreams, s->last_up);
     if (pg_session_watched(s))
@@ -233,7 +234,7 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
     if (!p->routes)
         return PG_HTTP_ERROR_NO_ROUTE;
     use_routes(s);
-    if (pg_session_watched(s)) {
+    if (pg_session_watched(s) && s->tries == 0) {
         struct pg_client_addr who;
         decide_client(s, bytes, &who);
         tell_request(s, bytes);
@@ -246,10 +247,10 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
         return PG_HTTP_ERROR_NONE;
     if (!error)
         error = resolve(s, &local);
+    if (!error)
+        error = pg_limits_of_body(s->exchange->body_limit, &p->head);
     if (error)
         return error;
-    if (s->exchange->body_limit > 0 && p->head.content_length > s->exchange->body_limit)
-        return PG_HTTP_ERROR_BODY_TOO_LARGE;
     uint64_t idle_below = may_send_twice(s) ? UINT64_MAX : SAFE_IDLE_MS;
     return connect_upstream(s, bytes, &local, s->retried ? 0 : idle_below);
 }
@@ -313,6 +314,7 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
         pg_conn_consume(s->client, s->held_head);
         s->held_head = 0;
     }
+    s->exchange->window_ms = pg_proxy_now_ms(p);
     pg_session_set(s, PG_SESSION_REQUEST);
     pg_session_wait(s, pg_session_patience(s));
     return PG_HTTP_ERROR_NONE;

@@ -77,10 +77,35 @@ static enum pg_http_error error_of(int error, bool connected)
     }
 }
 
+static uint32_t ready_endpoints(const struct pg_session *s)
+{
+    const struct pg_snapshot *snapshot = s->routes->snapshot;
+    const struct pg_service *service = &snapshot->services[s->route->service];
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < service->port_count; i++) {
+        const struct pg_service_port *port = &snapshot->service_ports[service->port_first + i];
+        uint32_t ready = 0;
+        for (uint32_t k = 0; k < port->endpoint_count; k++)
+            ready += snapshot->endpoints[port->endpoint_first + k].ready;
+        most = ready > most ? ready : most;
+    }
+    return most;
+}
+
+/* Nothing of the request has been sent when connecting fails, so any may be tried again, with luck at another endpoint. Not
+ * after a timeout: the client has waited long enough, and what drops packets once drops them again. */
+static bool may_connect_again(const struct pg_session *s, int error)
+{
+    return s->state == PG_SESSION_CONNECT && error != -ETIMEDOUT &&
+           s->tries < s->proxy->limits.value[PG_LIMIT_TRIES] && ready_endpoints(s) > 1;
+}
+
 void pg_exchange_upstream_gone(struct pg_session *s, int error)
 {
     bool unanswered = s->state == PG_SESSION_REQUEST && !s->response_begun;
-    if (unanswered && s->up->reused && s->held_head > 0)
+    if (may_connect_again(s, error))
+        pg_exchange_again(s);
+    else if (unanswered && s->up->reused && s->held_head > 0)
         pg_exchange_again(s);
     else if (s->state == PG_SESSION_RESPONSE)
         pg_session_refuse(s, PG_HTTP_ERROR_RESPONSE_CUT);
@@ -184,7 +209,7 @@ static bool pass_head(struct pg_session *s, const char *bytes)
     enum pg_http_body out = body_for_client(s, h->body);
     s->upstream_keeps = h->keep_alive;
     s->keep = s->client_keeps && !p->draining && out != PG_HTTP_BODY_UNTIL_CLOSE &&
-              s->requests < p->options.keepalive_requests &&
+              s->requests < p->limits.value[PG_LIMIT_REQUESTS] &&
               (s->exchange->request.done || h->status < 400);
     s->last_status = h->status;
     pg_request_log_answered(s);

@@ -30,26 +30,40 @@ const char *pg_session_state_name(enum pg_session_state state)
 
 /* ---- time ---- */
 
+static bool in_exchange(const struct pg_session *s)
+{
+    return s->state == PG_SESSION_REQUEST || s->state == PG_SESSION_RESPONSE;
+}
+
+/* While bodies are on their way the client's speed is looked at once a window. */
+static uint64_t next_look(const struct pg_session *s)
+{
+    uint64_t end_ms = in_exchange(s) ? s->exchange->window_ms + PG_RATE_WINDOW_MS : UINT64_MAX;
+    return end_ms < s->deadline_ms ? end_ms : s->deadline_ms;
+}
+
 void pg_session_wait(struct pg_session *s, uint32_t ms)
 {
     struct pg_timer *t = &s->timer.timer;
     s->deadline_ms = pg_proxy_now_ms(s->proxy) + ms;
+    uint64_t due_ms = next_look(s);
     /* A later deadline is looked at when the timer fires: moving it at every event would cost more. */
-    if (!pg_timer_armed(t) || t->due_ms > s->deadline_ms)
-        pg_wheel_arm(s->proxy->wheel, t, s->deadline_ms);
+    if (!pg_timer_armed(t) || t->due_ms > due_ms)
+        pg_wheel_arm(s->proxy->wheel, t, due_ms);
 }
 
 /* ---- the one place that sets a state ---- */
 
 void pg_session_set(struct pg_session *s, enum pg_session_state state)
 {
+    s->state = (uint8_t)state;
     if (state == PG_SESSION_IDLE) {
         pg_session_drop_exchange(s);
         s->counted = s->delimited = s->retried = s->response_begun = false;
+        s->tries = 0;
         s->reason = 0;
-        pg_session_wait(s, s->proxy->options.idle_timeout_ms);
+        pg_session_wait(s, pg_limit_ms(s->proxy, PG_LIMIT_IDLE_TIME));
     }
-    s->state = (uint8_t)state;
 }
 
 /* ---- IDLE and HEAD ---- */
@@ -60,6 +74,10 @@ static bool take_head(struct pg_session *s)
     const char *bytes;
     enum pg_http_error error;
     int err = pg_session_read_head(s, s->client, PG_HTTP_REQUEST, &bytes, &error);
+    if (err == -EAGAIN && pg_conn_unread(s->client) >= s->proxy->limits.value[PG_LIMIT_HEAD]) {
+        err = -EBADMSG;
+        error = PG_HTTP_ERROR_HEAD_TOO_LARGE;
+    }
     if (err == -EAGAIN) {
         if (pg_conn_end_seen(s->client)) {
             pg_session_close(s);
@@ -67,7 +85,7 @@ static bool take_head(struct pg_session *s)
         }
         if (s->state == PG_SESSION_IDLE && pg_conn_unread(s->client) > 0) {
             pg_session_set(s, PG_SESSION_HEAD);
-            pg_session_wait(s, s->proxy->options.head_timeout_ms);
+            pg_session_wait(s, pg_limit_ms(s->proxy, PG_LIMIT_HEAD_TIME));
         }
         return false;
     }
@@ -75,7 +93,9 @@ static bool take_head(struct pg_session *s)
         pg_session_set(s, PG_SESSION_HEAD);
     if (err == -ENOBUFS)
         error = PG_HTTP_ERROR_NO_ROOM;
-    if (err == -EBADMSG || err == -ENOBUFS) {
+    else if (err == 0)
+        error = pg_limits_of_head(&s->proxy->limits, &s->proxy->head);
+    if (error) {
         s->is_head = s->http10 = s->delimited = false;
         s->held_head = 0;
     } else {
@@ -103,8 +123,12 @@ static void connected(struct pg_session *s)
 
 static void on_timeout(struct pg_session *s)
 {
+    if (in_exchange(s) && pg_limits_too_slow(s)) {
+        pg_session_refuse(s, PG_HTTP_ERROR_CLIENT_TOO_SLOW);
+        return;
+    }
     if (pg_proxy_now_ms(s->proxy) < s->deadline_ms) {
-        pg_wheel_arm(s->proxy->wheel, &s->timer.timer, s->deadline_ms);
+        pg_wheel_arm(s->proxy->wheel, &s->timer.timer, next_look(s));
         return;
     }
     switch ((enum pg_session_state)s->state) {
@@ -115,7 +139,7 @@ static void on_timeout(struct pg_session *s)
         s->held_head = 0;
         pg_session_refuse(s, PG_HTTP_ERROR_HEAD_TIMEOUT);
         break;
-    case PG_SESSION_CONNECT: pg_session_refuse(s, PG_HTTP_ERROR_UPSTREAM_CONNECT_TIMEOUT); break;
+    case PG_SESSION_CONNECT: pg_exchange_upstream_gone(s, -ETIMEDOUT); break;
     case PG_SESSION_REQUEST:
     case PG_SESSION_RESPONSE:
         /* Whoever owes us bytes is late: the client if its body is not here, else the pod. */
@@ -132,11 +156,6 @@ static void on_timeout(struct pg_session *s)
 uint32_t pg_session_patience(const struct pg_session *s)
 {
     return s->exchange->request.done ? s->exchange->read_ms : s->exchange->send_ms;
-}
-
-static bool in_exchange(const struct pg_session *s)
-{
-    return s->state == PG_SESSION_REQUEST || s->state == PG_SESSION_RESPONSE;
 }
 
 static void on_event(struct pg_session *s, enum pg_session_event event, int error)
@@ -247,7 +266,7 @@ void pg_session_begin(struct pg_proxy *p, struct pg_conn *client)
     s->preface = pg_preface_get(p->prefaces, client);
     s->opened_us = p->now_us;
     pg_conn_own(client, &events, s);
-    pg_session_wait(s, p->options.head_timeout_ms);
+    pg_session_wait(s, pg_limit_ms(p, PG_LIMIT_HEAD_TIME));
     if (pg_conn_unread(client) > 0 || pg_conn_end_seen(client))
         pg_session_event(s, PG_EVENT_CLIENT_READABLE, 0);
 }

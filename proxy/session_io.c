@@ -100,9 +100,7 @@ void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char
 static void tell_refusal(struct pg_session *s, enum pg_http_error error)
 {
     char text[16];
-    pg_reason_id reason =
-        s->reason ? s->reason
-                  : pg_reason_intern(&(struct pg_reason){.code = pg_http_error_code(error)});
+    pg_reason_id reason = s->reason ? s->reason : pg_limit_reason(&s->proxy->limits, error);
     int len = snprintf(text, sizeof(text), "%u", pg_http_error_status(error));
     pg_session_tell(s, pg_http_error_stage(error), pg_http_error_name(error), pg_value_none(),
                     pg_value_text(text, (size_t)len), reason);
@@ -163,7 +161,7 @@ bool pg_session_answer_begin(struct pg_session *s)
     pg_session_drop_head(s);
     return s->delimited && s->client_keeps && !p->draining &&
            (s->body == PG_HTTP_BODY_NONE || (s->held_head == 0 && s->exchange->request.done)) &&
-           s->requests < p->options.keepalive_requests;
+           s->requests < p->limits.value[PG_LIMIT_REQUESTS];
 }
 
 void pg_session_answer_end(struct pg_session *s, uint32_t len, bool keep)

@@ -16,9 +16,8 @@
 
 static void wait_for_bytes(struct pg_session *s)
 {
-    const struct pg_proxy_options *o = &s->proxy->options;
     bool half = pg_conn_at_end(s->client) || pg_conn_at_end(s->up->conn);
-    pg_session_wait(s, half ? o->response_timeout_ms : o->tunnel_timeout_ms);
+    pg_session_wait(s, pg_limit_ms(s->proxy, half ? PG_LIMIT_RESPONSE_TIME : PG_LIMIT_TUNNEL_TIME));
 }
 
 void pg_tunnel_begin(struct pg_session *s)

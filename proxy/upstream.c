@@ -76,7 +76,7 @@ static void idle_add(struct pg_upstream *u)
     u->proxy->idle_upstreams++;
     u->idle_since_ms = pg_proxy_now_ms(u->proxy);
     pg_wheel_arm(u->proxy->wheel, &u->timer.timer,
-                 u->idle_since_ms + u->proxy->options.upstream_idle_ms);
+                 u->idle_since_ms + pg_limit_ms(u->proxy, PG_LIMIT_UPSTREAM_TIME));
 }
 
 static void idle_del(struct pg_upstream *u)
@@ -218,7 +218,7 @@ void pg_upstream_release(struct pg_upstream *u, bool reusable)
     bool clean = u->conn && u->open && pg_conn_unread(u->conn) == 0 && !pg_conn_end_seen(u->conn);
     u->last_user = u->session;
     u->session = NULL;
-    if (reusable && clean && !p->draining && p->idle_upstreams < p->options.pool_limit) {
+    if (reusable && clean && !p->draining && p->idle_upstreams < p->limits.value[PG_LIMIT_POOL]) {
         idle_add(u);
         return;
     }

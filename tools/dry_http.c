@@ -42,7 +42,7 @@ static void refuse(struct pg_dry_running *r, enum pg_http_error error, pg_reason
     int len = snprintf(text, sizeof text, "%u", pg_http_error_status(error));
 
     if (!reason) {
-        reason = pg_reason_intern(&(struct pg_reason){.code = pg_http_error_code(error)});
+        reason = pg_limit_reason(&r->d->snapshot->lab.ingress.limits, error);
     }
     r->result->end = PG_DRY_REFUSED;
     r->result->status = pg_http_error_status(error);
@@ -274,6 +274,7 @@ void pg_dry_ingress(struct pg_dry_running *r)
     struct pg_tuple up = {.src = in->dst, .proto = PG_PROTO_TCP};
     struct pg_client_addr who;
     struct pg_preface preface;
+    const struct pg_ingress_limits *limits = &r->d->snapshot->lab.ingress.limits;
     pg_reason_id why = 0;
 
     if (!read_preface(r, &preface)) {
@@ -288,6 +289,11 @@ void pg_dry_ingress(struct pg_dry_running *r)
         refuse(r, status == -EBADMSG ? error : PG_HTTP_ERROR_HEAD_TIMEOUT, 0);
         return;
     }
+    error = pg_limits_of_head(limits, h);
+    if (error) {
+        refuse(r, error, 0);
+        return;
+    }
     tell_request(r, h, sent.at);
     pg_client_addr_of_ends(&r->d->identity.trust, &ends, h, sent.at, &who);
     tell(r, PG_STAGE_CLIENT_ADDR, "client", pg_dry_endpoint(&who.hop, ends.client_port),
@@ -298,6 +304,10 @@ void pg_dry_ingress(struct pg_dry_running *r)
     }
     if (!error) {
         error = resolve(r, !pg_addr_is_v4(&in->dst), &up, &why);
+    }
+    if (!error) {
+        uint64_t most = r->d->plan.body_limit;
+        error = pg_limits_of_body(most < UINT64_MAX ? most : limits->value[PG_LIMIT_BODY], h);
     }
     if (error) {
         refuse(r, error, why);

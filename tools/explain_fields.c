@@ -87,6 +87,10 @@ static const struct {
     {"lab.masqueradeAll", "true | false",
      "Everything sent to a cluster IP is masqueraded (PG105): pods no longer see each other."},
     {"lab.clients", "list of name and address", "Names for --from."},
+#define PG_LIMIT(id, group, name, unit, least, most, fallback, text) \
+    {"lab.ingress." group "." name, "number, default " #fallback, text},
+#include "podglass/ingress_limits.def"
+#undef PG_LIMIT
 };
 
 /* "service.spec.type" is "service.type"; "svc" is "service". */

@@ -120,6 +120,14 @@ enum pg_code pg_http_error_code(enum pg_http_error e);
 enum pg_stage pg_http_error_stage(enum pg_http_error e);
 
 struct pg_route_plan; /* route_filter_decide.h */
+/* ---- limits.c ---- */
+/* NONE, or the limit that a request head is beyond. */
+enum pg_http_error pg_limits_of_head(const struct pg_ingress_limits *l,
+                                     const struct pg_http_head *h);
+/* The same of its body, if its length is announced; most 0: none. */
+enum pg_http_error pg_limits_of_body(uint64_t most, const struct pg_http_head *h);
+/* Why it was refused, with the line of the limit if it is one. */
+pg_reason_id pg_limit_reason(const struct pg_ingress_limits *l, enum pg_http_error e);
 
 /* ---- http_rewrite.c: what is sent upstream ---- */
 struct pg_http_rewrite_in {

@@ -7,6 +7,7 @@
 #define PODGLASS_INGRESS_SETTINGS_H
 
 #include "podglass/addr.h"
+#include "podglass/ingress_limits.h"
 #include "podglass/source.h"
 #include "podglass/text.h"
 
@@ -78,6 +79,7 @@ struct pg_ingress_settings {
     struct pg_source policy_source[PG_IDENTITY_COUNT]; /* line 0: the profile says so */
     uint8_t underscores;                               /* enum pg_underscores */
     struct pg_proxy_settings proxy;
+    struct pg_ingress_limits limits;
 };
 
 /* ---- cluster/profile.c ---- */

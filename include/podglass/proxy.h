@@ -19,7 +19,7 @@
 
 struct pg_proxy;
 
-/* 0 keeps the default. */
+/* 0 keeps the default, which for limits and timeouts is what the Lab of the load in force says. */
 struct pg_proxy_options {
     uint32_t session_limit;       /* 100000 */
     uint32_t head_timeout_ms;     /* 10000 */
@@ -29,8 +29,8 @@ struct pg_proxy_options {
     uint32_t tunnel_timeout_ms;   /* 3600000, between two bytes of a WebSocket */
     uint32_t upstream_idle_ms;    /* 60000, pooled */
     uint32_t pool_limit;          /* 1024 idle upstream connections */
-    uint32_t keepalive_requests;  /* 1000000 per client connection */
-    uint64_t body_limit;          /* 0: none */
+    uint32_t keepalive_requests;  /* 1000 per client connection */
+    uint64_t body_limit;          /* none */
     /* Called at the end of each request, borrowed; NULL: nobody keeps a log. */
     void (*on_done)(void *arg, const struct pg_request_done *done);
     void *done_arg;

@@ -229,6 +229,10 @@ static const struct pg_listener *on_listener(void *arg, const struct pg_tuple *t
 {
     struct stack_world *w = arg;
 
+    if (tuple->dst_port == 8080 && w->refuse > 0) {
+        w->refuse--;
+        return NULL;
+    }
     if (tuple->dst_port == 8080 && w->upstream.on_accept != NULL)
         return &w->upstream;
     return w->listening ? &w->listener : NULL;

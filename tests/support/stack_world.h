@@ -35,6 +35,7 @@ struct stack_world {
     struct pg_listener listener;
     struct pg_listener upstream; /* of port 8080, if its on_accept is set */
     bool listening;
+    uint32_t refuse; /* so many connections to port 8080 meet no listener */
     uint64_t packets;
     uint64_t biggest;
     /* Sees each packet before loss; false: dropped. */

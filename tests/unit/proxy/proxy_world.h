@@ -125,12 +125,17 @@ static void pw_accept(void *arg, struct pg_conn *c)
     }
 }
 
+/* What pw_open lays over the manifests, as --set does; the last is NULL. */
+static const char *pw_sets[8];
+
 static void pw_open(struct proxy_world *pw, const struct pg_proxy_options *options,
                     const struct pg_stack_options *stack_options)
 {
     static const struct pg_proxy_options defaults;
     struct pg_manifest_input input = {"shop.yaml", pw_manifests, sizeof(pw_manifests) - 1};
-    struct pg_load_options load = {0};
+    struct pg_load_options load = {.sets = pw_sets};
+    while (pw_sets[load.set_count])
+        load.set_count++;
     struct pg_findings findings;
     memset(pw, 0, sizeof(*pw));
     world_open(&pw->w, stack_options);

@@ -1,0 +1,43 @@
+/* What carries an exchange once its request is on its way: the answer, bodies, tunnels, and how long all of it may take.
+ *
+ * The last part of proxy_internal.h, which includes it and has the structures. */
+#ifndef PODGLASS_EXCHANGE_INTERNAL_H
+#define PODGLASS_EXCHANGE_INTERNAL_H
+
+#include "podglass/http.h"
+
+struct pg_body;
+struct pg_conn;
+struct pg_proxy;
+struct pg_session;
+
+/* ---- response.c ---- */
+/* Moves what can be moved of request body, response head and response body. Returns whether the state changed. */
+bool pg_exchange_step(struct pg_session *s);
+/* Takes the request up again, from the client's connection where its head has stayed, for a fresh upstream. */
+void pg_exchange_again(struct pg_session *s);
+/* The upstream ended or failed before its response was complete. */
+void pg_exchange_upstream_gone(struct pg_session *s, int error);
+
+/* ---- tunnel.c ---- */
+/* The pod's 101 has gone to the client: bytes from now on are the tunnel's. */
+void pg_tunnel_begin(struct pg_session *s);
+/* Moves what can be moved. Returns whether the state changed. */
+bool pg_tunnel_step(struct pg_session *s);
+/* The pod's side is gone, or nothing moved for too long. */
+void pg_tunnel_end(struct pg_session *s, int error);
+
+/* ---- relay.c ---- */
+void pg_body_begin(struct pg_body *b, enum pg_http_body kind, uint64_t content_length,
+                   bool chunked_out);
+/* Moves by reference what there is and what there is room for. 0; -EBADMSG with *ret_error; -EPIPE: ended too early. */
+int pg_body_relay(struct pg_body *b, struct pg_conn *from, struct pg_conn *to,
+                  enum pg_http_error *ret_error);
+
+/* ---- limits.c ---- */
+#define PG_RATE_WINDOW_MS 20000
+void pg_limits_load(struct pg_proxy *p); /* from the load in force */
+/* In REQUEST or RESPONSE: a window is over and the client was what held it up. Begins the next window. */
+bool pg_limits_too_slow(struct pg_session *s);
+
+#endif
