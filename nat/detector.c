@@ -4,8 +4,14 @@
  * pod bridge of a node, or by the interface of one of its pods, exactly if its source is a pod of that node or in its range. These two modes are
  * therefore alike here; a real node tells them apart only when somebody forges a source. Cilium knows its pods and asks no detector.
  *
- * Called by policy.c. The node's own addresses are not asked about: policy.c has looked at them. */
+ * A node's address on the pod bridge is in the ranges: where ranges decide, a process that speaks from it passes for a pod; where interfaces do, it does not.
+ * Called by policy.c. */
 #include "dialect.h"
+
+static bool is_node(const struct pg_snapshot *s, const struct pg_addr *a)
+{
+    return pg_snapshot_node_by_addr(s, a) != PG_INDEX_NONE;
+}
 
 static bool is_known_pod(const struct pg_snapshot *s, const struct pg_addr *a)
 {
@@ -17,14 +23,16 @@ bool pg_nat_is_pod(const struct pg_snapshot *s, const struct pg_addr *source, ui
     bool v6 = !pg_addr_is_v4(source);
 
     if (!pg_dialect_rules(s)->proxy_settings)
-        return is_known_pod(s, source);
+        return is_known_pod(s, source) && !is_node(s, source);
     switch (s->lab.services.detector) {
     case PG_DETECTOR_CLUSTER_CIDR: return pg_snapshot_in_cluster_cidr(s, source);
     case PG_DETECTOR_NODE_CIDR:
         return node < s->node_count && s->nodes[node].pod_cidr[v6].bits != 0 &&
                pg_prefix_contains(&s->nodes[node].pod_cidr[v6], source);
     case PG_DETECTOR_BRIDGE:
-    case PG_DETECTOR_PREFIX: return node < s->node_count && pg_snapshot_node_of(s, source) == node;
+    case PG_DETECTOR_PREFIX:
+        return node < s->node_count && pg_snapshot_node_of(s, source) == node &&
+               !is_node(s, source);
     case PG_DETECTOR_NONE:
     case PG_DETECTOR_COUNT:
     default: return false;

@@ -36,7 +36,7 @@ struct question {
     bool v6;
     bool outside;    /* captured by something else than a cluster IP */
     bool node_local; /* the client is the deciding node */
-    bool pod;        /* the client is a pod */
+    bool pod;        /* the client is a pod, for all the node can tell */
 };
 
 /* The endpoints to choose among: a range of members, of which some may be filtered out by hints. */
@@ -253,7 +253,8 @@ static struct source source_from_outside(const struct question *q, const struct 
                                          uint16_t node)
 {
     if (q->service->external_local)
-        return q->node_local ? masquerade(q, q->why->masq_node_local) : keep(q->why->kept_local);
+        return q->node_local && !q->pod ? masquerade(q, q->why->masq_node_local)
+                                        : keep(q->why->kept_local);
     switch (q->rules->cluster_policy) {
     case PG_MASQUERADE_NEVER: return keep(is_near(q, e, node) ? q->t->kept_near : q->t->kept_dsr);
     case PG_MASQUERADE_REMOTE:
@@ -278,7 +279,7 @@ static struct source choose_source(const struct question *q, const struct pg_end
         return source_from_outside(q, e, node);
     if (q->rules->proxy_settings && q->s->lab.masquerade_all)
         return masquerade(q, q->t->masq_all);
-    if (q->pod && !q->node_local)
+    if (q->pod)
         return keep(q->why->kept_pod);
     if (q->s->lab.services.detector == PG_DETECTOR_NONE)
         return keep(q->t->kept_no_detector);
@@ -423,7 +424,7 @@ void pg_nat_decide(const struct pg_service_table *t, const struct pg_tuple *tupl
     q.outside = pg_front_is_outside(ret->capture);
     q.node_local =
         ret->node != PG_NODE_NONE && pg_snapshot_node_by_addr(s, &tuple->src) == ret->node;
-    q.pod = !q.node_local && pg_nat_is_pod(s, &tuple->src, ret->node);
+    q.pod = pg_nat_is_pod(s, &tuple->src, ret->node);
     if (!may_come(&q, ret->node)) {
         ret->kind = PG_DECIDE_DROP;
         ret->dnat_reason = q.why->source_range;

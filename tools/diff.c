@@ -78,6 +78,7 @@ static void put_peers(const struct pg_snapshot *s, const struct pg_dry_others *s
 {
     bool node = false;
     bool bridge = false;
+    bool nobody = false;
     bool same = false;
 
     for (uint32_t i = 0; i < src->count; i++) {
@@ -87,11 +88,14 @@ static void put_peers(const struct pg_snapshot *s, const struct pg_dry_others *s
                                                pg_addr_equal(&s->nodes[at].gateway[1], &o->addr));
         same = same || o->same;
         bridge = bridge || (!o->same && gateway);
-        node = node || (!o->same && !gateway);
+        nobody = nobody || (!o->same && at == PG_INDEX_NONE);
+        node = node || (!o->same && !gateway && at != PG_INDEX_NONE);
     }
     pg_text_puts(out, same ? "the client itself" : "");
     pg_text_printf(out, "%s%s", bridge && same ? " or " : "", bridge ? "a pod bridge" : "");
     pg_text_printf(out, "%s%s", node && (same || bridge) ? " or " : "", node ? "a node" : "");
+    pg_text_printf(out, "%s%s", nobody && (same || bridge || node) ? " or " : "",
+                   nobody ? "an address that is nobody's" : "");
 }
 
 static void answer(struct diff *diff, int side, const struct pg_question *q)

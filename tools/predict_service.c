@@ -15,7 +15,7 @@
 
 #define NODES_MOST 8 /* that callers stand on, and whose node ports are tried */
 #define DOORS_MOST 64
-#define SEEN_SAID  3 /* addresses that are named in a sentence */
+#define SEEN_SAID  4 /* addresses that are named in a sentence */
 
 /* What comes out behind a door for all callers of a kind. */
 struct answer {
@@ -435,7 +435,8 @@ static void tell(struct house *h, const struct door *d)
     } else if (a->partly) {
         pg_text_puts(&one->text, "; by chance nothing arrives");
     }
-    if (s->node_count > NODES_MOST && h->caller != PG_CALLER_OUTSIDE) {
+    if (s->node_count > NODES_MOST &&
+        (h->caller != PG_CALLER_OUTSIDE || d->node != PG_INDEX_NONE)) {
         pg_text_printf(&one->text, " (looked at on %u of %u nodes)", NODES_MOST, s->node_count);
     }
 }

@@ -23,6 +23,9 @@ static const struct row {
     {"10.244.9.9", {true, false, false, false, false}, true}, /* no node's, but in the ranges */
     {"10.244.1.77", {true, true, true, true, false}, true},   /* no pod has it */
     {STRAY, {false, false, true, true, false}, true},
+    {GW1, {true, true, false, false, false}, false}, /* a process that speaks from the bridge */
+    {GW2, {true, false, false, false, false}, false},
+    {NODE1, {false, false, false, false, false}, false},
     {CLIENT, {false, false, false, false, false}, false},
 };
 

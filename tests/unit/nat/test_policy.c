@@ -77,6 +77,10 @@ static const struct row rows[] = {
      GW1, PG_CODE_MASQ_NODE_LOCAL},
     {"16 node to LB address, Local, remote pod", NODE1, VIA_LB, SVC_KEEP_REMOTE, "", RANDOM, NODE1,
      PG_CODE_MASQ_NODE_LOCAL},
+    {"a process on the pod bridge passes for a pod", GW1, VIA_CLUSTER_IP, SVC_REMOTE, NULL, SAME,
+     GW1, PG_CODE_KEPT_POD},
+    {"and keeps its address with policy Local", GW1, VIA_LB, SVC_KEEP_REMOTE, NULL, SAME, GW1,
+     PG_CODE_KEPT_LOCAL},
     {"hairpin through a Local node port", P1, VIA_NODE_PORT, SVC_KEEP_LOCAL, NULL, RANDOM, GW1,
      PG_CODE_MASQ_HAIRPIN},
     {"no endpoint anywhere", CLIENT, VIA_NODE_PORT, SVC_EMPTY, NULL, REJECTED, NULL,
@@ -97,6 +101,8 @@ static const struct row rows[] = {
      PG_CODE_MASQ_CLUSTER},
     {"source ranges filter pods as well", Q, VIA_LB, SVC_RANGES, NULL, DROPPED, NULL,
      PG_CODE_DROP_SOURCE_RANGE},
+    {"source ranges do not guard cluster IPs", Q, VIA_CLUSTER_IP, SVC_RANGES, NULL, SAME, Q,
+     PG_CODE_KEPT_POD},
     {"terminating endpoints serve when none is ready", Q, VIA_CLUSTER_IP, SVC_ENDING, NULL, SAME, Q,
      PG_CODE_KEPT_POD},
     {"the local set falls back by itself", CLIENT, VIA_NODE_PORT, SVC_MIXED, NULL, SAME, CLIENT,
@@ -268,6 +274,27 @@ static void external_ip_is_captured(void **state)
     assert_int_equal(d.capture, PG_CAPTURE_EXTERNAL_IP);
 }
 
+/* loadBalancerSourceRanges are for balancer addresses, policies for all that is outside. */
+static void external_ip_has_the_policy_and_not_the_ranges(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_addr external = pg_make_addr("203.0.113.118");
+    struct pg_text text = {0};
+    const char *at = strstr(pg_world_manifest, "  externalIPs: [203.0.113.118]\n");
+
+    assert_true(decide_to(w, CLIENT, &external, PG_PROTO_TCP, 80).masquerade);
+    assert_true(decide_to(w, Q, &external, PG_PROTO_TCP, 80).masquerade);
+    pg_text_add(&text, pg_world_manifest, (size_t)(at - pg_world_manifest));
+    pg_text_printf(
+        &text, "  externalTrafficPolicy: Local\n  loadBalancerSourceRanges: [192.0.2.99/32]\n%s",
+        at);
+    pg_world_load(w, text.at);
+    pg_text_free(&text);
+    struct pg_nat_decision d = decide_to(w, Q, &external, PG_PROTO_TCP, 80);
+    assert_int_equal(d.kind, PG_DECIDE_DNAT);
+    assert_false(d.masquerade);
+}
+
 static void protocol_is_part_of_the_key(void **state)
 {
     struct pg_addr two = pg_world_cluster_ip(SVC_TWO);
@@ -390,6 +417,7 @@ int main(void)
         WORLD_TEST(other_ports_of_nodes_and_balancers_are_plain),
         WORLD_TEST(cluster_dns_is_answered_by_podglass_itself),
         WORLD_TEST(external_ip_is_captured),
+        WORLD_TEST(external_ip_has_the_policy_and_not_the_ranges),
         WORLD_TEST(protocol_is_part_of_the_key),
         WORLD_TEST(node_port_is_decided_by_the_node_that_was_asked),
         WORLD_TEST(not_serving_endpoint_is_never_chosen),
