@@ -1,4 +1,4 @@
-/* `get conntrack` and `get nat`: what the flow table and the service tables hold.
+/* `get conntrack`, `get nat` and `get affinity`: what the flow table, the service tables and the clients' memory hold.
  *
  * A flow is shown as netfilter shows it: the original tuple, and the reply tuple as an answer will look. The translation is
  * their difference, so nothing here says "before" and "after" of a flow a second time; the reasons say why. For ICMP echo, where a
@@ -112,6 +112,28 @@ static void on_rule(void *arg, const struct pg_nat_rule_view *r)
 void pg_dump_nat(struct pg_dump *d)
 {
     pg_nat_walk_rules(pg_path_nat(d->path), on_rule, d);
+}
+
+static void on_affinity(void *arg, const struct pg_nat_affinity_view *a)
+{
+    struct pg_dump *d = arg;
+    struct pg_json *j = &d->json;
+    uint32_t pod = d->snapshot ? pg_snapshot_pod_at(d->snapshot, &a->addr, a->port) : PG_INDEX_NONE;
+
+    pg_json_object(j);
+    pg_json_key_string(j, "service", a->service_name);
+    pg_json_key_uint(j, "servicePort", a->service_port);
+    pg_json_key_string(j, "proto", pg_proto_name(a->proto));
+    pg_json_key_addr(j, "client", &a->client);
+    pg_dump_endpoint(d, "endpoint", &a->addr, a->port);
+    pg_dump_pod_name(d, "pod", pod);
+    pg_json_key_uint(j, "timeoutSeconds", a->timeout_s);
+    pg_json_object_end(j);
+}
+
+void pg_dump_affinity(struct pg_dump *d)
+{
+    pg_nat_walk_affinity(pg_path_nat(d->path), d->now_us, on_affinity, d);
 }
 
 /* ---- in steps ---- */

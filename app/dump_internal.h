@@ -29,6 +29,7 @@ void pg_flow_list_begin(struct pg_flow_list_dump *l, struct pg_path *p, uint64_t
 /* Appends to out what the next `slots` of the table hold. true: more to come; else the end is written too. */
 bool pg_flow_list_step(struct pg_flow_list_dump *l, uint32_t slots, uint64_t now_us);
 void pg_dump_nat(struct pg_dump *d);
+void pg_dump_affinity(struct pg_dump *d);
 /* dump_connections.c */
 void pg_dump_connections(struct pg_dump *d);
 /* dump_cluster.c */

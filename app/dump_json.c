@@ -20,6 +20,7 @@ static const struct {
 } types[] = {
     {"conntrack", "ConntrackList", pg_dump_conntrack, true},
     {"nat", "TranslationList", pg_dump_nat, true},
+    {"affinity", "AffinityList", pg_dump_affinity, true},
     {"connections", "ConnectionList", pg_dump_connections, true},
     {"services", "ServiceList", pg_dump_services, true},
     {"endpoints", "EndpointsList", pg_dump_endpoints, true},

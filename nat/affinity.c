@@ -207,3 +207,39 @@ uint64_t pg_affinity_next_ms(const struct pg_affinity *a)
 {
     return pg_wheel_next(a->wheel);
 }
+
+/* ---- looking at it ---- */
+
+struct affinity_walk {
+    const struct pg_nat *n;
+    uint64_t now_ms;
+    void (*fn)(void *arg, const struct pg_nat_affinity_view *a);
+    void *arg;
+};
+
+static void show(void *arg, uint32_t at)
+{
+    const struct affinity_walk *w = arg;
+    const struct record *r = pg_pool_at(w->n->affinity->records, at);
+    uint64_t left_ms = r->timer.due_ms > w->now_ms ? r->timer.due_ms - w->now_ms : 0;
+    struct pg_nat_affinity_view v = {.service_name = pg_use_name_text(w->n->uses, r->key.name),
+                                     .service_port = r->key.port,
+                                     .proto = (uint8_t)r->key.proto,
+                                     .client = r->key.client,
+                                     .addr = r->addr,
+                                     .port = r->port,
+                                     .timeout_s = (left_ms + 999) / 1000};
+
+    if (left_ms)
+        w->fn(w->arg, &v);
+}
+
+void pg_nat_walk_affinity(const struct pg_nat *n, uint64_t now_us,
+                          void (*fn)(void *arg, const struct pg_nat_affinity_view *a), void *arg)
+{
+    struct affinity_walk w = {n, now_us / 1000, fn, arg};
+    uint64_t cursor = 0;
+
+    while (pg_table_walk(n->affinity->by_key, &cursor, RECORDS_MOST, show, &w))
+        ;
+}

@@ -10,10 +10,10 @@
 static const char *kind_of_list(enum pg_get_type type)
 {
     static const char *const kinds[PG_GET_TYPE_COUNT] = {
-        [PG_GET_CONNTRACK] = "ConntrackList",    [PG_GET_NAT] = "TranslationList",
-        [PG_GET_CONNECTIONS] = "ConnectionList", [PG_GET_SERVICES] = "ServiceList",
-        [PG_GET_ENDPOINTS] = "EndpointsList",    [PG_GET_NODES] = "NodeList",
-        [PG_GET_COUNTERS] = "Counters",
+        [PG_GET_CONNTRACK] = "ConntrackList", [PG_GET_NAT] = "TranslationList",
+        [PG_GET_AFFINITY] = "AffinityList",   [PG_GET_CONNECTIONS] = "ConnectionList",
+        [PG_GET_SERVICES] = "ServiceList",    [PG_GET_ENDPOINTS] = "EndpointsList",
+        [PG_GET_NODES] = "NodeList",          [PG_GET_COUNTERS] = "Counters",
     };
 
     return kinds[type];

@@ -73,6 +73,7 @@ static bool is_named(enum pg_get_type type, const json_t *item, const char *name
         return is_text(item, "flow", name) || is_number(item, "conntrackClient", name) ||
                is_number(item, "conntrackUpstream", name);
     case PG_GET_NAT: return is_reason_of(item, name);
+    case PG_GET_AFFINITY: return is_text(item, "client", name) || is_text(item, "service", name);
     case PG_GET_SERVICES:
     case PG_GET_ENDPOINTS: return is_called(item, name);
     case PG_GET_NODES:

@@ -236,6 +236,20 @@ static void row_nat(struct pg_grid *g, const json_t *rule, bool wide)
     }
 }
 
+/* ---- affinity ---- */
+
+static void row_affinity(struct pg_grid *g, const json_t *item, bool wide)
+{
+    pg_grid_cell(g, string_of(item, "client"));
+    pg_grid_cell(g, string_of(item, "service"));
+    pg_grid_cellf(g, "%" PRIu64 "/%s", number_of(item, "servicePort"), string_of(item, "proto"));
+    cell_endpoint(g, json_object_get(item, "endpoint"), "-");
+    cell_duration(g, item, "timeoutSeconds");
+    if (wide) {
+        pg_grid_cell(g, string_of(item, "pod"));
+    }
+}
+
 /* ---- connections ---- */
 
 static void cell_rtt(struct pg_grid *g, const json_t *leg)
@@ -468,6 +482,8 @@ static const struct table tables[] = {
                     11,
                     {NULL},
                     row_nat},
+    [PG_GET_AFFINITY] =
+        {{"CLIENT", "SERVICE", "PORT", "ENDPOINT", "LEFT", "POD"}, 5, 6, {NULL}, row_affinity},
     [PG_GET_CONNECTIONS] = {{"FLOW", "CLIENT LEG", "STATE", "RTT", "UPSTREAM LEG", "STATE", "RTT",
                              "POD", "REQS", "RETX", "BYTES IN/OUT", "AGE", "SERVICE", "ENDPOINT",
                              "POD SEES", "STATUS", "DOING"},

@@ -137,6 +137,18 @@ struct pg_nat_rule_view {
 };
 void pg_nat_walk_rules(const struct pg_nat *n,
                        void (*fn)(void *arg, const struct pg_nat_rule_view *rule), void *arg);
+/* A row of `get affinity`: the endpoint a client keeps at one service port until the time is over. */
+struct pg_nat_affinity_view {
+    const char *service_name; /* "shop/web"; valid until the next call into nat */
+    uint16_t service_port;
+    uint8_t proto;
+    struct pg_addr client; /* as it came, before any translation */
+    struct pg_addr addr;
+    uint16_t port;
+    uint64_t timeout_s; /* left; a new connection begins it anew */
+};
+void pg_nat_walk_affinity(const struct pg_nat *n, uint64_t now_us,
+                          void (*fn)(void *arg, const struct pg_nat_affinity_view *a), void *arg);
 /* Flows of one endpoint: how many are live and how many there were. */
 void pg_nat_endpoint_use(const struct pg_nat *n, uint32_t service_port_index,
                          const struct pg_addr *addr, uint16_t port, uint32_t *ret_active,

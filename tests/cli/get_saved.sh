@@ -21,6 +21,12 @@ for row in ConntrackList=conntrack TranslationList=nat ConnectionList=connection
     "$PODGLASS" get "$type" -f - -o wide <"$work/jsonl" | cmp - "$work/first" || fail "$type from -o jsonl"
 done
 
+# affinity, of a walk that has some
+WALK_LISTS=1 "$walk" tests/walk/sticky-client-ip.walk | grep AffinityList >"$work/sticky"
+"$PODGLASS" get affinity -f "$work/sticky" -o wide >"$work/out"
+grep -qE '^10\.244\.1\.20 +shop/sticky +80/tcp +10\.244\.1\.7:8080 +[23]h[0-9m]* +shop/web-0' "$work/out" || fail "affinity: $(cat "$work/out")"
+"$PODGLASS" get sticky shop/sticky -f "$work/sticky" --no-headers | grep -q '^10.244.1.20' || fail "affinity of a service"
+
 # one of them by name, and what is not there
 grep ConntrackList "$work/lists" >"$work/flows"
 "$PODGLASS" get ct 2 -f "$work/flows" --no-headers | grep -q '^2 .*10.96.12.40:80' || fail "a flow by its id"

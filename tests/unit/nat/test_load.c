@@ -384,6 +384,37 @@ static void affinity_is_shared_by_all_addresses_of_a_port(void **state)
     assert_int_equal(pg_affinity_count(w->nat->affinity), 29);
 }
 
+static void count_view(void *arg, const struct pg_nat_affinity_view *v)
+{
+    unsigned *seen = arg;
+    struct pg_addr q = pg_make_addr(Q);
+
+    assert_string_equal(v->service_name, "t/a");
+    assert_int_equal(v->service_port, 80);
+    assert_true(pg_addr_equal(&v->client, &q));
+    assert_int_equal(v->port, 8080);
+    *seen = *seen * 1000 + (unsigned)v->timeout_s;
+}
+
+static void affinity_is_shown_with_the_time_left(void **state)
+{
+    struct pg_world *w = *state;
+    unsigned seen = 0;
+
+    pg_world_load(w, LAB SERVICE(STICKY) SLICE(EP("10.244.1.2") ", " EP("10.244.1.3")));
+    send_to(w, PG_PROTO_TCP, Q, 1);
+    pg_nat_walk_affinity(w->nat, w->now_us, count_view, &seen);
+    assert_int_equal(seen, 60);
+    pg_world_wait(w, 59500);
+    seen = 0;
+    pg_nat_walk_affinity(w->nat, w->now_us, count_view, &seen);
+    assert_int_equal(seen, 1);
+    pg_world_wait(w, 500);
+    seen = 0;
+    pg_nat_walk_affinity(w->nat, w->now_us, count_view, &seen);
+    assert_int_equal(seen, 0);
+}
+
 int main(void)
 {
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
@@ -403,6 +434,7 @@ int main(void)
         WORLD_TEST(affinity_is_refreshed_by_flows_not_by_packets),
         WORLD_TEST(record_of_an_endpoint_that_went_away_does_not_bind),
         WORLD_TEST(affinity_goes_on_and_off_live),
+        WORLD_TEST(affinity_is_shown_with_the_time_left),
         WORLD_TEST(affinity_is_shared_by_all_addresses_of_a_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
