@@ -16,14 +16,15 @@ struct pg_segment {
     uint32_t options_len;
 };
 
-static inline bool pg_seq_after(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) > 0;
-}
-
+/* Half of all numbers away, each is before and after the other: as the kernel has it. */
 static inline bool pg_seq_before(uint32_t a, uint32_t b)
 {
     return (int32_t)(a - b) < 0;
+}
+
+static inline bool pg_seq_after(uint32_t a, uint32_t b)
+{
+    return pg_seq_before(b, a);
 }
 
 /* What the options of a SYN say: bits of TCP_END_SCALES and TCP_END_SACK; *ret_scale if it scales. */

@@ -201,6 +201,14 @@ static void same_segment_again_is_counted(void **state)
     assert_int_equal(f.tcp.retransmits, 0);
 }
 
+static void half_of_all_numbers_away_is_before_and_after(void **state)
+{
+    (void)state;
+    assert_true(pg_seq_after(7 + (1u << 31), 7));
+    assert_true(pg_seq_before(7 + (1u << 31), 7));
+    assert_false(pg_seq_after(7, 7));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +222,7 @@ int main(void)
         cmocka_unit_test(options_that_contradict_their_length_are_not_read),
         cmocka_unit_test(scale_is_fourteen_at_most),
         cmocka_unit_test(same_segment_again_is_counted),
+        cmocka_unit_test(half_of_all_numbers_away_is_before_and_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
