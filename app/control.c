@@ -1,6 +1,6 @@
 /* Questions from outside: HTTP/1.1 and JSON on a Unix socket.
  *
- *   GET /v1/TYPE                        a list as JSON (dump_json.c); conntrack?o=conntrack gives conntrack(8)'s lines, with &name= only
+ *   GET /v1/TYPE                        a list as JSON (dump_json.c); conntrack?o=conntrack gives conntrack(8)'s lines, with &form=extended or id in those forms, counters?o=conntrack those of conntrack -S; with &name= only
  *                                       those of one flow, by its id or label; flows are sent in pieces (control_stream.c)
  *   GET /v1/trace?since=SEQ&limit=N     records as JSON lines; X-Podglass-Next is the since of the next call, X-Podglass-Missed
  *                                       how many records were overwritten before
@@ -190,16 +190,23 @@ static void answer_list(struct pg_control *c, struct evhttp_request *req, const 
     const char *form = evhttp_find_header(query, "o");
     bool lines = form && strcmp(form, "conntrack") == 0;
     bool flows = strcmp(type, "conntrack") == 0;
+    bool counters = strcmp(type, "counters") == 0;
     struct pg_text body = {0};
 
-    if (form && strcmp(form, "json") != 0 && !(lines && flows)) {
+    if (form && strcmp(form, "json") != 0 && !(lines && (flows || counters))) {
         answer_error(req, HTTP_BADREQUEST, "no such format of this list");
     } else if (flows) {
-        struct pg_control_stream_question q = {c->path, c->now_us, lines, NULL};
+        struct pg_control_stream_question q = {
+            .path = c->path, .now_us = c->now_us, .lines = lines};
+        q.form = pg_dump_conntrack_form(evhttp_find_header(query, "form"));
         q.name = lines ? evhttp_find_header(query, "name") : NULL;
         if (!pg_control_stream(c->base, req, &q, on_stream_end, c)) {
             answer_error(req, HTTP_SERVUNAVAIL, "out of memory");
         }
+    } else if (counters && lines) {
+        pg_nat_print_statistics(pg_path_counters(c->path), &body);
+        pg_text_putc(&body, '\n');
+        answer(req, HTTP_OK, "text/plain; charset=utf-8", &body);
     } else if (pg_dump_json(c->path, type, c->now_us(), &body)) {
         pg_text_putc(&body, '\n');
         answer(req, HTTP_OK, "application/json", &body);

@@ -159,6 +159,7 @@ bool pg_control_stream(struct event_base *base, struct evhttp_request *req,
     s->on_end = on_end;
     s->arg = arg;
     s->list.lines = q->lines;
+    s->list.form = q->form;
     snprintf(s->list.name, sizeof s->list.name, "%s", q->name ? q->name : "");
     pg_flow_list_begin(&s->list, q->path, q->now_us(), &s->text);
     evhttp_add_header(head, "Content-Type",

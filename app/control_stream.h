@@ -12,6 +12,7 @@ struct pg_control_stream_question {
     uint64_t (*now_us)(void);
     bool lines;       /* as conntrack(8), else JSON */
     const char *name; /* with lines: one flow's id or label; NULL: all */
+    unsigned form;    /* with lines: as pg_nat_print_conntrack */
 };
 
 /* Answers req with the list of flows; on_end(arg) is called once, when the connection is gone. false: out of memory; nothing was done. */

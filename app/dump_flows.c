@@ -138,6 +138,16 @@ void pg_dump_affinity(struct pg_dump *d)
 
 /* ---- in steps ---- */
 
+unsigned pg_dump_conntrack_form(const char *name)
+{
+    if (name == NULL) {
+        return 0;
+    }
+    return strcmp(name, "extended") == 0 ? PG_CONNTRACK_EXTENDED
+           : strcmp(name, "id") == 0     ? PG_CONNTRACK_ID
+                                         : 0;
+}
+
 static bool is_named(const struct pg_nat_flow_view *f, const char *name)
 {
     char id[24];
@@ -155,7 +165,7 @@ static void on_line(void *arg, const struct pg_nat_flow_view *f)
     if (l->name[0] && !is_named(f, l->name)) {
         return;
     }
-    pg_nat_print_conntrack(f, true, l->out);
+    pg_nat_print_conntrack(f, PG_CONNTRACK_COUNTERS | l->form, l->out);
     pg_text_putc(l->out, '\n');
     l->count++;
 }

@@ -20,6 +20,7 @@ struct pg_flow_list_dump {
     struct pg_dump d;
     struct pg_text *out;
     bool lines;     /* as conntrack(8), not JSON */
+    unsigned form;  /* of lines: as pg_nat_print_conntrack */
     char name[24];  /* of lines: only the flows of this id or label; "" all */
     uint32_t count; /* lines written */
     uint64_t cursor;

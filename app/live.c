@@ -90,12 +90,13 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     pg_live_trace_pump(arg);
     pg_live_capture_pump(arg);
+    pg_live_events_pump(arg);
 }
 
 void pg_live_tick(struct pg_live *l)
 {
     struct timeval every = {.tv_usec = TICK_US};
-    if (l->traces == NULL && l->captures == NULL) {
+    if (l->traces == NULL && l->captures == NULL && l->events == NULL) {
         event_del(l->tick);
     } else if (!event_pending(l->tick, EV_TIMEOUT, NULL)) {
         event_add(l->tick, &every);
@@ -164,6 +165,10 @@ bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *pa
         answer_about(l, req);
         return true;
     }
+    if (strcmp(path, "/v1/conntrack/events") == 0) {
+        pg_live_events_begin(l, req, query);
+        return true;
+    }
     if (strcmp(path, "/v1/capture") == 0) {
         pg_live_capture_begin(l, req, query);
         return true;
@@ -177,6 +182,7 @@ void pg_live_closed(struct pg_live *l, struct evhttp_connection *connection)
         pg_live_trace_closed(l, connection);
         pg_live_request_closed(l, connection);
         pg_live_capture_closed(l, connection);
+        pg_live_events_closed(l, connection);
     }
 }
 

@@ -16,6 +16,7 @@ struct event;
 struct pg_live_trace;
 struct pg_live_request;
 struct pg_live_capture;
+struct pg_live_events;
 
 struct pg_live {
     struct pg_path *path;
@@ -29,6 +30,7 @@ struct pg_live {
     struct pg_live_trace *traces;
     struct pg_live_request *requests;
     struct pg_live_capture *captures;
+    struct pg_live_events *events;
 };
 
 /* NULL: out of memory. */
@@ -54,13 +56,16 @@ size_t pg_live_backlog(struct evhttp_request *req);
 void pg_live_let_go(struct evhttp_request *req);
 void pg_live_tick(struct pg_live *l); /* streams came or went */
 
-/* ---- live_trace.c, live_request.c, live_capture.c ---- */
+/* ---- live_trace.c, live_request.c, live_capture.c, live_events.c ---- */
 void pg_live_trace_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query);
 void pg_live_trace_pump(struct pg_live *l);
 void pg_live_trace_closed(struct pg_live *l, struct evhttp_connection *connection); /* NULL: all */
 void pg_live_capture_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query);
 void pg_live_capture_pump(struct pg_live *l);
 void pg_live_capture_closed(struct pg_live *l, struct evhttp_connection *connection);
+void pg_live_events_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query);
+void pg_live_events_pump(struct pg_live *l);
+void pg_live_events_closed(struct pg_live *l, struct evhttp_connection *connection);
 void pg_live_request_begin(struct pg_live *l, struct evhttp_request *req);
 void pg_live_request_closed(struct pg_live *l, struct evhttp_connection *connection);
 

@@ -1,9 +1,8 @@
 /* Looking at a nat: flows, one by one or all; translations that the tables hold; how often each was
  * used.
  *
- * Called by tools/ and app/ for `get conntrack`, `get nat` and the metrics, never by the path.
- * Changes nothing. The conntrack line is what conntrack-tools 1.4.7 prints, byte for byte, because
- * people's scripts read it. */
+ * Called by tools/ and app/ for `get conntrack`, `get nat` and the metrics, never by the path; events.c
+ * takes its views. Changes nothing. */
 #include "dialect.h"
 #include "nat_internal.h"
 
@@ -14,8 +13,6 @@
 static void fill_service(const struct pg_nat *n, const struct pg_flow *f,
                          struct pg_nat_flow_view *v)
 {
-    v->service = PG_INDEX_NONE;
-    v->service_name = "";
     if (!f->use)
         return;
     const struct pg_use *use = pg_use_at(n->uses, f->use);
@@ -29,8 +26,8 @@ static void fill_service(const struct pg_nat *n, const struct pg_flow *f,
         v->service = pg_snapshot_service(n->services->snapshot, namespace, name);
 }
 
-static void fill_view(const struct pg_nat *n, uint32_t index, uint64_t now_us,
-                      struct pg_nat_flow_view *v)
+void pg_flow_view(const struct pg_nat *n, uint32_t index, uint64_t now_us,
+                  struct pg_nat_flow_view *v)
 {
     const struct pg_flow *f = pg_flow_at(n, index);
     uint64_t now_ms = now_us / 1000;
@@ -52,8 +49,16 @@ static void fill_view(const struct pg_nat *n, uint32_t index, uint64_t now_us,
         .dnat_reason = (pg_reason_id)f->dnat_reason,
         .snat_reason = (pg_reason_id)f->snat_reason,
         .age_us = now_us > f->created_us ? now_us - f->created_us : 0,
+        .service = PG_INDEX_NONE,
+        .service_name = "",
     };
-    fill_service(n, f, v);
+}
+
+static void fill_view(const struct pg_nat *n, uint32_t index, uint64_t now_us,
+                      struct pg_nat_flow_view *v)
+{
+    pg_flow_view(n, index, now_us, v);
+    fill_service(n, pg_flow_at(n, index), v);
 }
 
 struct flow_walk {
@@ -91,38 +96,6 @@ bool pg_nat_find(const struct pg_nat *n, const struct pg_tuple *either_direction
         return false;
     fill_view(n, found >> 1, now_us, ret);
     return true;
-}
-
-static void print_tuple(const struct pg_tuple *t, struct pg_text *out)
-{
-    char src[PG_ADDR_TEXT];
-    char dst[PG_ADDR_TEXT];
-
-    pg_text_printf(out, "src=%s dst=%s ", pg_addr_print(&t->src, src), pg_addr_print(&t->dst, dst));
-    if (t->proto == PG_PROTO_ICMP || t->proto == PG_PROTO_ICMP6)
-        pg_text_printf(out, "type=%u code=%u id=%u ", t->dst_port >> 8, t->dst_port & 0xff,
-                       t->src_port);
-    else
-        pg_text_printf(out, "sport=%u dport=%u ", t->src_port, t->dst_port);
-}
-
-void pg_nat_print_conntrack(const struct pg_nat_flow_view *f, bool accounting, struct pg_text *out)
-{
-    const struct pg_tuple *tuples[2] = {&f->orig, &f->reply};
-
-    pg_text_printf(out, "%-8s %u %llu ", pg_proto_name(f->orig.proto), f->orig.proto,
-                   (unsigned long long)f->timeout_s);
-    if (f->orig.proto == PG_PROTO_TCP)
-        pg_text_printf(out, "%s ", pg_ct_state_name(f->state));
-    for (int i = 0; i < 2; i++) {
-        print_tuple(tuples[i], out);
-        if (accounting)
-            pg_text_printf(out, "packets=%llu bytes=%llu ", (unsigned long long)f->packets[i],
-                           (unsigned long long)f->bytes[i]);
-        if (i == 0 && !f->seen_reply)
-            pg_text_puts(out, "[UNREPLIED] ");
-    }
-    pg_text_puts(out, f->assured ? "[ASSURED] mark=0 use=1" : "mark=0 use=1");
 }
 
 /* ---- translations ---- */

@@ -107,6 +107,7 @@ void pg_flow_delete(struct pg_nat *n, uint32_t index)
 {
     struct pg_flow *f = pg_flow_at(n, index);
 
+    pg_events_note(n, PG_NAT_EVENT_DESTROY, index);
     for (uint32_t direction = 0; direction < 2; direction++) {
         struct pg_tuple t = pg_flow_tuple(f, direction);
         uint32_t hash = (uint32_t)pg_hash_tuple(&n->key, &t);

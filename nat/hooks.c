@@ -309,8 +309,8 @@ static void track_udp(struct pg_nat *n, struct pg_flow *f, uint64_t now_ms)
     pg_flow_extend(n, f, now_ms + (stream ? n->udp_stream_ms : n->udp_ms));
 }
 
-static enum pg_track track(struct pg_nat *n, struct pg_flow *f, unsigned direction,
-                           const struct pg_packet *p)
+static enum pg_track track_any(struct pg_nat *n, struct pg_flow *f, unsigned direction,
+                               const struct pg_packet *p)
 {
     uint64_t now_ms = n->now_us / 1000;
 
@@ -323,6 +323,25 @@ static enum pg_track track(struct pg_nat *n, struct pg_flow *f, unsigned directi
     if (direction == PG_REPLY)
         f->flags |= FLOW_SEEN_REPLY;
     return PG_TRACK_OK;
+}
+
+/* What netfilter tells as an update: another state, the first answer, assured. */
+static unsigned told_of(const struct pg_flow *f)
+{
+    unsigned state = f->proto == PG_PROTO_TCP ? f->tcp.state : 0;
+
+    return state << 16 | (f->flags & (FLOW_SEEN_REPLY | FLOW_ASSURED));
+}
+
+static enum pg_track track(struct pg_nat *n, struct pg_flow *f, unsigned direction,
+                           const struct pg_packet *p)
+{
+    unsigned before = told_of(f);
+    enum pg_track fits = track_any(n, f, direction, p);
+
+    if ((fits == PG_TRACK_OK || fits == PG_TRACK_IGNORED) && told_of(f) != before)
+        pg_events_note(n, PG_NAT_EVENT_UPDATE, pg_pool_index(n->flows, f));
+    return fits;
 }
 
 /* A flow belongs to whoever uses it now: an idle upstream connection that another client's request goes on is told anew, as a part of that request. Who
@@ -409,7 +428,7 @@ static void confirm(struct pg_nat *n, const struct pg_packet *p)
     struct pg_flow *f = &n->passing.pending;
 
     pg_flow_count(f, PG_ORIG, p);
-    pg_flow_insert(n, f);
+    pg_events_note(n, PG_NAT_EVENT_NEW, pg_flow_insert(n, f));
     if (n->passing.new_affinity != PG_INDEX_NONE)
         pg_affinity_note(n, n->passing.new_affinity, &f->src[PG_ORIG], &f->src[PG_REPLY],
                          f->src_port[PG_REPLY]);

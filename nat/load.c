@@ -95,6 +95,7 @@ void pg_nat_free(struct pg_nat *n)
     if (!n)
         return;
     pg_service_table_free(n->services);
+    pg_events_free(n);
     pg_affinity_free(n->affinity);
     pg_uses_free(n->uses);
     pg_expiry_free(n->expiry);

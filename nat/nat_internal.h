@@ -95,6 +95,7 @@ struct pg_passing {
 
 struct pg_affinity;
 struct pg_expiry;
+struct pg_nat_events;
 struct pg_nat {
     struct pg_counters *counters;
     struct pg_trace *trace;
@@ -114,6 +115,8 @@ struct pg_nat {
     uint32_t udp_ms, udp_stream_ms, icmp_ms;
     bool strict_pickup;
     pg_reason_id reverse, port_clash;
+    struct pg_nat_events *events; /* NULL: nobody watches */
+    uint64_t events_told;
 };
 
 /* flow.c */
@@ -134,6 +137,19 @@ uint64_t pg_flow_id(const struct pg_nat *n, uint32_t index);
 uint64_t pg_flow_next_id(
     const struct pg_nat *n); /* of the next flow to be inserted; room was made */
 void pg_flow_count(struct pg_flow *f, unsigned direction, const struct pg_packet *p);
+
+/* dump.c: without its service */
+void pg_flow_view(const struct pg_nat *n, uint32_t index, uint64_t now_us,
+                  struct pg_nat_flow_view *v);
+
+/* events.c */
+void pg_events_free(struct pg_nat *n);
+void pg_events_write(struct pg_nat *n, enum pg_nat_event_kind kind, uint32_t index);
+static inline void pg_events_note(struct pg_nat *n, enum pg_nat_event_kind kind, uint32_t index)
+{
+    if (__builtin_expect(n->events != NULL, 0))
+        pg_events_write(n, kind, index);
+}
 
 /* expiry.c */
 struct pg_expiry *pg_expiry_new(uint64_t now_ms);

@@ -1,8 +1,8 @@
 /* `podglass get TYPE [NAME]`: one list of a running instance, as a table or as data.
  *
  * Asks the control API (api_client.c) or reads what was saved (get_saved.c), picks the items meant (get_select.c), prints them (get_table.c knows the columns). kubectl's habits: short
- * names of types, -o, --no-headers, -w, "No resources found" with exit status 0. `-o conntrack` hands through lines that the
- * instance writes as conntrack(8) does, with the count on standard error as there.
+ * names of types, -o, --no-headers, -w, "No resources found" with exit status 0. `-o conntrack`, `extended` and `id` hand through lines that the
+ * instance writes as conntrack(8) does, with the count on standard error as there; with -w its events, as they happen.
  *
  * -w asks each second and prints items that were not there in this form a second ago. What only tells the time (ages, timeouts,
  * round trips) does not count as a change. Called by main. */
@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define IDLE_MS 200 /* how long an interrupt may go unnoticed */
 
 struct get {
     struct pg_options options;
@@ -37,6 +39,12 @@ static void on_interrupt(int number)
 static bool is_form(const struct get *g, const char *form)
 {
     return strcmp(g->form, form) == 0;
+}
+
+/* Lines as conntrack(8) prints them, which the instance makes. */
+static bool is_lines(const struct get *g)
+{
+    return is_form(g, "conntrack") || is_form(g, "extended") || is_form(g, "id");
 }
 
 /* ---- asking ---- */
@@ -188,7 +196,7 @@ static int print_conntrack_lines(const struct get *g)
     struct pg_text body = {0};
     size_t lines = 0;
 
-    pg_text_puts(&query, "?o=conntrack");
+    pg_text_printf(&query, "?o=conntrack&form=%s", g->form);
     if (g->name) {
         pg_text_puts(&query, "&name=");
         add_encoded(&query, g->name);
@@ -201,7 +209,9 @@ static int print_conntrack_lines(const struct get *g)
         }
         fwrite(body.at ? body.at : "", 1, body.len, stdout);
         fflush(stdout);
-        fprintf(stderr, "podglass: %zu flow entries have been shown.\n", lines);
+        if (g->type == PG_GET_CONNTRACK) {
+            fprintf(stderr, "podglass: %zu flow entries have been shown.\n", lines);
+        }
     }
     pg_text_free(&query);
     pg_text_free(&body);
@@ -311,6 +321,48 @@ static int watch(struct get *g)
     return PG_EXIT_OK;
 }
 
+/* ---- events ---- */
+
+static bool on_events(void *arg, const char *at, size_t len)
+{
+    (void)arg;
+    return fwrite(at, 1, len, stdout) == len && fflush(stdout) == 0 && !interrupted;
+}
+
+static bool on_silence(void *arg)
+{
+    (void)arg;
+    return !interrupted;
+}
+
+/* conntrack -E, until interrupted. */
+static int watch_events(const struct get *g)
+{
+    struct pg_api_reader reader = {.bytes = on_events, .idle = on_silence, .idle_ms = IDLE_MS};
+    struct sigaction action = {.sa_handler = on_interrupt};
+    struct pg_text path = {0};
+    struct pg_text refusal = {0};
+    int answer = 0;
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    pg_text_printf(&path, "/v1/conntrack/events?form=%s", g->form);
+    int error = pg_api_stream(g->socket.at, path.at, &reader, &answer, &refusal);
+    int status = PG_EXIT_OK;
+
+    if (error == -EPIPE && answer == 200 && !interrupted) {
+        pg_options_complain(PG_VERB_GET, "the instance has ended");
+        status = PG_EXIT_DIFFERENT;
+    } else if (error && !interrupted) {
+        status = explain_failure(g, error);
+    } else if (answer != 200 && !interrupted) {
+        status = pg_api_refused(PG_VERB_GET, g->socket.at, answer, &refusal);
+    }
+    pg_text_free(&path);
+    pg_text_free(&refusal);
+    return status;
+}
+
 /* ---- the verb ---- */
 
 static int complain_about_type(const char *name)
@@ -347,16 +399,17 @@ static int understand(struct get *g)
     if (g->type == PG_GET_TYPE_COUNT) {
         return complain_about_type(o->arg[0]);
     }
-    if (is_form(g, "conntrack") && g->type != PG_GET_CONNTRACK) {
-        return pg_options_complain(PG_VERB_GET, "-o conntrack is for conntrack only");
+    bool statistics = g->type == PG_GET_COUNTERS && is_form(g, "conntrack");
+    if (is_lines(g) && g->type != PG_GET_CONNTRACK && !statistics) {
+        return pg_options_complain(PG_VERB_GET, "-o %s is for conntrack only", g->form);
     }
     if (pg_options_has(o, PG_FLAG_GET_FILENAME) &&
-        (is_form(g, "conntrack") || pg_options_has(o, PG_FLAG_GET_WATCH))) {
+        (is_lines(g) || pg_options_has(o, PG_FLAG_GET_WATCH))) {
         return pg_options_complain(PG_VERB_GET,
                                    "a saved list can be a table, wide, json or jsonl, once");
     }
-    if (is_form(g, "conntrack") && pg_options_has(o, PG_FLAG_GET_WATCH)) {
-        return pg_options_complain(PG_VERB_GET, "-w goes with table, wide, json and jsonl");
+    if (is_lines(g) && pg_options_has(o, PG_FLAG_GET_WATCH) && (statistics || g->name)) {
+        return pg_options_complain(PG_VERB_GET, "events are those of all flows of conntrack");
     }
     if (pg_options_has(o, PG_FLAG_GET_SOCKET)) {
         pg_text_puts(&g->socket, o->value[PG_FLAG_GET_SOCKET]);
@@ -375,9 +428,12 @@ int pg_tool_get(int argc, char **argv)
         return status;
     }
     status = understand(&g);
-    if (status == 0 && pg_options_has(&g.options, PG_FLAG_GET_WATCH)) {
+    bool watches = pg_options_has(&g.options, PG_FLAG_GET_WATCH);
+    if (status == 0 && watches && is_lines(&g)) {
+        status = watch_events(&g);
+    } else if (status == 0 && watches) {
         status = watch(&g);
-    } else if (status == 0 && is_form(&g, "conntrack")) {
+    } else if (status == 0 && is_lines(&g)) {
         status = print_conntrack_lines(&g);
     } else if (status == 0) {
         status = print_once(&g);

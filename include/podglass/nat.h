@@ -118,8 +118,29 @@ uint32_t pg_nat_label_of(const struct pg_nat *n, const struct pg_tuple *either_d
 struct pg_addr pg_nat_origin_of(const struct pg_nat *n, const struct pg_tuple *either_direction);
 int pg_nat_delete(struct pg_nat *n, uint64_t flow_id, uint64_t now_us); /* 0 or -ENOENT */
 
-/* One line as `conntrack -L` prints it, without newline. */
-void pg_nat_print_conntrack(const struct pg_nat_flow_view *f, bool accounting, struct pg_text *out);
+/* One line as `conntrack -L` prints it, without newline; form: of these. */
+#define PG_CONNTRACK_COUNTERS 1u /* as with nf_conntrack_acct */
+#define PG_CONNTRACK_EXTENDED 2u /* -o extended: the network protocol before it */
+#define PG_CONNTRACK_ID       4u /* -o id: its number behind it */
+void pg_nat_print_conntrack(const struct pg_nat_flow_view *f, unsigned form, struct pg_text *out);
+/* The line of `conntrack -S` for one processor, without newline. */
+void pg_nat_print_statistics(const struct pg_counters *c, struct pg_text *out);
+
+/* ---- what happens to flows, for who watches ---- */
+enum pg_nat_event_kind { PG_NAT_EVENT_NEW, PG_NAT_EVENT_UPDATE, PG_NAT_EVENT_DESTROY };
+struct pg_nat_event {
+    enum pg_nat_event_kind kind;
+    uint64_t time_us;
+    struct pg_nat_flow_view flow; /* as it was then; without the service's name */
+};
+/* Each watch on has its off. 0 or -ENOMEM. */
+int pg_nat_watch_events(struct pg_nat *n, bool on);
+uint64_t pg_nat_next_event(const struct pg_nat *n); /* number of the next that happens */
+/* The event *number, or the oldest that is still there; *number goes on. false: none yet. *ret_missed: how many were too old. */
+bool pg_nat_read_event(const struct pg_nat *n, uint64_t *number, struct pg_nat_event *ret,
+                       uint64_t *ret_missed);
+/* As `conntrack -E` prints it, without newline: label in nine columns, counters at the end of a flow. form: PG_CONNTRACK_EXTENDED, _ID. */
+void pg_nat_print_event(const struct pg_nat_event *e, unsigned form, struct pg_text *out);
 
 /* A row of `get nat`: one translation that the service tables hold, with how often it was used. */
 struct pg_nat_rule_view {
