@@ -60,7 +60,7 @@ static bool gather(struct pg_conn *c, const struct pbuf *p)
     return true;
 }
 
-static void receive(struct pg_conn *c, struct pbuf *chain)
+void pg_conn_receive(struct pg_conn *c, struct pbuf *chain)
 {
     while (chain != NULL) {
         struct pbuf *p = chain;
@@ -86,7 +86,7 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
     if (p == NULL)
         c->flags |= PG_CONN_END_SEEN;
     else
-        receive(c, p);
+        pg_conn_receive(c, p);
     if (c->flags & PG_CONN_RELEASED)
         pg_conn_discard(c);
     else
@@ -336,8 +336,11 @@ static void open_window(struct pg_conn *c, uint32_t n)
 
     c->rx_unread -= n;
     c->stack->held_bytes -= n;
-    if (pcb == NULL || n == 0 || (c->flags & PG_CONN_END_SEEN))
+    if (pcb == NULL || n == 0 || (c->flags & PG_CONN_END_SEEN)) {
+        if (c->inner != NULL)
+            pg_stack_todo(c);
         return;
+    }
     left = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
     pcb->rcv_wnd += n;
     grown = tcp_update_rcv_ann_wnd(pcb);

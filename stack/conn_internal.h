@@ -4,6 +4,7 @@
 #define PODGLASS_STACK_CONN_INTERNAL_H
 
 #include "podglass/conn.h"
+#include "podglass/conn_inner.h"
 #include "podglass/netif.h"
 #include "podglass/wheel.h"
 
@@ -70,7 +71,8 @@ struct pg_scoreboard {
 
 struct pg_conn {
     struct pg_stack *stack;
-    struct tcp_pcb *pcb; /* NULL: gone from lwIP */
+    struct tcp_pcb *pcb;    /* NULL: gone from lwIP, or never there */
+    struct pg_inner *inner; /* the layer below, instead of lwIP; see inner.c */
     const struct pg_conn_events *events;
     void *owner;
     struct pg_tuple tuple; /* of the packets it receives: src is the peer */

@@ -103,10 +103,19 @@ static bool copy_in(struct pg_conn *c, const uint8_t *bytes, uint32_t len)
     return true;
 }
 
+/* What the layer below an inner connection lets wait. */
+static uint32_t inner_room(const struct pg_conn *c)
+{
+    if (c->inner == NULL || (c->flags & (PG_CONN_FIN_WANTED | PG_CONN_ABORT)))
+        return 0;
+    return c->tx_held < c->inner->room ? c->inner->room - c->tx_held : 0;
+}
+
 uint32_t pg_conn_room(const struct pg_conn *c)
 {
-    if (c->pcb == NULL || !(c->flags & PG_CONN_OPEN) ||
-        (c->flags & (PG_CONN_FIN_WANTED | PG_CONN_ABORT)))
+    if (c->pcb == NULL)
+        return inner_room(c);
+    if (!(c->flags & PG_CONN_OPEN) || (c->flags & (PG_CONN_FIN_WANTED | PG_CONN_ABORT)))
         return 0;
     return c->tx_held < c->stack->options.send_buffer ? c->stack->options.send_buffer - c->tx_held
                                                       : 0;
@@ -114,7 +123,7 @@ uint32_t pg_conn_room(const struct pg_conn *c)
 
 int pg_conn_write(struct pg_conn *c, const void *bytes, uint32_t len)
 {
-    if (c->pcb == NULL || !(c->flags & PG_CONN_OPEN) ||
+    if ((c->pcb == NULL && c->inner == NULL) || !(c->flags & PG_CONN_OPEN) ||
         (c->flags & (PG_CONN_FIN_WANTED | PG_CONN_ABORT)))
         return -ENOTCONN;
     if (len > pg_conn_room(c))

@@ -164,6 +164,7 @@ void pg_conn_gone(struct pg_conn *c, int error);
 void pg_conn_drop_pcb(struct pg_conn *c, bool reset);
 void pg_conn_opened(struct pg_conn *c);
 void pg_conn_free(struct pg_conn *c);
+void pg_conn_receive(struct pg_conn *c, struct pbuf *chain); /* behind what was received */
 void pg_conn_discard(struct pg_conn *c); /* forgets what was received, the window opens */
 
 /* ---- send.c ---- */

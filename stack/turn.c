@@ -123,6 +123,10 @@ static void settle(struct pg_conn *c)
         pg_timer_update(c);
     }
     c->flags &= (uint16_t)~PG_CONN_TODO;
+    if (c->inner != NULL) {
+        c->inner->layer->on_turn(c->inner->arg, c);
+        return; /* a layer that has let go has listed it again */
+    }
     if (c->pcb == NULL && ((c->flags & PG_CONN_RELEASED) || !(c->flags & PG_CONN_SHOWN)))
         pg_conn_free(c);
 }

@@ -15,6 +15,11 @@ static_assert(sizeof state_names / sizeof state_names[0] == TIME_WAIT + 1,
 
 void pg_conn_look(const struct pg_conn *c, struct pg_conn_view *ret)
 {
+    if (c->inner != NULL) { /* the wire's numbers are what a user can compare */
+        pg_conn_look(c->inner->below, ret);
+        ret->label = c->label;
+        return;
+    }
     *ret = (struct pg_conn_view){
         .local = c->tuple.dst,
         .peer = c->tuple.src,
