@@ -19,6 +19,7 @@ const char *pg_check_error_name(int error)
     case -EHOSTUNREACH: return "unreachable";
     case -EPIPE: return "closed";
     case -EBADMSG: return "not HTTP";
+    case -EPROTO: return "not TLS";
     default: return "other";
     }
 }

@@ -125,6 +125,8 @@ static void send_request(struct pg_check_run *r, struct pg_sim *sim)
                                  .len = (uint32_t)bytes.len,
                                  .is_head = strcmp(q->method, "HEAD") == 0,
                                  .timeout_ms = q->timeout_seconds * 1000};
+    request.tls = q->tls;
+    pg_url_server_name(pg_slice_of(q->host), request.server_name);
     int error = pg_sim_request(sim, &request, &response);
     r->error = error != 0 ? error : response.error;
     r->status = response.status;

@@ -10,6 +10,7 @@
 #include "podglass/manifests.h"
 #include "podglass/outcome.h"
 #include "podglass/sim.h"
+#include "podglass/tls_decide.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,8 +33,10 @@ static int load_scene(const struct demo *demo, const struct pg_scene *scene,
                       struct pg_snapshot **ret)
 {
     struct pg_manifest_input inputs[PG_SCENE_FILES];
-    struct pg_load_options load = {
-        .pods = PG_PODS_AUTO, .sets = demo->sets, .set_count = demo->set_count};
+    struct pg_load_options load = {.pods = PG_PODS_AUTO,
+                                   .sets = demo->sets,
+                                   .set_count = demo->set_count,
+                                   .check_pair = pg_tls_check_pair};
     struct pg_findings findings;
     struct pg_text text = {0};
     for (int i = 0; i < PG_SCENE_FILES; i++) {

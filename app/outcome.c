@@ -122,13 +122,16 @@ bool pg_outcome_pod(const struct pg_outcome *o, bool color, struct pg_text *out)
 
 struct pg_request pg_asked_request(const struct pg_asked *a, uint32_t timeout_ms)
 {
-    return (struct pg_request){.from = a->from.addr,
-                               .to = a->to,
-                               .to_port = a->to_port,
-                               .bytes = a->bytes.at,
-                               .len = (uint32_t)a->bytes.len,
-                               .is_head = a->is_head,
-                               .timeout_ms = timeout_ms};
+    struct pg_request r = {.from = a->from.addr,
+                           .to = a->to,
+                           .to_port = a->to_port,
+                           .bytes = a->bytes.at,
+                           .len = (uint32_t)a->bytes.len,
+                           .is_head = a->is_head,
+                           .tls = a->tls,
+                           .timeout_ms = timeout_ms};
+    memcpy(r.server_name, a->server_name, sizeof r.server_name);
+    return r;
 }
 
 void pg_outcome_sent(const struct pg_outcome *o, struct pg_text *out)
@@ -197,6 +200,7 @@ const char *pg_outcome_error(int error)
     case -ETIMEDOUT: return "no answer in time";
     case -EHOSTUNREACH: return "host unreachable";
     case -EBADMSG: return "the answer is not HTTP";
+    case -EPROTO: return "TLS handshake failed";
     case -EPIPE: return "closed before the answer was complete";
     default: return strerror(error < 0 ? -error : error);
     }

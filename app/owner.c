@@ -58,7 +58,7 @@ const struct pg_listener *pg_path_listener(void *arg, const struct pg_tuple *tup
     case PG_OWNER_DNS: return tuple->dst_port == 53 ? pg_dns_tcp_listener(path->dns_tcp) : NULL;
     case PG_OWNER_INGRESS:
         for (uint32_t i = 0; i < path->ingress_port_count; i++) {
-            if (path->ingress_ports[i] == tuple->dst_port) {
+            if (path->ingress_ports[i].target == tuple->dst_port) {
                 return pg_proxy_listener(path->proxy);
             }
         }

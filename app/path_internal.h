@@ -61,8 +61,7 @@ struct pg_path {
     struct pg_pool *queue_pool;
     struct pg_queued *queue_first;
     struct pg_queued **queue_last;
-    uint16_t ingress_ports
-        [PG_INGRESS_PORTS]; /* target ports of the ingress service that speak plain HTTP */
+    struct pg_ingress_port ingress_ports[PG_INGRESS_PORTS];
     uint32_t ingress_port_count;
     uint8_t scratch[PG_SCRATCH_BYTES]; /* for packets podglass makes itself */
 };

@@ -188,7 +188,8 @@ static void read_text(const json_t *o, const char *key, struct pg_text *ret)
 
 static int error_of(const char *text)
 {
-    static const int errors[] = {ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, EBADMSG, EPIPE};
+    static const int errors[] = {ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH,
+                                 EBADMSG,      EPIPE,      EPROTO};
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         if (strcmp(text, pg_outcome_error(-errors[i])) == 0) {
             return -errors[i];

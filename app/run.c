@@ -8,6 +8,7 @@
 #include "podglass/control.h"
 #include "podglass/log.h"
 #include "podglass/loop.h"
+#include "podglass/tls_decide.h"
 #include "podglass/tuns.h"
 
 #include <cap-ng.h>
@@ -107,6 +108,8 @@ static int read_options(struct run *run, int argc, char **argv)
         return status;
     }
     run->load.sets = run->sets;
+    run->load.check_pair = pg_tls_check_pair;
+    run->load.https = pg_options_has(o, PG_FLAG_RUN_DEV_CERT);
     const char *pods = o->value[PG_FLAG_RUN_PODS];
     run->load.pods = pods == NULL || strcmp(pods, "auto") == 0 ? PG_PODS_AUTO
                      : strcmp(pods, "echo") == 0               ? PG_PODS_ECHO
@@ -359,6 +362,17 @@ static int open_access_log(struct run *run)
     return error == 0 ? 0 : PG_EXIT_PRIVILEGE;
 }
 
+/* For clients that are to trust what is made up. */
+static int write_ca(struct run *run)
+{
+    const char *file = run->options.value[PG_FLAG_RUN_DEV_CERT];
+    int error = file != NULL ? pg_proxy_write_ca(pg_path_proxy(run->path), file) : 0;
+    if (error != 0) {
+        fprintf(stderr, "podglass run: --dev-cert %s: %s\n", file, strerror(-error));
+    }
+    return error == 0 ? 0 : PG_EXIT_PRIVILEGE;
+}
+
 /* With manifests loaded: the devices, the path, the loop. */
 static int run_loaded(struct run *run, struct pg_snapshot *s)
 {
@@ -374,6 +388,7 @@ static int run_loaded(struct run *run, struct pg_snapshot *s)
     if (status == 0) {
         status = make_path(run, s);
     }
+    status = status == 0 ? write_ca(run) : status;
     if (status == 0) {
         status = serve(run, s, command ? &sandbox : NULL);
     }

@@ -78,19 +78,35 @@ const char *pg_url_read(const char *text, struct pg_url *ret)
             return "a URL has no blanks, control characters or fragment";
         }
     }
-    if (strncasecmp(text, "https://", 8) == 0) {
-        return "https is not supported yet: write http://";
-    }
-    if (strncasecmp(text, "http://", 7) == 0) {
-        at = text + 7;
+    bool tls = strncasecmp(text, "https://", 8) == 0;
+    if (tls || strncasecmp(text, "http://", 7) == 0) {
+        at = text + (tls ? 8 : 7);
     } else if (scheme && scheme < text + strcspn(text, "/?")) {
-        return "expected http://HOST[:PORT][/PATH]";
+        return "expected http[s]://HOST[:PORT][/PATH]";
     }
     size_t len = strcspn(at, "/?");
 
-    *ret = (struct pg_url){.authority = {at, len}, .target = pg_slice_of(at + len), .port = 80};
+    *ret = (struct pg_url){.authority = {at, len},
+                           .target = pg_slice_of(at + len),
+                           .port = tls ? 443 : 80,
+                           .tls = tls};
     if (!pg_url_split_port(ret->authority, &ret->host, &ret->port)) {
         return "not a port";
     }
     return is_host(ret->authority, ret->host) ? NULL : "neither a host name nor an address";
+}
+
+void pg_url_server_name(struct pg_slice host, char out[PG_SERVER_NAME])
+{
+    struct pg_addr a;
+    size_t len = host.len < PG_SERVER_NAME ? host.len : PG_SERVER_NAME - 1;
+
+    if (pg_addr_parse(host.at, host.len, &a) == 0) {
+        len = 0;
+    }
+    for (size_t i = 0; i < len; i++) {
+        char c = host.at[i];
+        out[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    }
+    out[len] = 0;
 }

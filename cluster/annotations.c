@@ -207,6 +207,15 @@ static void canary_read(struct reading *r, const struct pg_field *f)
                   "stays with the main one");
 }
 
+static void passthrough_read(struct reading *r, const struct pg_field *f)
+{
+    bool on = false;
+    if (!pg_annotation_truth(f, &on))
+        return;
+    r->in->passthrough = on;
+    r->in->passthrough_source = pg_field_source(f);
+}
+
 /* ---- the table ---- */
 
 #define SNIPPET "configuration of nginx is not read: it could change anything about a request"
@@ -287,7 +296,7 @@ static const struct annotation {
     {"session-cookie-name", cookie_name_read, NULL},
     {"session-cookie-", NULL, COOKIE},
     {"ssl-ciphers", NULL, NULL},
-    {"ssl-passthrough", NULL, "TLS is not passed through"},
+    {"ssl-passthrough", passthrough_read, NULL},
     {"ssl-prefer-server-ciphers", NULL, NULL},
     {"ssl-redirect", https_read, NULL},
     {"stream-snippet", NULL, SNIPPET},

@@ -6,6 +6,7 @@
 #include "arena.h"
 
 #include "podglass/log.h"
+#include "podglass/private_bytes.h"
 #include "podglass/reserve.h"
 
 #include <stdio.h>
@@ -23,6 +24,12 @@ struct pg_arena_chunk {
     bool mapped;
 };
 #define CHUNK_HEAD ((sizeof(struct pg_arena_chunk) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
+
+void pg_arena_wipe(struct pg_arena *a)
+{
+    for (struct pg_arena_chunk *chunk = a->chunks; chunk != NULL; chunk = chunk->next)
+        pg_private_wipe((char *)chunk + CHUNK_HEAD, chunk->bytes - CHUNK_HEAD);
+}
 
 static void chunk_free(struct pg_arena_chunk *chunk)
 {

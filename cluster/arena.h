@@ -24,6 +24,7 @@ struct pg_arena {
 void pg_arena_free(struct pg_arena *a); /* and zeroes it */
 /* Gives back about this much, of an arena that nobody uses any more. false: that was all. */
 bool pg_arena_give_back(struct pg_arena *a, size_t bytes);
+void pg_arena_wipe(struct pg_arena *a); /* overwrites all that is in it, before it is freed */
 void *pg_arena_alloc(struct pg_arena *a,
                      size_t size); /* zeroed, aligned for anything; never NULL */
 void *pg_arena_array(struct pg_arena *a, size_t count, size_t size);

@@ -50,6 +50,7 @@ void pg_findings_take(struct pg_load *load,
 #define PG_CODE_OUTGOING    "PG405" /* works, and will not for ever */
 #define PG_CODE_TRUSTS_ALL  "PG406" /* believes whoever connects */
 #define PG_CODE_REGEX       "PG411" /* a path that another rule makes a regular expression */
+#define PG_CODE_BAD_PAIR    "PG430" /* certificate and key of a Secret can not be used */
 
 /* One load. */
 struct pg_load {
@@ -72,6 +73,9 @@ struct pg_load {
     struct pg_list nodes;
     struct pg_list ingresses;
     struct pg_list classes;
+    struct pg_list secrets;    /* of struct pg_raw_secret * */
+    struct pg_list tls_hosts;  /* of struct pg_tls_host; filled by derive_tls.c */
+    bool has_secrets;          /* scratch memory is to be wiped */
     struct pg_list namespaces; /* of const char * */
     struct pg_raw_lab *lab;    /* never NULL */
     struct pg_arena
@@ -85,8 +89,10 @@ struct pg_load {
     struct pg_index service_by_name; /* "ns/name" -> place in services */
     struct pg_index pod_by_name;
     struct pg_index node_by_name;
-    struct pg_index addr_owner; /* struct pg_addr -> place in owners: who has it */
-    struct pg_list owners;      /* of const struct pg_object * */
+    struct pg_index secret_by_name;
+    struct pg_index tls_by_host; /* place in tls_hosts */
+    struct pg_index addr_owner;  /* struct pg_addr -> place in owners: who has it */
+    struct pg_list owners;       /* of const struct pg_object * */
     struct pg_index
         pod_by_addr; /* struct pg_addr -> place in pods; those with an address of their own */
     struct pg_index
@@ -95,7 +101,6 @@ struct pg_load {
     struct pg_raw_service *ingress; /* the service in front of our ingress; NULL: none */
     struct pg_list
         routes; /* of struct pg_route; service and ingress are indexes of the lists above */
-    struct pg_index tls_hosts;   /* host -> some Ingress that has a certificate for it */
     struct pg_index regex_hosts; /* host -> the first Ingress that makes its paths expressions */
     struct pg_list filters;      /* of struct pg_route_filter; routes name stretches of it */
 };
@@ -126,6 +131,9 @@ void pg_kinds_node(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_workload(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_ingress_class(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_secret(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_ingress_tls(const struct pg_field *spec, struct pg_raw_ingress *in);
+const char *pg_kinds_host(const struct pg_field *f); /* a host name of an Ingress; "" if wrong */
 void pg_kinds_config_map(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_lab(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_check(struct pg_load *load, const struct pg_object *object);
@@ -162,6 +170,8 @@ void pg_derive_services(struct pg_load *load);
 void pg_derive_endpoints(struct pg_load *load);
 void pg_derive_ingress_pods(struct pg_load *load);
 void pg_derive_routes(struct pg_load *load);
+void pg_derive_tls(struct pg_load *load); /* before the routes */
+struct pg_tls_host *pg_tls_host_of(const struct pg_load *load, const char *host); /* or NULL */
 
 /* Takes an address for an object. NULL, or who has it already: "Pod/shop/web-0 (shop.yaml:4)". */
 const char *pg_derive_take_addr(struct pg_load *load, const struct pg_addr *a,
@@ -195,6 +205,11 @@ void pg_label_index_build(struct pg_load *load, struct pg_label_index *ret); /* 
 /* Places in load->pods of those that match, in order; *ret_count. */
 const uint32_t *pg_label_select(struct pg_label_index *x, const char *namespace,
                                 const struct pg_selector *selector, uint32_t *ret_count);
+
+/* --- snapshot_tls.c --- */
+void pg_snapshot_tls_build(const struct pg_load *load, struct pg_arena *arena,
+                           struct pg_snapshot *s);
+void pg_snapshot_tls_free(struct pg_snapshot *s); /* wipes the keys */
 
 /* sum.c */
 uint64_t pg_service_sum(const struct pg_snapshot *s, uint32_t service);

@@ -73,6 +73,32 @@ static void object_init(struct pg_load *load, struct pg_object *o, enum pg_kind 
     o->source = (struct pg_source){"built-in", 0};
 }
 
+static bool wants_tls(const struct pg_load *load)
+{
+    for (uint32_t i = 0; i < load->ingresses.count; i++) {
+        const struct pg_raw_ingress *in =
+            PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
+        if (in->tls_count > 0 || in->passthrough)
+            return true;
+    }
+    return load->options.https;
+}
+
+/* Port 80, and 443 if some host is served over TLS. */
+static void make_up_ports(struct pg_load *load, struct pg_raw_service *s)
+{
+    static const struct pg_service_port both[] = {
+        {.name = "http", .proto = PG_PROTO_TCP, .port = 80, .target = "80", .app_protocol = ""},
+        {.name = "https", .proto = PG_PROTO_TCP, .port = 443, .target = "443", .app_protocol = ""}};
+    s->port_count = wants_tls(load) ? 2 : 1;
+    s->ports = pg_arena_array(&load->scratch, 2, sizeof(*s->ports));
+    for (uint32_t i = 0; i < s->port_count; i++) {
+        s->ports[i] = both[i];
+        s->ports[i].source = s->object.source;
+        s->ports[i].node_port_source = (struct pg_source){"", 0};
+    }
+}
+
 static struct pg_raw_service *make_up(struct pg_load *load)
 {
     static const struct pg_label label = {"app.kubernetes.io/name", "podglass-ingress"};
@@ -94,15 +120,7 @@ static struct pg_raw_service *make_up(struct pg_load *load)
     v->source = s->object.source;
     v->type_source = v->external_policy_source = v->internal_policy_source = v->affinity_source =
         v->cluster_ip_source = nowhere;
-    s->ports = pg_arena_alloc(scratch, sizeof(*s->ports));
-    s->ports[0] = (struct pg_service_port){.name = "http",
-                                           .proto = PG_PROTO_TCP,
-                                           .port = 80,
-                                           .target = "80",
-                                           .app_protocol = "",
-                                           .source = s->object.source,
-                                           .node_port_source = nowhere};
-    s->port_count = 1;
+    make_up_ports(load, s);
     s->lb_ips = pg_arena_array(scratch, 2, sizeof(*s->lb_ips));
     s->selector = s->object.labels;
     s->node_ports = true;

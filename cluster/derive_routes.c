@@ -115,7 +115,8 @@ static void backend_find(struct pg_load *load, const struct pg_raw_ingress *in,
 /* Of any Ingress: the hosts of one name share a certificate. */
 static bool has_certificate(const struct pg_load *load, const char *host)
 {
-    return pg_index_find(&load->tls_hosts, host, strlen(host)) != PG_INDEX_ABSENT;
+    const struct pg_tls_host *h = pg_tls_host_of(load, host);
+    return h != NULL && !h->passthrough;
 }
 
 /* As ingress-nginx: one Ingress of a host with use-regex or rewrite-target, and all paths of the host are expressions. */
@@ -127,8 +128,6 @@ static void note_hosts(struct pg_load *load)
             PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
         if (!in->served)
             continue;
-        for (uint32_t j = 0; j < in->tls_host_count; j++)
-            pg_index_add(&load->tls_hosts, in->tls_hosts[j], strlen(in->tls_hosts[j]), i);
         for (uint32_t j = 0; j < in->rule_count && pg_annotations_regex(in, &where); j++)
             pg_index_add(&load->regex_hosts, in->rules[j].host, strlen(in->rules[j].host), i);
     }
@@ -239,6 +238,7 @@ void pg_derive_routes(struct pg_load *load)
     if (load->ingresses.count > 1)
         qsort(load->ingresses.at, load->ingresses.count, sizeof(void *), ingress_order);
     pg_derive_classes(load);
+    pg_derive_tls(load);
     note_hosts(load);
     collect(load, &all);
     if (all.count > 1)

@@ -6,6 +6,8 @@
  * Names that begin with '.' are skipped in directories, as editors leave such files. */
 #include "cluster_internal.h"
 
+#include "podglass/private_bytes.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -71,6 +73,7 @@ static void read_fd(struct pg_load *load, int fd, const char *name)
         return;
     }
     pg_manifest_parse(load, name, text, len);
+    pg_private_wipe(text, len); /* it may be a Secret */
     free(text);
 }
 

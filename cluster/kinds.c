@@ -47,13 +47,13 @@ static const struct kind {
     {"Namespace", {"v1"}, PG_KIND_NAMESPACE, false, PG_NAME_LABEL, NULL},
     {"ConfigMap", {"v1"}, PG_KIND_CONFIG_MAP, true, PG_NAME_SUBDOMAIN, pg_kinds_config_map},
     {"Lab", {"podglass/v1alpha1"}, PG_KIND_LAB, false, PG_NAME_SUBDOMAIN, pg_kinds_lab},
+    {"Secret", {"v1"}, PG_KIND_SECRET, true, PG_NAME_SUBDOMAIN, pg_kinds_secret},
     {"Check", {"podglass/v1alpha1"}, PG_KIND_CHECK, false, PG_NAME_SUBDOMAIN, pg_kinds_check},
 };
 
 /* Kinds of the core groups that have no part in the path. */
 static const char *const ignored[] = {"Job",
                                       "CronJob",
-                                      "Secret",
                                       "ServiceAccount",
                                       "Role",
                                       "RoleBinding",

@@ -158,6 +158,7 @@ static void url_read(const struct pg_field *request, struct pg_check_request *r)
         return;
     }
     r->port = url.port;
+    r->tls = url.tls;
     r->host = pg_arena_text(memory, url.host.at, url.host.len);
     r->field = pg_arena_text(memory, url.authority.at, url.authority.len);
     r->path = pg_arena_printf(memory, "%s%.*s", pg_slice_is(url.target, "") ? "/" : "",

@@ -6,12 +6,11 @@
 
 #include <string.h>
 
-static const struct pg_known spec_fields[] = {
-    {"ingressClassName", NULL},
-    {"rules", NULL},
-    {"defaultBackend", NULL},
-    {"tls", "TLS is not supported yet: the host is served over plain HTTP"},
-    {NULL, NULL}};
+static const struct pg_known spec_fields[] = {{"ingressClassName", NULL},
+                                              {"rules", NULL},
+                                              {"defaultBackend", NULL},
+                                              {"tls", NULL},
+                                              {NULL, NULL}};
 static const struct pg_known rule_fields[] = {{"host", NULL}, {"http", NULL}, {NULL, NULL}};
 static const struct pg_known path_fields[] = {
     {"path", NULL}, {"pathType", NULL}, {"backend", NULL}, {NULL, NULL}};
@@ -108,7 +107,7 @@ static void path_read(const struct pg_field *f, struct pg_raw_path *p)
     backend_read(&backend, p);
 }
 
-static const char *host_read(const struct pg_field *f)
+const char *pg_kinds_host(const struct pg_field *f)
 {
     const char *host = pg_field_text(f, "");
     const char *rest = strncmp(host, "*.", 2) == 0 ? host + 2 : host;
@@ -133,7 +132,7 @@ static void rule_read(const struct pg_field *f, struct pg_raw_rule *r)
     struct pg_field host = pg_field_get(f, "host");
     struct pg_field http = pg_field_get(f, "http");
     struct pg_field paths = pg_field_get(&http, "paths");
-    r->host = host_read(&host);
+    r->host = pg_kinds_host(&host);
     r->source = pg_field_source(pg_field_is(&host) ? &host : f);
     r->path_count = pg_field_list(&paths);
     if (pg_field_is(&http) && r->path_count == 0)
@@ -162,30 +161,6 @@ static void class_read(const struct pg_field *f, struct pg_raw_ingress *in)
     in->class_source = pg_field_source(f);
 }
 
-/* Which hosts have a certificate. */
-static void tls_read(const struct pg_field *spec, struct pg_raw_ingress *in)
-{
-    struct pg_field tls = pg_field_get(spec, "tls");
-    uint32_t count = pg_field_list(&tls);
-    uint32_t room = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct pg_field item = pg_field_item(&tls, i);
-        (void)pg_field_map(&item);
-        struct pg_field hosts = pg_field_get(&item, "hosts");
-        room += pg_field_list(&hosts);
-    }
-    in->tls_hosts = pg_arena_array(&spec->load->scratch, room, sizeof(*in->tls_hosts));
-    for (uint32_t i = 0; i < count; i++) {
-        struct pg_field item = pg_field_item(&tls, i);
-        struct pg_field hosts = pg_field_get(&item, "hosts");
-        for (uint32_t j = 0;
-             hosts.tree != NULL && hosts.tree->kind == PG_TREE_LIST && j < hosts.tree->count; j++) {
-            struct pg_field host = pg_field_item(&hosts, j);
-            in->tls_hosts[in->tls_host_count++] = pg_field_text(&host, "");
-        }
-    }
-}
-
 void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object)
 {
     struct pg_raw_ingress *in = pg_arena_alloc(&load->scratch, sizeof(*in));
@@ -202,13 +177,13 @@ void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object)
     class_read(&class_name, in);
     (void)pg_field_map(&spec);
     pg_field_known(&spec, spec_fields, false);
-    tls_read(&spec, in);
     in->fallback =
         (struct pg_raw_path){.path = "/", .service = "", .port_name = "", .resource = ""};
     if (pg_field_is(&fallback)) {
         backend_read(&fallback, &in->fallback);
         in->fallback.source = pg_field_source(&fallback);
     }
+    pg_kinds_ingress_tls(&spec, in);
     in->rule_count = pg_field_list(&rules);
     if (in->rule_count == 0 && !pg_field_is(&fallback))
         pg_field_error(&rules, "an Ingress needs rules or a defaultBackend");

@@ -84,9 +84,14 @@ enum pg_drop pg_owner_check(const struct pg_snapshot *s, const struct pg_tuple *
     return PG_DROP_NONE;
 }
 
-/* Which of the ingress service's ports speak plain HTTP. Everything the service sends to its pods does, except what is https by name or number:
- * TLS is not terminated yet, and answering it with HTTP would only confuse. */
-uint32_t pg_owner_ingress_ports(const struct pg_snapshot *s, uint16_t ret[PG_INGRESS_PORTS])
+static bool is_tls(const struct pg_service_port *port)
+{
+    return port->port == 443 || strstr(port->name, "https") != NULL;
+}
+
+/* Two service ports may lead to one target; the first says what it speaks. */
+uint32_t pg_owner_ingress_ports(const struct pg_snapshot *s,
+                                struct pg_ingress_port ret[PG_INGRESS_PORTS])
 {
     uint32_t count = 0;
     if (s->lab.ingress_service == PG_INDEX_NONE) {
@@ -95,18 +100,14 @@ uint32_t pg_owner_ingress_ports(const struct pg_snapshot *s, uint16_t ret[PG_ING
     const struct pg_service *service = &s->services[s->lab.ingress_service];
     for (uint32_t i = 0; i < service->port_count; i++) {
         const struct pg_service_port *port = &s->service_ports[service->port_first + i];
-        if (port->proto != PG_PROTO_TCP || port->port == 443 ||
-            strstr(port->name, "https") != NULL) {
-            continue;
-        }
-        for (uint32_t e = 0; e < port->endpoint_count && count < PG_INGRESS_PORTS; e++) {
+        for (uint32_t e = 0; port->proto == PG_PROTO_TCP && e < port->endpoint_count; e++) {
             uint16_t target = s->endpoints[port->endpoint_first + e].port;
             uint32_t seen = 0;
-            while (seen < count && ret[seen] != target) {
+            while (seen < count && ret[seen].target != target) {
                 seen++;
             }
-            if (seen == count) {
-                ret[count++] = target;
+            if (seen == count && count < PG_INGRESS_PORTS) {
+                ret[count++] = (struct pg_ingress_port){target, port->port, is_tls(port)};
             }
         }
     }

@@ -48,6 +48,7 @@ enum pg_kind {
     PG_KIND_LAB,
     PG_KIND_CONFIG_MAP,
     PG_KIND_CHECK,
+    PG_KIND_SECRET,
     PG_KIND_COUNT
 };
 
@@ -175,6 +176,16 @@ struct pg_raw_rule {
     const struct pg_raw_path *paths;
     uint32_t path_count;
 };
+struct pg_raw_tls {
+    const char *const *hosts;
+    uint32_t host_count; /* 0: those of the rules */
+    const char *secret;  /* "" */
+    struct pg_source source;
+};
+struct pg_raw_secret {
+    struct pg_object object;
+    struct pg_secret secret; /* names are object's */
+};
 /* A stretch of load->filters. */
 struct pg_raw_filters {
     bool done;
@@ -182,14 +193,16 @@ struct pg_raw_filters {
 };
 struct pg_raw_ingress {
     struct pg_object object;
+    const struct pg_raw_tls *tls;
+    uint32_t tls_count;
+    bool passthrough; /* by annotation */
+    struct pg_source passthrough_source;
     const char *class_name; /* "": none */
     struct pg_source class_source;
     const char *class_field; /* "spec.ingressClassName", or the annotation of old */
     const struct pg_raw_rule *rules;
     uint32_t rule_count;
     struct pg_raw_path fallback; /* service "": none */
-    const char **tls_hosts;      /* of spec.tls */
-    uint32_t tls_host_count;
     /* By annotations.c; what the controller does unasked is added by derive_filters.c. */
     struct pg_list filters; /* of struct pg_route_filter */
     struct pg_route_filter

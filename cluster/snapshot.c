@@ -369,6 +369,7 @@ static struct pg_snapshot *snapshot_build(struct pg_load *load, const struct pg_
     build_ends(&b);
     build_vips(&b);
     pg_build_routes(&b.common);
+    pg_snapshot_tls_build(load, &m->base.arena, b.s);
     build_lab(&b);
     build_sums(&b);
     build_findings(&b, findings);
@@ -385,15 +386,17 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
     struct pg_list *const pointers[] = {&load->objects,   &load->services,  &load->slices,
                                         &load->pods,      &load->workloads, &load->nodes,
                                         &load->ingresses, &load->classes,   &load->namespaces,
-                                        &load->owners,    &load->files};
+                                        &load->owners,    &load->files,     &load->secrets};
     for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
         *pointers[i] = PG_LIST(scratch, void *);
     struct pg_index *const indexes[] = {
-        &load->titles,       &load->kinds_noted, &load->service_by_name, &load->pod_by_name,
-        &load->node_by_name, &load->addr_owner,  &load->tls_hosts,       &load->regex_hosts};
+        &load->titles,         &load->kinds_noted,  &load->service_by_name,
+        &load->pod_by_name,    &load->node_by_name, &load->addr_owner,
+        &load->secret_by_name, &load->tls_by_host,  &load->regex_hosts};
     for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
         indexes[i]->arena = scratch;
     load->filters = PG_LIST(scratch, struct pg_route_filter);
+    load->tls_hosts = PG_LIST(scratch, struct pg_tls_host);
     load->lab = pg_lab_default(load);
     pg_checks_init(load);
 }
@@ -422,6 +425,8 @@ int pg_snapshot_load(const struct pg_manifest_input *inputs, uint32_t count,
         *ret = snapshot_build(&load, ret_findings);
     if (good && load.options.checks != NULL)
         pg_checks_take(&load, load.options.checks);
+    if (load.has_secrets)
+        pg_arena_wipe(&load.scratch);
     pg_arena_free(&load.scratch);
     pg_arena_free(&load.check_memory);
     return good ? 0 : load.io_error != 0 ? load.io_error : -EINVAL;
@@ -442,6 +447,7 @@ void pg_snapshot_put(struct pg_snapshot *s)
         return;
     }
     struct memory *m = s->memory;
+    pg_snapshot_tls_free(s);
     pg_memory_let_go(&m->base);
 }
 

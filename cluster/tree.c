@@ -186,6 +186,8 @@ static const char *shape_of(const struct pg_field *f)
     const struct pg_tree *t = f->tree;
     if (t->kind != PG_TREE_SCALAR)
         return t->kind == PG_TREE_MAP ? "a map" : "a list";
+    if (f->object->kind == PG_KIND_SECRET)
+        return "something else"; /* which may be a key */
     const char *what = !t->plain                    ? "the text \"%.60s\""
                        : looks_like_number(t->text) ? "the number %.60s"
                        : truth_of(t->text) >= 0     ? "the truth value %.60s"

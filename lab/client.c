@@ -12,6 +12,7 @@
 
 #include "podglass/hash.h"
 #include "podglass/table.h"
+#include "podglass/tls_client.h"
 #include "podglass/trace.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ struct lab_request {
 struct pg_lab_clients {
     struct pg_stack *stack;
     struct pg_trace *trace;
+    struct pg_tls_clients *tls; /* NULL until a request needs it */
     struct pg_wheel *wheel;
     struct pg_pool *requests;
     struct pg_table *by_tuple;
@@ -281,10 +283,24 @@ void pg_lab_clients_free(struct pg_lab_clients *c)
             pg_conn_abort(r->conn);
         request_free(r);
     }
+    pg_tls_clients_free(c->tls);
     pg_table_free(c->by_tuple);
     pg_pool_free(c->requests);
     pg_wheel_free(c->wheel);
     free(c);
+}
+
+/* The connection that carries TLS is out of sight; the request goes on inside. */
+static int open_tls(struct pg_lab_clients *c, struct lab_request *r, const char *server_name)
+{
+    if (!c->tls)
+        c->tls = pg_tls_clients_new();
+    struct pg_conn *plain =
+        c->tls ? pg_tls_client_begin(c->tls, r->conn, server_name, &events, r) : NULL;
+    if (!plain)
+        return -ENOMEM;
+    r->conn = plain;
+    return 0;
 }
 
 static int open_conn(struct pg_lab_clients *c, struct lab_request *r,
@@ -301,7 +317,7 @@ static int open_conn(struct pg_lab_clients *c, struct lab_request *r,
     (void)pg_conn_local(r->conn, &port);
     r->response.label = pg_conn_label(r->conn);
     r->tuple = (struct pg_tuple){.dst = request->from, .dst_port = port, .proto = PG_PROTO_TCP};
-    return 0;
+    return request->tls ? open_tls(c, r, request->server_name) : 0;
 }
 
 int pg_lab_request(struct pg_lab_clients *c, const struct pg_request *request,

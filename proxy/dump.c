@@ -2,6 +2,7 @@
  *
  * Called by the control side, a few entries at a time, so that a dump of 100,000 connections does not hold up a packet. A session
  * that ends between two steps is simply not seen. Reads only. */
+#include "passthrough.h"
 #include "proxy_internal.h"
 
 #include <stdio.h>
@@ -41,18 +42,42 @@ static void view_session(const struct pg_proxy *p, const struct pg_session *s,
     }
 }
 
+static void view_passthrough(const struct pg_passthrough *t, struct pg_session_view *ret,
+                             char service[600])
+{
+    *ret = (struct pg_session_view){
+        .label = pg_conn_label(t->client), .service = service, .state = "passthrough"};
+    pg_conn_look(t->client, &ret->client);
+    ret->has_upstream = t->pod != NULL;
+    if (t->pod)
+        pg_conn_look(t->pod, &ret->upstream);
+    service[0] = 0;
+    if (t->route && t->route->service != PG_INDEX_NONE) {
+        const struct pg_service *found = &t->routes->snapshot->services[t->route->service];
+        (void)snprintf(service, 600, "%s/%s", found->namespace, found->name);
+    }
+}
+
 bool pg_proxy_walk(const struct pg_proxy *p, uint64_t *cursor, uint32_t budget, uint64_t now_us,
                    void (*fn)(void *arg, const struct pg_session_view *view), void *arg)
 {
-    uint32_t limit = pg_pool_high_water(p->sessions);
+    uint32_t sessions = pg_pool_high_water(p->sessions);
+    uint32_t limit = sessions + pg_pool_high_water(p->passthroughs);
     char service[600];
     for (; *cursor < limit && budget > 0; (*cursor)++, budget--) {
-        if (!pg_pool_in_use(p->sessions, (uint32_t)*cursor))
-            continue;
-        const struct pg_session *s = pg_pool_at(p->sessions, (uint32_t)*cursor);
+        uint32_t at = (uint32_t)*cursor;
         struct pg_session_view view;
-        view_session(p, s, &view, service);
-        view.age_us = now_us - s->opened_us;
+        if (at < sessions && pg_pool_in_use(p->sessions, at)) {
+            const struct pg_session *s = pg_pool_at(p->sessions, at);
+            view_session(p, s, &view, service);
+            view.age_us = now_us - s->opened_us;
+        } else if (at >= sessions && pg_pool_in_use(p->passthroughs, at - sessions)) {
+            const struct pg_passthrough *t = pg_pool_at(p->passthroughs, at - sessions);
+            view_passthrough(t, &view, service);
+            view.age_us = now_us - t->opened_us;
+        } else {
+            continue;
+        }
         fn(arg, &view);
     }
     return *cursor < limit;

@@ -5,6 +5,7 @@
  *
  * Owns the pools, the wheel and the loads. Always true: limits are fixed at start; nothing is allocated for a connection or a
  * request. */
+#include "passthrough.h"
 #include "proxy_internal.h"
 
 #include <stddef.h>
@@ -22,11 +23,28 @@ static void use_defaults(struct pg_proxy_options *o)
         o->session_limit = 100000;
     if (o->pool_limit == 0)
         o->pool_limit = UPSTREAM_SPARE;
+    if (o->tls_timeout_ms == 0)
+        o->tls_timeout_ms = 10000;
+}
+
+const struct pg_ingress_port *pg_client_port(const struct pg_proxy *p, const struct pg_conn *c)
+{
+    uint16_t port;
+    (void)pg_conn_local(c, &port);
+    for (uint32_t i = 0; p->routes && i < p->routes->port_count; i++) {
+        if (p->routes->ports[i].target == port)
+            return &p->routes->ports[i];
+    }
+    return NULL;
 }
 
 void pg_client_begin(struct pg_proxy *p, struct pg_conn *c)
 {
-    pg_session_begin(p, c);
+    const struct pg_ingress_port *port = pg_client_port(p, c);
+    if (port && port->tls)
+        pg_tls_begin(p, c);
+    else
+        pg_session_begin(p, c);
 }
 
 static void on_accept(void *arg, struct pg_conn *conn)
@@ -69,9 +87,12 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->targets = pg_pool_new("targets", sizeof(struct pg_target), TARGET_LIMIT);
     p->target_table = pg_table_new(TARGET_LIMIT, pg_target_equal, p);
     p->heads = pg_buf_pool_new(HEAD_BUFFERS);
+    p->tls = pg_tls_new(p);
+    p->passthroughs = pg_passthrough_pool_new(p->options.session_limit);
     p->prefaces = pg_prefaces_new(p, p->options.session_limit);
     if (p->stats && (p->notes || !p->options.on_done) && p->wheel && p->sessions && p->exchanges &&
-        p->upstreams && p->targets && p->target_table && p->heads && p->prefaces)
+        p->upstreams && p->targets && p->target_table && p->heads && p->tls && p->passthroughs &&
+        p->prefaces)
         return p;
     pg_proxy_free(p);
     return NULL;
@@ -100,6 +121,8 @@ void pg_proxy_free(struct pg_proxy *p)
     if (!p)
         return;
     free_sessions(p);
+    pg_tls_free(p);
+    pg_passthrough_end_all(p);
     if (p->upstreams)
         pg_upstream_close_idle(p);
     pg_prefaces_free(p->prefaces);
@@ -123,6 +146,7 @@ void pg_routes_put(struct pg_routes *r)
     if (!r || --r->refs > 0)
         return;
     free(r->places);
+    pg_certs_free(r->certs);
     pg_router_free(r->router);
     pg_snapshot_put(r->snapshot);
     free(r);
@@ -145,16 +169,20 @@ void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zo
 {
     struct pg_routes *r = calloc(1, sizeof(*r));
     struct pg_router *router = r ? pg_router_new(s, &p->key) : NULL;
+    struct pg_certs *certs = router ? pg_certs_new(s) : NULL;
     p->zone = zone;
-    if (!router) {
+    if (!certs) {
+        pg_router_free(router);
         free(r); /* out of memory: the routes stay as they were */
         return;
     }
     *r = (struct pg_routes){.refs = 1,
                             .snapshot = pg_snapshot_ref(s),
                             .router = router,
+                            .certs = certs,
                             .identity = pg_identity_of(s),
                             .preface = pg_preface_rules_of(s)};
+    r->port_count = pg_owner_ingress_ports(s, r->ports);
     find_places(p, r);
     pg_routes_put(p->routes);
     p->routes = r;
@@ -172,12 +200,15 @@ static void on_timer(void *arg, struct pg_timer *timer)
 {
     struct pg_owned_timer *owned = (struct pg_owned_timer *)(void *)timer;
     (void)arg;
-    if (owned->owner == PG_TIMER_OF_SESSION)
+    switch (owned->owner) {
+    case PG_TIMER_OF_SESSION:
         pg_session_event((struct pg_session *)(void *)owned, PG_EVENT_TIMEOUT, 0);
-    else if (owned->owner == PG_TIMER_OF_PREFACE)
-        pg_preface_timeout(owned);
-    else
-        pg_upstream_timeout((struct pg_upstream *)(void *)owned);
+        break;
+    case PG_TIMER_OF_UPSTREAM: pg_upstream_timeout((struct pg_upstream *)(void *)owned); break;
+    case PG_TIMER_OF_PREFACE: pg_preface_timeout(owned); break;
+    case PG_TIMER_OF_TLS: pg_tls_timeout(owned); break;
+    case PG_TIMER_OF_PASSTHROUGH: pg_passthrough_timeout(owned); break;
+    }
 }
 
 _Static_assert(offsetof(struct pg_owned_timer, timer) == 0 &&
@@ -195,11 +226,14 @@ void pg_proxy_advance(struct pg_proxy *p, uint64_t now_us)
 {
     p->now_us = now_us;
     pg_wheel_advance(p->wheel, now_us / 1000, on_timer, p);
+    pg_tls_turn(p);
 }
 
 uint64_t pg_proxy_next_due_us(const struct pg_proxy *p)
 {
     uint64_t due_ms = pg_wheel_next(p->wheel);
+    if (pg_tls_is_waiting(p))
+        return p->now_us;
     return due_ms > UINT64_MAX / 1000 ? UINT64_MAX : due_ms * 1000;
 }
 
@@ -208,6 +242,7 @@ void pg_proxy_drain(struct pg_proxy *p)
     uint32_t limit = pg_pool_high_water(p->sessions);
     p->draining = true;
     pg_upstream_close_idle(p);
+    pg_tls_drain(p);
     for (uint32_t i = 0; i < limit; i++) {
         if (pg_pool_in_use(p->sessions, i))
             pg_session_event(pg_pool_at(p->sessions, i), PG_EVENT_DRAIN, 0);

@@ -7,6 +7,7 @@
 #define PODGLASS_PROXY_INTERNAL_H
 
 #include "preface.h"
+#include "request_log.h"
 
 #include "podglass/buf.h"
 #include "podglass/route_filter_decide.h"
@@ -16,19 +17,18 @@
 #include "podglass/table.h"
 #include "podglass/wheel.h"
 
+#include "loads.h"
+#include "tls.h"
+
 struct pg_session;
 
-/* One load: what requests are decided by. Sessions keep the one they last used, so its strings stay. */
-struct pg_routes {
-    uint32_t refs;
-    struct pg_snapshot *snapshot;
-    struct pg_router *router;
-    struct pg_identity identity;
-    struct pg_preface_rules preface;
-    uint32_t *places; /* service -> place in the stats; NULL: out of memory, all count as none */
+enum pg_timer_owner {
+    PG_TIMER_OF_SESSION,
+    PG_TIMER_OF_UPSTREAM,
+    PG_TIMER_OF_PREFACE,
+    PG_TIMER_OF_TLS,
+    PG_TIMER_OF_PASSTHROUGH
 };
-
-enum pg_timer_owner { PG_TIMER_OF_SESSION, PG_TIMER_OF_UPSTREAM, PG_TIMER_OF_PREFACE };
 
 /* A timer that says whose it is. */
 struct pg_owned_timer {
@@ -190,6 +190,8 @@ struct pg_proxy {
     struct pg_pool *notes; /* NULL: nobody keeps a log */
     struct pg_request_stats *stats;
     struct pg_prefaces *prefaces;
+    struct pg_tls_shared *tls;
+    struct pg_pool *passthroughs;
     uint32_t idle_upstreams;
     bool draining;
     /* Scratch of one event: the head that was parsed last, and a head being written. */
@@ -214,11 +216,6 @@ static inline bool pg_session_watched(const struct pg_session *s)
     return pg_trace_on(s->proxy->trace) &&
            pg_trace_label_wanted(s->proxy->trace, pg_conn_label(s->client));
 }
-
-/* ---- listener.c ---- */
-void pg_routes_put(struct pg_routes *r); /* NULL is fine */
-/* A client connection whose first byte is the client's own. */
-void pg_client_begin(struct pg_proxy *p, struct pg_conn *c);
 
 /* ---- session.c ---- */
 void pg_session_begin(struct pg_proxy *p, struct pg_conn *client);
@@ -267,15 +264,6 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes);
 /* ---- preface_out.c ---- */
 /* What a fresh connection to a pod begins with, if it does: written to out, its length. */
 uint32_t pg_preface_out(struct pg_session *s, uint8_t out[PG_PREFACE_OUT_MAX]);
-
-/* ---- request_log.c ---- */
-void pg_request_log_begin(struct pg_session *s, const char *bytes); /* proxy->head is complete */
-/* It was written for the pod, head_len bytes of proxy->out. */
-void pg_request_log_sent(struct pg_session *s, const struct pg_client_addr *who, size_t head_len);
-void pg_request_log_answered(struct pg_session *s);
-/* Over, with this status to the client; 499: he did not wait. A second call does nothing. */
-void pg_request_log_end(struct pg_session *s, uint16_t status);
-void pg_request_log_forget(struct pg_session *s); /* the exchange goes */
 
 /* ---- upstream.c ---- */
 /* A pooled connection that was idle for less than idle_below_ms, else a new one. NULL: no connection, port or room left. */

@@ -8,6 +8,8 @@
  * closed it, and then there would be nothing left to do but 502. */
 #include "proxy_internal.h"
 
+#include "podglass/tls_decide.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,13 +56,27 @@ struct pg_ends pg_request_ends(const struct pg_session *s)
     struct pg_tuple t = {.proto = PG_PROTO_TCP};
     t.src = pg_conn_peer(s->client, &t.src_port);
     t.dst = pg_conn_local(s->client, &t.dst_port);
-    return pg_ends_decide(&s->routes->preface, &t, pg_preface_read(s->preface));
+    struct pg_ends ends = pg_ends_decide(&s->routes->preface, &t, pg_preface_read(s->preface));
+    if (pg_tls_name(s->client))
+        ends.scheme = "https";
+    return ends;
 }
 
 static void decide_client(struct pg_session *s, const char *bytes, struct pg_client_addr *ret)
 {
     struct pg_ends ends = pg_request_ends(s);
     pg_client_addr_of_ends(&s->routes->identity.trust, &ends, &s->proxy->head, bytes, ret);
+}
+
+/* Over TLS only: whether the certificate that the client was shown stands for the host it asks for. */
+static enum pg_http_error check_certificate(struct pg_session *s, const char *bytes)
+{
+    const struct pg_http_head *h = &s->proxy->head;
+    const char *name = pg_tls_name(s->client);
+    struct pg_slice host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host);
+    if (!name || pg_tls_host_fits(s->routes->snapshot, name, host))
+        return PG_HTTP_ERROR_NONE;
+    return PG_HTTP_ERROR_MISDIRECTED;
 }
 
 static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
@@ -87,7 +103,7 @@ static void decide_filters(struct pg_session *s, const char *bytes,
                                .head = &s->proxy->head,
                                .bytes = bytes,
                                .who = who,
-                               .scheme = "http"};
+                               .scheme = pg_request_ends(s).scheme};
     pg_route_filters_decide(&ask, &s->proxy->plan);
 }
 
@@ -240,7 +256,9 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
         tell_request(s, bytes);
         tell_client(s, &who);
     }
-    enum pg_http_error error = decide_route(s, bytes);
+    enum pg_http_error error = check_certificate(s, bytes);
+    if (!error)
+        error = decide_route(s, bytes);
     if (!error)
         error = filter(s, bytes);
     if (!error && p->plan.status)
@@ -279,15 +297,17 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
                                     .head = h,
                                     .bytes = bytes,
                                     .who = &who,
-                                    .scheme = "http",
                                     .body = h->body,
                                     .content_length = h->content_length,
                                     .trace = p->trace,
                                     .label = pg_conn_label(s->client)};
     struct pg_ends ends = pg_request_ends(s);
+    const struct pg_ingress_port *port = pg_client_port(p, s->client);
     in.local = ends.local;
     in.local_port = ends.local_port;
     in.scheme = ends.scheme;
+    if (port && port->tls && !s->preface)
+        in.local_port = port->service; /* what the client connected to, before NAT */
     decide_client(s, bytes, &who);
     if (s->route->filter_count > 0) {
         decide_filters(s, bytes, &who);

@@ -167,6 +167,8 @@ static int ask_url(const struct pg_ask *ask, const struct pg_snapshot *s,
     }
     a->proto = PG_PROTO_TCP;
     a->to_port = url.port;
+    a->tls = url.tls;
+    pg_url_server_name(url.host, a->server_name);
     int error = write_request(ask, &url, a, why);
 
     return error ? error : find_host(s, zone, url.host, ask->known_only, a, why);

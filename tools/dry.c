@@ -227,7 +227,7 @@ static void end_drop(struct pg_dry_running *r, const struct pg_tuple *t, enum pg
 static bool speaks_http(const struct pg_dry *d, const struct pg_tuple *t)
 {
     for (uint32_t i = 0; i < d->ingress_port_count && t->proto == PG_PROTO_TCP; i++) {
-        if (d->ingress_ports[i] == t->dst_port) {
+        if (d->ingress_ports[i].target == t->dst_port) {
             return true;
         }
     }

@@ -14,6 +14,7 @@ int pg_dry_ask_read(const struct pg_dry *d, const struct pg_ask *ask, struct pg_
                                                .to = a->to,
                                                .to_port = a->to_port,
                                                .proto = a->proto,
+                                               .server_name = a->tls ? a->server_name : NULL,
                                                .head = {a->bytes.at, a->bytes.len}};
     }
     return error;

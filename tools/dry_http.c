@@ -4,6 +4,8 @@
  * connection, rewrite. The new head is written by pg_http_rewrite itself, with the caller's ring behind it. */
 #include "dry_internal.h"
 
+#include "podglass/tls_decide.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,7 +97,7 @@ static bool filter(struct pg_dry_running *r, const char *bytes, const struct pg_
                                .head = &r->d->head,
                                .bytes = bytes,
                                .who = who,
-                               .scheme = "http"};
+                               .scheme = r->request->server_name ? "https" : "http"};
 
     pg_route_filters_decide(&ask, plan);
     if (plan->error) {
@@ -137,6 +139,44 @@ static enum pg_http_error resolve(struct pg_dry_running *r, bool want_v6, struct
          reason);
     *ret_why = reason;
     return status == PG_DNS_OK ? PG_HTTP_ERROR_NONE : PG_HTTP_ERROR_NO_NAME;
+}
+
+static const struct pg_ingress_port *port_of(const struct pg_dry_running *r)
+{
+    for (uint32_t i = 0; i < r->d->ingress_port_count; i++) {
+        if (r->d->ingress_ports[i].target == r->result->arrives[0].dst_port) {
+            return &r->d->ingress_ports[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether port and client agree about TLS; the certificate is told where they do. */
+static enum pg_http_error shake_hands(struct pg_dry_running *r)
+{
+    const struct pg_ingress_port *port = port_of(r);
+    const char *name = r->request->server_name;
+
+    if (!port || port->tls == (name != NULL)) {
+        if (name) {
+            const struct pg_tls_host *host = pg_tls_host_find(r->d->snapshot, name);
+            tell(r, PG_STAGE_TLS, host && host->passthrough ? "passthrough" : "handshake",
+                 name[0] ? pg_value_text(name, strlen(name)) : pg_value_none(), pg_value_none(),
+                 pg_tls_host_reason(r->d->snapshot, host));
+        }
+        return PG_HTTP_ERROR_NONE;
+    }
+    return port->tls ? PG_HTTP_ERROR_PLAIN_HTTP : PG_HTTP_ERROR_BAD_REQUEST_LINE;
+}
+
+static enum pg_http_error check_certificate(struct pg_dry_running *r, const char *bytes)
+{
+    const struct pg_http_head *h = &r->d->head;
+    struct pg_slice host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host);
+    const char *name = r->request->server_name;
+
+    return name && !pg_tls_host_fits(r->d->snapshot, name, host) ? PG_HTTP_ERROR_MISDIRECTED
+                                                                 : PG_HTTP_ERROR_NONE;
 }
 
 /* What the ingress answers when the upstream leg ended before a pod. */
@@ -208,6 +248,10 @@ static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg
                                     .trace = r->trace,
                                     .label = 1,
                                     .request_id = "(drawn at random)"};
+    const struct pg_ingress_port *port = port_of(r);
+    if (port && port->tls && r->request->preface.len == 0) {
+        in.local_port = port->service;
+    }
     if (r->d->preface.settings->to_pods) {
         send_preface(r, ends);
     }
@@ -264,6 +308,31 @@ static bool read_preface(struct pg_dry_running *r, struct pg_preface *ret)
     return true;
 }
 
+/* The host's TLS goes on to the pod: nobody looks into it, and the pod gets what the client sent. */
+static bool pass_through(struct pg_dry_running *r)
+{
+    const char *name = r->request->server_name;
+    const struct pg_tls_host *host = name ? pg_tls_host_find(r->d->snapshot, name) : NULL;
+    struct pg_tuple up = {.src = r->result->arrives[0].dst, .proto = PG_PROTO_TCP};
+    struct pg_route_match match;
+    pg_reason_id why = 0;
+
+    if (!host || !host->passthrough) {
+        return false;
+    }
+    struct pg_route_facts facts = {.host = pg_slice_of(name), .path = PG_SLICE_LITERAL("/")};
+    pg_route_match(r->d->router, &facts, &match);
+    r->result->route = match.route;
+    enum pg_http_error error =
+        match.route ? resolve(r, !pg_addr_is_v4(&up.src), &up, &why) : PG_HTTP_ERROR_NO_ROUTE;
+    if (error) {
+        refuse(r, error, match.route ? why : match.reason);
+    } else if (connect_upstream(r, &up)) {
+        r->result->head = r->request->head;
+    }
+    return true;
+}
+
 void pg_dry_ingress(struct pg_dry_running *r)
 {
     struct pg_http_head *h = &r->d->head;
@@ -284,6 +353,17 @@ void pg_dry_ingress(struct pg_dry_running *r)
         sent = r->request->preface; /* not wanted, so it is taken for HTTP */
     }
     struct pg_ends ends = pg_ends_decide(&r->d->preface, in, preface.version ? &preface : NULL);
+    if (r->request->server_name) {
+        ends.scheme = "https";
+    }
+    error = shake_hands(r);
+    if (error) {
+        refuse(r, error, 0);
+        return;
+    }
+    if (pass_through(r)) {
+        return;
+    }
     int status = pg_http_parse(PG_HTTP_REQUEST, &scan, sent.at, (uint32_t)sent.len, h, &error);
     if (status != 0) {
         refuse(r, status == -EBADMSG ? error : PG_HTTP_ERROR_HEAD_TIMEOUT, 0);
@@ -298,7 +378,10 @@ void pg_dry_ingress(struct pg_dry_running *r)
     pg_client_addr_of_ends(&r->d->identity.trust, &ends, h, sent.at, &who);
     tell(r, PG_STAGE_CLIENT_ADDR, "client", pg_dry_endpoint(&who.hop, ends.client_port),
          pg_value_endpoint(&who.client, 0), who.reason);
-    error = route(r, sent.at, &why);
+    error = check_certificate(r, sent.at);
+    if (!error) {
+        error = route(r, sent.at, &why);
+    }
     if (!error && filter(r, sent.at, &who)) {
         return;
     }

@@ -20,7 +20,7 @@ struct pg_dry {
     bool shares_names;    /* router and zone only */
     struct pg_identity identity;
     struct pg_preface_rules preface;
-    uint16_t ingress_ports[PG_INGRESS_PORTS];
+    struct pg_ingress_port ingress_ports[PG_INGRESS_PORTS];
     uint32_t ingress_port_count;
     struct pg_http_head head; /* as the client sent it */
     struct pg_carried got;    /* what `seen` points into */

@@ -3,6 +3,8 @@
  * Called by the verbs that run dry, and by those that send requests in this process. What is wrong with the input is said on standard error, one finding a line, as `run` does. */
 #include "podglass/manifests.h"
 
+#include "podglass/tls_decide.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,6 +40,7 @@ int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags
                                    .namespace = value_of(o, flags->namespace),
                                    .pods = flags->pods,
                                    .checks = flags->checks,
+                                   .check_pair = pg_tls_check_pair,
                                    .sets = sets};
     uint32_t count = 0;
     uint32_t cursor = 0;

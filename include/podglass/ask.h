@@ -6,6 +6,7 @@
 #include "podglass/dns_decide.h"
 #include "podglass/snapshot.h"
 #include "podglass/text.h"
+#include "podglass/url.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,6 +48,8 @@ struct pg_asked {
     struct pg_text bytes; /* of an HTTP request, its body included; empty for --to */
     struct pg_text title; /* "GET http://..." or "tcp 192.0.2.11:30080" as asked, escaped */
     bool is_head;
+    bool tls; /* https, with this server name */
+    char server_name[PG_SERVER_NAME];
     pg_reason_id to_reason; /* what of the DNS answered; 0: an address was written */
     bool to_known;          /* false: DNS knows no such host, and the ingress' address was taken */
 };

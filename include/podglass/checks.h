@@ -35,6 +35,7 @@ struct pg_check_request {
     const char *field; /* host and port as the URL has them, for the Host field */
     const char *path;  /* with its query; at least "/" */
     uint16_t port;
+    bool tls;
     const char *method;                  /* "GET" */
     const struct pg_check_pair *headers; /* in order; value is never NULL */
     uint32_t header_count;

@@ -45,6 +45,8 @@ struct pg_dry_request {
     struct pg_addr to;
     uint16_t to_port;
     uint8_t proto;
+    const char
+        *server_name; /* the connection is for TLS with this name ("": none); NULL: it is plain */
     struct pg_slice
         head; /* an HTTP request head as sent; at NULL: whatever it is, it is not looked at */
     struct pg_slice preface; /* PROXY preface in front of it; len 0: none */

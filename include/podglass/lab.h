@@ -9,6 +9,7 @@
 #include "podglass/netif.h"
 #include "podglass/snapshot.h"
 #include "podglass/text.h"
+#include "podglass/url.h"
 
 #include <stdint.h>
 
@@ -37,7 +38,9 @@ struct pg_request {
     uint16_t to_port;
     const char *bytes; /* the whole request as sent (copied) */
     uint32_t len;
-    bool is_head;        /* the response has no body */
+    bool is_head; /* the response has no body */
+    bool tls;     /* through TLS, with this server name ("": none) */
+    char server_name[PG_SERVER_NAME];
     bool raw;            /* not HTTP: everything until the peer closes is the response */
     uint32_t timeout_ms; /* 0: 30000 */
 };

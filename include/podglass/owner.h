@@ -21,8 +21,14 @@ enum pg_owner pg_owner_of(const struct pg_snapshot *s, const struct pg_addr *dst
 enum pg_drop pg_owner_check(const struct pg_snapshot *s, const struct pg_tuple *t);
 
 #define PG_INGRESS_PORTS 16
-/* Target ports of the ingress service that speak plain HTTP: everything it sends to its pods, except what is https by name or
- * number. Returns how many. */
-uint32_t pg_owner_ingress_ports(const struct pg_snapshot *s, uint16_t ret[PG_INGRESS_PORTS]);
+/* A port of the ingress pod. TLS ends at those that the service has as 443, or with "https" in the name; the others speak plain HTTP. */
+struct pg_ingress_port {
+    uint16_t target;  /* of the pod */
+    uint16_t service; /* of the service in front: what clients connect to */
+    bool tls;
+};
+/* Everything the ingress service sends to its pods. Returns how many. */
+uint32_t pg_owner_ingress_ports(const struct pg_snapshot *s,
+                                struct pg_ingress_port ret[PG_INGRESS_PORTS]);
 
 #endif

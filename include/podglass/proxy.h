@@ -30,6 +30,7 @@ struct pg_proxy_options {
     uint32_t upstream_idle_ms;    /* 60000, pooled */
     uint32_t pool_limit;          /* 1024 idle upstream connections */
     uint32_t keepalive_requests;  /* 1000 per client connection */
+    uint32_t tls_timeout_ms;      /* 10000, for a whole handshake */
     uint64_t body_limit;          /* none */
     /* Called at the end of each request, borrowed; NULL: nobody keeps a log. */
     void (*on_done)(void *arg, const struct pg_request_done *done);
@@ -52,6 +53,8 @@ uint64_t pg_proxy_next_due_us(const struct pg_proxy *p);
 /* Stop accepting work: idle connections close now, others after their current response. */
 void pg_proxy_drain(struct pg_proxy *p);
 
+/* The certificate of the authority that signs what is made up, in PEM, for clients that are to trust it. 0 or -errno. */
+int pg_proxy_write_ca(struct pg_proxy *p, const char *path);
 /* Both legs of one client connection, for `get connections`. */
 struct pg_session_view {
     uint32_t label;

@@ -15,6 +15,7 @@
 #include "podglass/service_settings.h"
 #include "podglass/source.h"
 #include "podglass/text.h"
+#include "podglass/tls_hosts.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -207,6 +208,10 @@ struct pg_snapshot {
     uint32_t test_count;
     const struct pg_route_filter *filters; /* of the routes, in the order they act */
     uint32_t filter_count;
+    const struct pg_secret *secrets;
+    uint32_t secret_count;
+    const struct pg_tls_host *tls_hosts;
+    uint32_t tls_host_count;
     const struct pg_client *clients;
     uint32_t client_count;
     const struct pg_finding *findings;
@@ -228,12 +233,16 @@ enum pg_pods_mode { PG_PODS_AUTO, PG_PODS_ECHO, PG_PODS_WIRE };
 struct pg_load_options {
     bool strict;    /* warnings of unsupported fields become errors */
     bool recursive; /* -R */
+    bool https;     /* an ingress that is made up has port 443 even if no Ingress speaks of TLS */
     enum pg_pods_mode
         pods; /* auto: pods whose address is written are on the wire, derived ones echo */
     const char *namespace; /* for objects that name none; NULL: "default" */
     const char *const
         *sets; /* "svc/edge/gateway.externalTrafficPolicy=Local": laid over what was read */
     uint32_t set_count;
+    /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. NULL: not asked. */
+    bool (*check_pair)(const char *cert, size_t cert_len, const char *key, size_t key_len,
+                       struct pg_text *ret_why);
     struct pg_checks *
         checks; /* filled with what documents of kind Check ask (checks.h), if the load is good; NULL: such documents are noted and left out */
 };

@@ -101,7 +101,7 @@ got=$("${explain[@]}" -o json -H 'Authorization: Bearer s3cret' -H 'Proxy-Author
 status 0 "${explain[@]}" "$shop"
 status 2 "$podglass" explain
 status 2 "$podglass" explain "$shop"
-status 2 "${explain[@]}" https://shop.example.test/
+status 2 "${explain[@]}" ftp://shop.example.test/
 status 2 "${explain[@]}" --reader nobody "$shop"
 status 2 "${explain[@]}" --from gone "$shop"
 status 2 "$podglass" explain PG9999

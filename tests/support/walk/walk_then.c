@@ -45,6 +45,7 @@ static const char *error_word(int error)
     case -ETIMEDOUT: return "timeout";
     case -EHOSTUNREACH: return "unreachable";
     case -EPIPE: return "closed";
+    case -EPROTO: return "tls";
     default: return "other";
     }
 }

@@ -1,6 +1,6 @@
 /* What a walk can do:
  *
- *   when CLIENT sends METHOD PATH [host HOST] [to ADDR[:PORT]] [header "Name: value"]... [body N] [http10] [pad N]
+ *   when CLIENT sends METHOD PATH [host HOST] [to ADDR[:PORT]] [header "Name: value"]... [body N] [http10] [pad N] [tls SERVER-NAME|-]
  *   ... preface "bytes"               in front of the request, such as "PROXY TCP4 203.0.113.7 203.0.113.10 4711 80\r\n"
  *   when CLIENT sends raw "bytes" to ADDR:PORT
  *   when CLIENT sends raw N times "bytes" ...                 (not needed so far)
@@ -100,7 +100,11 @@ static bool request_words(struct walk *w, const struct walk_line *l, uint32_t at
             *ret_http10 = true;
             continue;
         }
-        if (strcmp(word, "host") == 0) {
+        if (strcmp(word, "tls") == 0) {
+            request->tls = true;
+            snprintf(request->server_name, sizeof request->server_name, "%s",
+                     strcmp(value, "-") == 0 ? "" : value);
+        } else if (strcmp(word, "host") == 0) {
             pg_text_printf(fields, "Host: %s\r\n", value);
             *has_host = true;
         } else if (strcmp(word, "header") == 0) {
@@ -172,7 +176,7 @@ static void sends(struct walk *w, const struct walk_line *l, uint32_t at,
     if (pg_addr_is_none(&request->to) && !ingress_address(w, &request->to)) {
         walk_fail(w, "sends: to whom? there is no ingress service with a load-balancer address");
     }
-    request->to_port = request->to_port != 0 ? request->to_port : 80;
+    request->to_port = request->to_port != 0 ? request->to_port : request->tls ? 443 : 80;
     request->bytes = bytes.at;
     request->len = (uint32_t)bytes.len;
     send_request(w, request);

@@ -51,7 +51,6 @@ static void what_is_no_url_is_told_in_words(void **state)
         {"http://", "neither a host"},
         {"http:///x", "neither a host"},
         {"http://:80/", "neither a host"},
-        {"https://a/", "https is not"},
         {"ftp://a/", "expected http"},
         {"http://a:0/", "not a port"},
         {"http://a:65536/", "not a port"},
@@ -88,9 +87,28 @@ static void what_is_no_url_is_told_in_words(void **state)
     assert_non_null(strstr(pg_url_read(text, &u), "8000"));
 }
 
+static void https_has_a_port_and_a_server_name(void **state)
+{
+    struct pg_url u;
+    char name[PG_SERVER_NAME];
+    (void)state;
+    assert_null(pg_url_read("https://Shop.example.test/cart", &u));
+    assert_true(u.tls);
+    assert_int_equal(u.port, 443);
+    pg_url_server_name(u.host, name);
+    assert_string_equal(name, "shop.example.test");
+    assert_null(pg_url_read("https://[2001:db8::1]:8443/", &u));
+    assert_int_equal(u.port, 8443);
+    pg_url_server_name(u.host, name);
+    assert_string_equal(name, "");
+    assert_null(pg_url_read("shop.example.test", &u));
+    assert_false(u.tls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(https_has_a_port_and_a_server_name),
         cmocka_unit_test(parts_of_a_url),
         cmocka_unit_test(what_is_no_url_is_told_in_words),
     };

@@ -223,8 +223,8 @@ static const struct {
     {"apiVersion: v1\nkind: Service\nmetadata:\n  name: w\n  annotations:\n    "
      "service.kubernetes.io/topology-mode: auto\nspec: {ports: [{port: 80}]}\n",
      "t.yaml:6", "metadata.annotations[\"service.kubernetes.io/topology-mode\"]", "PG401"},
-    {INGRESS("  tls: [{hosts: [a.test]}]\n  rules:\n  - host: a.test\n"), "t.yaml:5",
-     "TLS is not supported yet", "PG401"},
+    {INGRESS("  tls: [{hosts: [a.test], secretName: s}]\n  rules:\n  - host: a.test\n"), "t.yaml:5",
+     "there is no Secret default/s", "PG404"},
     {"apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: w\n  annotations:\n    "
      "haproxy.org/path-rewrite: /\nspec: {rules: [{host: a.test}]}\n",
      "t.yaml:6", "annotation is not supported", "PG401"},
@@ -281,15 +281,15 @@ static void kinds_without_a_part_are_noted_once(void **state)
 {
     (void)state;
     struct loaded l =
-        load_text("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n---\n"
-                  "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n---\n"
+        load_text("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n---\n"
+                  "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: b}\n---\n"
                   "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n---\n"
                   "apiVersion: example.test/v1\nkind: Thing\nmetadata: {name: a}\n---\n"
                   "apiVersion: podglass/v1alpha1\nkind: Check\ncases: []\n");
     assert_loads(&l);
     assert_int_equal(l.findings.count, 4);
     assert_int_equal(count_level(&l, PG_FINDING_NOTE), 4);
-    assert_non_null(find(&l, "t.yaml:1", "Secret/a: kind does not take part in the path"));
+    assert_non_null(find(&l, "t.yaml:1", "ServiceAccount/a: kind does not take part in the path"));
     unload(&l);
 }
 

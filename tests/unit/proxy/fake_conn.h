@@ -6,6 +6,7 @@
 #define PODGLASS_TEST_FAKE_CONN_H
 
 #include "podglass/conn.h"
+#include "podglass/conn_inner.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -173,6 +174,89 @@ struct pg_addr pg_conn_local(const struct pg_conn *c, uint16_t *ret_port)
 void pg_conn_look(const struct pg_conn *c, struct pg_conn_view *ret)
 {
     *ret = (struct pg_conn_view){.label = c->label, .state = ""};
+}
+
+/* ---- conn_inner.h: none of these is an inner connection, so nobody may ask anything else of one ---- */
+
+void *pg_inner_arg(const struct pg_conn *c, const struct pg_inner_layer *layer)
+{
+    (void)c;
+    (void)layer;
+    return NULL;
+}
+
+struct pg_conn *pg_inner_new(struct pg_conn *below, struct pg_inner *inner)
+{
+    (void)below;
+    (void)inner;
+    abort();
+}
+
+int pg_inner_give(struct pg_conn *c, const void *bytes, uint32_t len)
+{
+    (void)c;
+    (void)bytes;
+    (void)len;
+    abort();
+}
+
+void pg_inner_give_end(struct pg_conn *c)
+{
+    (void)c;
+    abort();
+}
+
+void pg_inner_end_all(struct pg_conn *c, int error)
+{
+    (void)c;
+    (void)error;
+    abort();
+}
+
+uint32_t pg_inner_waiting(const struct pg_conn *c)
+{
+    (void)c;
+    abort();
+}
+
+bool pg_inner_front(const struct pg_conn *c, struct pg_slice *ret)
+{
+    (void)c;
+    (void)ret;
+    abort();
+}
+
+uint32_t pg_inner_peek(const struct pg_conn *c, void *out, uint32_t room)
+{
+    (void)c;
+    (void)out;
+    (void)room;
+    abort();
+}
+
+void pg_inner_take(struct pg_conn *c, uint32_t len)
+{
+    (void)c;
+    (void)len;
+    abort();
+}
+
+bool pg_inner_shut(const struct pg_conn *c)
+{
+    (void)c;
+    abort();
+}
+
+bool pg_inner_released(const struct pg_conn *c)
+{
+    (void)c;
+    abort();
+}
+
+bool pg_inner_aborted(const struct pg_conn *c)
+{
+    (void)c;
+    abort();
 }
 
 #endif

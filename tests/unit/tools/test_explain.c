@@ -99,7 +99,7 @@ static void words_that_are_refused(void **state)
         struct pg_ask words;
         const char *why;
     } cases[] = {
-        {{.url = "https://shop.example.test/"}, "https is not supported"},
+        {{.url = "ftp://shop.example.test/"}, "expected http[s]://"},
         {{.url = "http://a b/"}, "no blanks"},
         {{.url = "http:///x"}, "neither a host name"},
         {{.url = "http://a:99999/"}, "not a port"},
