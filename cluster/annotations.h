@@ -33,6 +33,8 @@ bool pg_annotation_plain(const struct pg_field *f, const char **ret);
 void pg_derive_classes(struct pg_load *load); /* which Ingress objects our ingress serves */
 
 /* ---- derive_filters.c ---- */
+/* Puts a filter behind those from first on that act before it. */
+void pg_derive_filter_insert(struct pg_list *all, uint32_t first, const struct pg_route_filter *f);
 /* The filters of an Ingress' routes, appended to load->filters in the order they act; tls: of a host that has a certificate. */
 void pg_derive_filters(struct pg_load *load, const struct pg_raw_ingress *in, bool tls,
                        uint32_t *ret_first, uint32_t *ret_count);

@@ -73,9 +73,13 @@ struct pg_load {
     struct pg_list nodes;
     struct pg_list ingresses;
     struct pg_list classes;
-    struct pg_list secrets;    /* of struct pg_raw_secret * */
-    struct pg_list tls_hosts;  /* of struct pg_tls_host; filled by derive_tls.c */
-    bool has_secrets;          /* scratch memory is to be wiped */
+    struct pg_list secrets;   /* of struct pg_raw_secret * */
+    struct pg_list tls_hosts; /* of struct pg_tls_host; filled by derive_tls.c */
+    bool has_secrets;         /* scratch memory is to be wiped */
+    struct pg_list gateway_classes;
+    struct pg_list gateways;
+    struct pg_list http_routes;
+    struct pg_list grants;
     struct pg_list namespaces; /* of const char * */
     struct pg_raw_lab *lab;    /* never NULL */
     struct pg_arena
@@ -101,8 +105,10 @@ struct pg_load {
     struct pg_raw_service *ingress; /* the service in front of our ingress; NULL: none */
     struct pg_list
         routes; /* of struct pg_route; service and ingress are indexes of the lists above */
-    struct pg_index regex_hosts; /* host -> the first Ingress that makes its paths expressions */
-    struct pg_list filters;      /* of struct pg_route_filter; routes name stretches of it */
+    struct pg_list tests;         /* of struct pg_route_test; routes name stretches of it */
+    struct pg_list route_parents; /* of struct pg_route_parent, route after route */
+    struct pg_index regex_hosts;  /* host -> the first Ingress that makes its paths expressions */
+    struct pg_list filters;       /* of struct pg_route_filter; routes name stretches of it */
 };
 
 /* --- input.c --- */
@@ -130,6 +136,11 @@ void pg_kinds_pod(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_node(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_workload(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_ingress(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_gateway_class(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_gateway(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_reference_grant(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_http_route(struct pg_load *load, const struct pg_object *object);
+struct pg_selector pg_kinds_selector(const struct pg_field *f); /* of labels */
 void pg_kinds_ingress_class(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_secret(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_ingress_tls(const struct pg_field *spec, struct pg_raw_ingress *in);
@@ -194,6 +205,8 @@ uint32_t pg_name_find(const struct pg_index *x, const char *namespace, const cha
 uint32_t pg_derive_node_of(const struct pg_load *load,
                            const struct pg_addr *a); /* whose pod range; or PG_INDEX_NONE */
 bool pg_prefix_overlap(const struct pg_prefix *a, const struct pg_prefix *b);
+
+bool pg_selector_holds(const struct pg_selector *s, const struct pg_object *o);
 
 /* Pods by label, for selectors. */
 struct pg_label_index {

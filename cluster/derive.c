@@ -5,7 +5,7 @@
  * out comes from a hash of the name of who gets it, looked up in order of names, after all that is
  * written has been taken: the same input gives the same result, and an unrelated object changes
  * nothing unless two want the same number. */
-#include "cluster_internal.h"
+#include "gateway.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,10 +233,13 @@ void pg_derive(struct pg_load *load)
 {
     pg_derive_nodes(load);
     pg_derive_ranges(load);
+    pg_derive_gateways(load);
     pg_derive_ingress(load);
     sort_objects(&load->services);
     sort_objects(&load->slices);
     sort_objects(&load->workloads);
+    sort_objects(&load->gateways);
+    sort_objects(&load->http_routes);
     for (uint32_t i = 0; i < load->services.count; i++) {
         const struct pg_object *o =
             &PG_LIST_POINTER(load->services, struct pg_raw_service, i)->object;

@@ -18,6 +18,11 @@ const struct pg_route_filter *pg_route_find_filter(const struct pg_snapshot *s,
     return NULL;
 }
 
+uint16_t pg_route_port(const struct pg_snapshot *s, const struct pg_route *route)
+{
+    return route->listener == PG_INDEX_NONE ? 0 : s->listeners[route->listener].port;
+}
+
 /* Is the controller of this Ingress ingress-nginx, as far as anybody says so? */
 static bool is_nginx(const struct pg_load *load, const struct pg_raw_ingress *in)
 {
@@ -56,7 +61,7 @@ static bool https_of(const struct pg_load *load, const struct pg_raw_ingress *in
     return true;
 }
 
-static void insert(struct pg_list *all, uint32_t first, const struct pg_route_filter *f)
+void pg_derive_filter_insert(struct pg_list *all, uint32_t first, const struct pg_route_filter *f)
 {
     (void)pg_list_add(all);
     struct pg_route_filter *at = PG_LIST_AT(*all, struct pg_route_filter, 0);
@@ -72,9 +77,10 @@ void pg_derive_filters(struct pg_load *load, const struct pg_raw_ingress *in, bo
     struct pg_route_filter https;
     uint32_t first = load->filters.count;
     for (uint32_t i = 0; i < in->filters.count; i++)
-        insert(&load->filters, first, PG_LIST_AT(in->filters, const struct pg_route_filter, i));
+        pg_derive_filter_insert(&load->filters, first,
+                                PG_LIST_AT(in->filters, const struct pg_route_filter, i));
     if (https_of(load, in, tls, &https))
-        insert(&load->filters, first, &https);
+        pg_derive_filter_insert(&load->filters, first, &https);
     *ret_first = first;
     *ret_count = load->filters.count - first;
 }

@@ -4,7 +4,7 @@
  * manifests rarely hold the controller. So: what the Lab says; else the service of an ingress
  * controller that is in the input; else one is made up, edge/gateway with one pod, and a note says
  * so. Without Ingress objects and without a word in the Lab there is no ingress. */
-#include "cluster_internal.h"
+#include "gateway.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,8 @@ static bool is_controller(const struct pg_raw_service *s)
         for (uint32_t j = 0; j < both[i]->count; j++) {
             if (strcmp(both[i]->at[j].key, "app.kubernetes.io/name") == 0 &&
                 is_controller_name(both[i]->at[j].value))
+                return true;
+            if (strcmp(both[i]->at[j].key, "gateway.networking.k8s.io/gateway-name") == 0)
                 return true;
         }
     }
@@ -84,19 +86,46 @@ static bool wants_tls(const struct pg_load *load)
     return load->options.https;
 }
 
-/* Port 80, and 443 if some host is served over TLS. */
-static void make_up_ports(struct pg_load *load, struct pg_raw_service *s)
+static void port_add(struct pg_load *load, struct pg_raw_service *s, uint16_t port)
 {
-    static const struct pg_service_port both[] = {
-        {.name = "http", .proto = PG_PROTO_TCP, .port = 80, .target = "80", .app_protocol = ""},
-        {.name = "https", .proto = PG_PROTO_TCP, .port = 443, .target = "443", .app_protocol = ""}};
-    s->port_count = wants_tls(load) ? 2 : 1;
-    s->ports = pg_arena_array(&load->scratch, 2, sizeof(*s->ports));
+    struct pg_arena *scratch = &load->scratch;
     for (uint32_t i = 0; i < s->port_count; i++) {
-        s->ports[i] = both[i];
-        s->ports[i].source = s->object.source;
-        s->ports[i].node_port_source = (struct pg_source){"", 0};
+        if (s->ports[i].port == port)
+            return;
     }
+    s->ports[s->port_count++] =
+        (struct pg_service_port){.name = port == 80    ? "http"
+                                         : port == 443 ? "https"
+                                                       : pg_arena_printf(scratch, "port-%u", port),
+                                 .proto = PG_PROTO_TCP,
+                                 .port = port,
+                                 .target = pg_arena_printf(scratch, "%u", port),
+                                 .app_protocol = "",
+                                 .source = s->object.source,
+                                 .node_port_source = {"", 0}};
+}
+
+/* 80 for Ingress objects, 443 if some host of theirs is served over TLS, and the ports of all listeners. */
+static void ports_make(struct pg_load *load, struct pg_raw_service *s)
+{
+    uint32_t room = 2;
+    for (uint32_t i = 0; i < load->gateways.count; i++)
+        room += PG_LIST_POINTER(load->gateways, struct pg_raw_gateway, i)->listener_count;
+    s->ports = pg_arena_array(&load->scratch, room, sizeof(*s->ports));
+    if (load->ingresses.count > 0)
+        port_add(load, s, 80);
+    if (wants_tls(load))
+        port_add(load, s, 443);
+    for (uint32_t i = 0; i < load->gateways.count; i++) {
+        const struct pg_raw_gateway *g =
+            PG_LIST_POINTER(load->gateways, const struct pg_raw_gateway, i);
+        for (uint32_t j = 0; j < g->listener_count; j++) {
+            if (g->listeners[j].protocol <= PG_LISTENER_HTTPS)
+                port_add(load, s, g->listeners[j].port);
+        }
+    }
+    if (s->port_count == 0)
+        port_add(load, s, 80);
 }
 
 static struct pg_raw_service *make_up(struct pg_load *load)
@@ -120,7 +149,7 @@ static struct pg_raw_service *make_up(struct pg_load *load)
     v->source = s->object.source;
     v->type_source = v->external_policy_source = v->internal_policy_source = v->affinity_source =
         v->cluster_ip_source = nowhere;
-    make_up_ports(load, s);
+    ports_make(load, s);
     s->lb_ips = pg_arena_array(scratch, 2, sizeof(*s->lb_ips));
     s->selector = s->object.labels;
     s->node_ports = true;
@@ -163,7 +192,7 @@ void pg_derive_ingress(struct pg_load *load)
         load->ingress = named_by_lab(load);
         return;
     }
-    if (load->ingresses.count == 0)
+    if (load->ingresses.count == 0 && load->gateways.count == 0)
         return;
     load->ingress = find_controller(load, &count);
     if (load->ingress == NULL)

@@ -5,6 +5,7 @@
  * rules for the same host and path the older Ingress wins, then the one whose name comes first, and
  * a warning says so. Which Ingress objects take part is derive_classes.c. */
 #include "annotations.h"
+#include "gateway.h"
 
 #include "podglass/pattern.h"
 
@@ -190,6 +191,10 @@ static void route_add(struct pg_load *load, struct pg_list *all, uint32_t ingres
         .path_type = path->type,
         .object = in->object.title,
         .ingress = ingress,
+        .listener = PG_INDEX_NONE,
+        .split = 1,
+        .weight = 1,
+        .weights = 1,
         .rule = rule_number,
         .source = path->source,
         .host_source = rule == NULL ? (struct pg_source){"", 0} : rule->source,
@@ -263,4 +268,5 @@ void pg_derive_routes(struct pg_load *load)
         winner = c;
         *(struct pg_route *)pg_list_add(&load->routes) = c->route;
     }
+    pg_derive_http_routes(load);
 }

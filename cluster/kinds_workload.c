@@ -92,7 +92,7 @@ static struct pg_requirement requirement_read(const struct pg_field *f)
     return r;
 }
 
-static struct pg_selector selector_read(const struct pg_field *f)
+struct pg_selector pg_kinds_selector(const struct pg_field *f)
 {
     struct pg_field labels = pg_field_get(f, "matchLabels");
     struct pg_field expressions = pg_field_get(f, "matchExpressions");
@@ -143,7 +143,7 @@ void pg_kinds_workload(struct pg_load *load, const struct pg_object *object)
     if (pg_field_is(&spec) && !pg_field_is(&selector))
         pg_field_error(&selector, "a %s needs a selector", object->kind_name);
     w->replicas = pg_field_int(&replicas, 0, PG_REPLICAS_MAX, 1);
-    w->selector = selector_read(&selector);
+    w->selector = pg_kinds_selector(&selector);
     w->labels = pg_kinds_labels(&labels);
     if (pg_field_is(&selector))
         check_template(&labels, w);

@@ -74,7 +74,7 @@ static bool requirement_met(const struct pg_object *o, const struct pg_requireme
     return false;
 }
 
-static bool selected(const struct pg_object *o, const struct pg_selector *s)
+bool pg_selector_holds(const struct pg_selector *s, const struct pg_object *o)
 {
     for (uint32_t i = 0; i < s->labels.count; i++) {
         const char *value = label_of(o, s->labels.at[i].key);
@@ -114,7 +114,8 @@ const uint32_t *pg_label_select(struct pg_label_index *x, const char *namespace,
     const struct pg_list *list = shortest(x, namespace, selector);
     for (uint32_t i = 0; list != NULL && i < list->count; i++) {
         uint32_t pod = *PG_LIST_AT(*list, uint32_t, i);
-        if (selected(&PG_LIST_POINTER(x->load->pods, struct pg_raw_pod, pod)->object, selector))
+        if (pg_selector_holds(selector,
+                              &PG_LIST_POINTER(x->load->pods, struct pg_raw_pod, pod)->object))
             *(uint32_t *)pg_list_add(&found) = pod;
     }
     *ret_count = found.count;

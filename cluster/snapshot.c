@@ -383,10 +383,11 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
         load->options = *options;
     load->namespace = load->options.namespace == NULL ? "default" : load->options.namespace;
     load->documents = PG_LIST(scratch, struct pg_document);
-    struct pg_list *const pointers[] = {&load->objects,   &load->services,  &load->slices,
-                                        &load->pods,      &load->workloads, &load->nodes,
-                                        &load->ingresses, &load->classes,   &load->namespaces,
-                                        &load->owners,    &load->files,     &load->secrets};
+    struct pg_list *const pointers[] = {
+        &load->objects,         &load->services, &load->slices,      &load->pods,
+        &load->workloads,       &load->nodes,    &load->ingresses,   &load->classes,
+        &load->gateway_classes, &load->gateways, &load->http_routes, &load->grants,
+        &load->namespaces,      &load->owners,   &load->files,       &load->secrets};
     for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
         *pointers[i] = PG_LIST(scratch, void *);
     struct pg_index *const indexes[] = {
@@ -397,6 +398,8 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
         indexes[i]->arena = scratch;
     load->filters = PG_LIST(scratch, struct pg_route_filter);
     load->tls_hosts = PG_LIST(scratch, struct pg_tls_host);
+    load->tests = PG_LIST(scratch, struct pg_route_test);
+    load->route_parents = PG_LIST(scratch, struct pg_route_parent);
     load->lab = pg_lab_default(load);
     pg_checks_init(load);
 }

@@ -2,6 +2,7 @@
  *
  * Called by snapshot.c. Indexes stay what they are: routes name Ingress objects and stretches of filters. */
 #include "build.h"
+#include "gateway.h"
 
 #include <string.h>
 
@@ -45,6 +46,7 @@ static void keep_route(struct pg_build *b, struct pg_route *r)
     r->backend_text = pg_build_text(b, r->backend_text);
     r->source = pg_build_source(b, r->source);
     r->host_source = pg_build_source(b, r->host_source);
+    r->backend_source = pg_build_source(b, r->backend_source);
 }
 
 static void keep_filter(struct pg_build *b, struct pg_route_filter *f)
@@ -55,14 +57,111 @@ static void keep_filter(struct pg_build *b, struct pg_route_filter *f)
     f->ranges = ranges;
     f->name = pg_build_text(b, f->name);
     f->value = pg_build_text(b, f->value);
+    f->host = pg_build_text(b, f->host);
     f->object = pg_build_text(b, f->object);
     f->field = pg_build_text(b, f->field);
     f->text = pg_build_text(b, f->text);
     f->source = pg_build_source(b, f->source);
 }
 
+static struct pg_condition condition(struct pg_build *b, const char *trouble,
+                                     const char *trouble_reason, const char *fine)
+{
+    return (struct pg_condition){trouble == NULL,
+                                 pg_build_text(b, trouble == NULL ? fine : trouble_reason),
+                                 pg_build_text(b, trouble)};
+}
+
+static void build_gateways(struct pg_build *b)
+{
+    const struct pg_load *load = b->load;
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < load->gateways.count; i++)
+        total += PG_LIST_POINTER(load->gateways, struct pg_raw_gateway, i)->listener_count;
+    struct pg_gateway *gateways = pg_build_array(b, load->gateways.count, sizeof(*gateways));
+    struct pg_gateway_listener *listeners = pg_build_array(b, total, sizeof(*listeners));
+    b->s->gateways = gateways;
+    b->s->listeners = listeners;
+    for (uint32_t i = 0; i < load->gateways.count; i++) {
+        const struct pg_raw_gateway *g =
+            PG_LIST_POINTER(load->gateways, const struct pg_raw_gateway, i);
+        gateways[i] =
+            (struct pg_gateway){.namespace = pg_build_text(b, g->object.namespace),
+                                .name = pg_build_text(b, g->object.name),
+                                .class_name = pg_build_text(b, g->class_name),
+                                .listener_first = b->s->listener_count,
+                                .listener_count = g->listener_count,
+                                .accepted = condition(b, g->trouble, g->trouble_reason, "Accepted"),
+                                .source = pg_build_source(b, g->object.source)};
+        for (uint32_t j = 0; j < g->listener_count; j++) {
+            const struct pg_raw_listener *l = &g->listeners[j];
+            const char *trouble = g->trouble != NULL ? g->trouble : l->trouble;
+            const char *reason = g->trouble != NULL ? g->trouble_reason : l->trouble_reason;
+            listeners[b->s->listener_count++] = (struct pg_gateway_listener){
+                .gateway = i,
+                .name = pg_build_text(b, l->name),
+                .hostname = pg_build_text(b, l->hostname),
+                .port = l->port,
+                .protocol = l->protocol,
+                .attached = l->attached,
+                .programmed = condition(b, trouble, reason, "Programmed"),
+                .source = pg_build_source(b, l->source)};
+        }
+    }
+    b->s->gateway_count = load->gateways.count;
+}
+
+static void build_http_routes(struct pg_build *b)
+{
+    const struct pg_load *load = b->load;
+    struct pg_http_route *routes = pg_build_array(b, load->http_routes.count, sizeof(*routes));
+    struct pg_route_parent *parents =
+        pg_build_array(b, load->route_parents.count, sizeof(*parents));
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < load->http_routes.count; i++) {
+        const struct pg_raw_http_route *r =
+            PG_LIST_POINTER(load->http_routes, const struct pg_raw_http_route, i);
+        routes[i] = (struct pg_http_route){
+            .namespace = pg_build_text(b, r->object.namespace),
+            .name = pg_build_text(b, r->object.name),
+            .parent_first = first,
+            .parent_count = r->parent_count,
+            .resolved = condition(b, r->unresolved, r->unresolved_reason, "ResolvedRefs"),
+            .source = pg_build_source(b, r->object.source)};
+        first += r->parent_count;
+    }
+    for (uint32_t i = 0; i < load->route_parents.count; i++) {
+        parents[i] = *PG_LIST_AT(load->route_parents, struct pg_route_parent, i);
+        parents[i].gateway = pg_build_text(b, parents[i].gateway);
+        parents[i].section = pg_build_text(b, parents[i].section);
+        parents[i].accepted.reason = pg_build_text(b, parents[i].accepted.reason);
+        parents[i].accepted.message = pg_build_text(b, parents[i].accepted.message);
+        parents[i].source = pg_build_source(b, parents[i].source);
+    }
+    b->s->http_routes = routes;
+    b->s->http_route_count = load->http_routes.count;
+    b->s->route_parents = parents;
+    b->s->route_parent_count = load->route_parents.count;
+}
+
+static void build_tests(struct pg_build *b)
+{
+    uint32_t count = b->load->tests.count;
+    struct pg_route_test *tests = pg_build_array(b, count, sizeof(*tests));
+    for (uint32_t i = 0; i < count; i++) {
+        tests[i] = *PG_LIST_AT(b->load->tests, struct pg_route_test, i);
+        tests[i].name = pg_build_text(b, tests[i].name);
+        tests[i].value = pg_build_text(b, tests[i].value);
+    }
+    b->s->tests = tests;
+    b->s->test_count = count;
+}
+
 void pg_build_routes(struct pg_build *b)
 {
+    build_gateways(b);
+    build_http_routes(b);
+    build_tests(b);
     const struct pg_load *load = b->load;
     struct pg_ingress *ingresses = pg_build_array(b, load->ingresses.count, sizeof(*ingresses));
     struct pg_route *routes = pg_build_array(b, load->routes.count, sizeof(*routes));

@@ -152,10 +152,8 @@ uint64_t pg_names_sum(const struct pg_snapshot *s)
     for (uint32_t i = 0; i < s->namespace_count; i++)
         add_text(&sum, s->namespaces[i]);
     for (uint32_t i = 0; i < s->route_count; i++) {
-        const struct pg_ingress *ingress = &s->ingresses[s->routes[i].ingress];
         add_text(&sum, s->routes[i].host);
-        add_text(&sum, ingress->namespace);
-        add_text(&sum, ingress->name);
+        add_text(&sum, s->routes[i].object);
         add_source(&sum, &s->routes[i].host_source);
     }
     return sum.key.k0;

@@ -39,13 +39,16 @@ static void refuse(struct pg_backend *b, enum pg_http_error error, const char *n
 
 static void refuse_route(struct pg_backend *b, const struct pg_route *route)
 {
-    b->error = PG_HTTP_ERROR_NO_SERVICE;
+    const struct pg_source *where =
+        route->backend_source.line > 0 ? &route->backend_source : &route->source;
+    b->error =
+        route->refusal == PG_ROUTE_RESOURCE ? PG_HTTP_ERROR_NO_SERVICE : PG_HTTP_ERROR_BAD_REF;
     b->reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_BACKEND_REFUSED,
                                                      .object = route->object,
                                                      .field = "backend",
                                                      .value = route->backend_text,
-                                                     .file = route->source.file,
-                                                     .line = route->source.line});
+                                                     .file = where->file,
+                                                     .line = where->line});
 }
 
 /* "web.shop.svc.cluster.local." false: too long for a name. */

@@ -46,6 +46,7 @@ enum pg_code pg_http_error_code(enum pg_http_error error)
     case PG_HTTP_ERROR_MISDIRECTED: return PG_CODE_TLS_MISDIRECTED;
     case PG_HTTP_ERROR_NO_ROUTE: return PG_CODE_ROUTE_NONE;
     case PG_HTTP_ERROR_PATTERN_LIMIT: return PG_CODE_PATTERN_LIMIT;
+    case PG_HTTP_ERROR_BAD_REF: return PG_CODE_BACKEND_REFUSED;
     case PG_HTTP_ERROR_NOT_ALLOWED: return PG_CODE_NOT_ALLOWED;
     case PG_HTTP_ERROR_NO_SERVICE:
     case PG_HTTP_ERROR_NO_ENDPOINT: return PG_CODE_NO_ENDPOINT_HTTP;
@@ -66,6 +67,7 @@ enum pg_stage pg_http_error_stage(enum pg_http_error error)
     case PG_CODE_PATTERN_LIMIT:
     case PG_CODE_ROUTE_NONE: return PG_STAGE_ROUTE;
     case PG_CODE_TLS_MISDIRECTED: return PG_STAGE_TLS;
+    case PG_CODE_BACKEND_REFUSED:
     case PG_CODE_NO_ENDPOINT_HTTP:
     case PG_CODE_UPSTREAM_REFUSED: return PG_STAGE_UPSTREAM;
     case PG_CODE_DNS_NXDOMAIN: return PG_STAGE_DNS;

@@ -178,41 +178,57 @@ static void put_host(struct writer *w, const struct pg_http_rewrite_in *in,
 
 /* ---- what the route's filters say about fields ---- */
 
-static const struct pg_route_filter *filter_of(const struct pg_http_rewrite_in *in,
-                                               struct pg_slice name)
+/* Set, add, remove. */
+static const enum pg_filter_kind request_kinds[3] = {PG_FILTER_REQUEST_SET, PG_FILTER_REQUEST_ADD,
+                                                     PG_FILTER_REQUEST_REMOVE};
+static const enum pg_filter_kind response_kinds[3] = {
+    PG_FILTER_RESPONSE_SET, PG_FILTER_RESPONSE_ADD, PG_FILTER_RESPONSE_REMOVE};
+
+static struct pg_header_filters filters_of(const struct pg_http_rewrite_in *in)
 {
-    for (uint32_t i = 0; in->plan && i < in->plan->filter_count; i++) {
-        const struct pg_route_filter *f = &in->plan->filters[i];
-        if ((f->kind == PG_FILTER_REQUEST_SET || f->kind == PG_FILTER_REQUEST_REMOVE) &&
-            pg_slice_equal_nocase(pg_slice_of(f->name), name))
-            return f;
-    }
-    return NULL;
+    return in->plan ? (struct pg_header_filters){in->plan->filters, in->plan->filter_count}
+                    : (struct pg_header_filters){NULL, 0};
 }
 
-static void put_filtered(struct writer *w, const struct pg_http_rewrite_in *in)
+/* true: a filter takes the field away, whatever comes in its place. */
+static bool filtered_by(const struct writer *w, const struct pg_header_filters *filters,
+                        const enum pg_filter_kind kinds[3], struct pg_slice name,
+                        struct pg_slice value)
 {
-    for (uint32_t i = 0; in->plan && i < in->plan->filter_count; i++) {
-        const struct pg_route_filter *f = &in->plan->filters[i];
-        if (f->kind != PG_FILTER_REQUEST_SET && f->kind != PG_FILTER_REQUEST_ADD)
+    for (uint32_t i = 0; i < filters->count; i++) {
+        const struct pg_route_filter *f = &filters->at[i];
+        if ((f->kind != kinds[0] && f->kind != kinds[2]) ||
+            !pg_slice_equal_nocase(pg_slice_of(f->name), name))
+            continue;
+        if (w->trace)
+            change(w, PG_FIELD_HEADER, name, value, none,
+                   pg_route_filter_reason(f, PG_CODE_FILTERED));
+        return true;
+    }
+    return false;
+}
+
+static bool filtered(const struct writer *w, const struct pg_http_rewrite_in *in,
+                     const struct pg_http_field *f)
+{
+    struct pg_header_filters filters = filters_of(in);
+    return filtered_by(w, &filters, request_kinds, field_name(in->bytes, f),
+                       field_value(in->bytes, f));
+}
+
+/* What filters write, behind the message's own fields. */
+static void put_filtered(struct writer *w, const struct pg_header_filters *filters,
+                         const enum pg_filter_kind kinds[3])
+{
+    for (uint32_t i = 0; i < filters->count; i++) {
+        const struct pg_route_filter *f = &filters->at[i];
+        if (f->kind != kinds[0] && f->kind != kinds[1])
             continue;
         put_field(w, pg_slice_of(f->name), pg_slice_of(f->value));
         if (w->trace)
             change(w, PG_FIELD_HEADER, pg_slice_of(f->name), none, pg_slice_of(f->value),
                    pg_route_filter_reason(f, PG_CODE_FILTERED));
     }
-}
-
-/* true: the route's filters take it away, whatever comes in its place. */
-static bool filtered(const struct writer *w, const struct pg_http_rewrite_in *in,
-                     const struct pg_http_field *field)
-{
-    struct pg_slice name = field_name(in->bytes, field);
-    const struct pg_route_filter *f = filter_of(in, name);
-    if (f && w->trace)
-        change(w, PG_FIELD_HEADER, name, field_value(in->bytes, field), none,
-               pg_route_filter_reason(f, PG_CODE_FILTERED));
-    return f != NULL;
 }
 
 /* The client's own fields. */
@@ -263,7 +279,8 @@ int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t
     put_framing(&w, h, in->bytes, in->body, in->content_length);
     put_upgrade(&w, h, in->bytes);
     pg_identity_put_ours(&w, in, identity, &lines);
-    put_filtered(&w, in);
+    struct pg_header_filters filters = filters_of(in);
+    put_filtered(&w, &filters, request_kinds);
     put(&w, PG_SLICE_LITERAL("\r\n"));
     return w.full ? -ENOSPC : (int64_t)w.len;
 }
@@ -283,8 +300,12 @@ static void put_status_line(struct writer *w, const struct pg_http_head *h, cons
 int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *bytes,
                                  enum pg_http_body body, uint64_t content_length,
                                  bool client_http10, bool keep_alive, struct pg_trace *trace,
-                                 uint32_t label, char *out, uint32_t room)
+                                 uint32_t label, const struct pg_header_filters *filters, char *out,
+                                 uint32_t room)
 {
+    static const struct pg_header_filters nothing = {NULL, 0};
+    if (!filters)
+        filters = &nothing;
     struct writer w = {
         .out = out, .room = room, .trace = watched(trace, label), .label = label, .direction = 1};
     bool connection = pg_http_field_find(head, PG_HTTP_NAME_CONNECTION) != NULL;
@@ -297,9 +318,10 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
             continue;
         if (is_hop_by_hop(f->id) || (connection && nominated(head, bytes, name)))
             dropped(&w, name, value, code_reason(PG_CODE_HOP_BY_HOP));
-        else
+        else if (!filtered_by(&w, filters, response_kinds, name, value))
             put_field(&w, name, value);
     }
+    put_filtered(&w, filters, response_kinds);
     put_framing(&w, head, bytes, body, content_length);
     put_upgrade(&w, head, bytes);
     if (head->status >= 200 && !keep_alive)

@@ -118,6 +118,7 @@ struct pg_exchange {
     uint64_t began_us;           /* its head was complete; 0: it never was */
     uint64_t answered_us;        /* the pod's head was here; 0: not yet */
     uint64_t body_limit;         /* 0: none */
+    uint64_t until_ms;           /* the end of all patience; 0: none */
     uint32_t connect_ms, send_ms, read_ms;
     uint32_t note; /* 1 + its note for the log; 0: none */
     uint16_t service_port;

@@ -79,11 +79,26 @@ static enum pg_http_error check_certificate(struct pg_session *s, const char *by
     return PG_HTTP_ERROR_MISDIRECTED;
 }
 
+static const struct pg_route *draw_backend(struct pg_session *s, const struct pg_route *first)
+{
+    const struct pg_route *drawn =
+        pg_route_draw(first, pg_random_below(s->proxy->random, first->weights));
+    if (pg_session_watched(s))
+        pg_session_tell(s, PG_STAGE_ROUTE, "weight", pg_value_none(),
+                        pg_value_text(drawn->backend_text, strlen(drawn->backend_text)),
+                        pg_route_draw_reason(drawn));
+    return drawn;
+}
+
 static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
 {
-    struct pg_route_facts facts = pg_route_facts_of(&s->proxy->head, bytes);
+    uint16_t port;
+    (void)pg_conn_local(s->client, &port);
+    struct pg_route_facts facts = pg_route_facts_of(&s->proxy->head, bytes, port, false);
     struct pg_route_match match;
     pg_route_match(s->routes->router, &facts, &match);
+    if (match.route && match.route->split > 1)
+        match.route = draw_backend(s, match.route);
     s->route = match.route;
     if (pg_session_watched(s) && match.route)
         pg_session_tell(s, PG_STAGE_ROUTE, "route", pg_value_none(),
@@ -103,7 +118,8 @@ static void decide_filters(struct pg_session *s, const char *bytes,
                                .head = &s->proxy->head,
                                .bytes = bytes,
                                .who = who,
-                               .scheme = pg_request_ends(s).scheme};
+                               .scheme = pg_request_ends(s).scheme,
+                               .port = pg_route_port(s->routes->snapshot, s->route)};
     pg_route_filters_decide(&ask, &s->proxy->plan);
 }
 
@@ -129,6 +145,9 @@ static enum pg_http_error filter(struct pg_session *s, const char *bytes)
     x->connect_ms = plan->connect_ms ? plan->connect_ms : x->connect_ms;
     x->send_ms = plan->send_ms ? plan->send_ms : x->send_ms;
     x->read_ms = plan->read_ms ? plan->read_ms : x->read_ms;
+    x->until_ms = plan->whole_ms ? pg_proxy_now_ms(s->proxy) + plan->whole_ms : 0;
+    if (x->until_ms)
+        x->connect_ms = plan->whole_ms < x->connect_ms ? plan->whole_ms : x->connect_ms;
     return PG_HTTP_ERROR_NONE;
 }
 
@@ -192,6 +211,7 @@ static void note_request(struct pg_session *s, const char *bytes)
     s->client_keeps = h->keep_alive;
     s->idempotent = h->idempotent;
     s->reason = 0;
+    s->exchange->until_ms = 0;
     s->exchange->body_limit = p->limits.value[PG_LIMIT_BODY];
     s->exchange->connect_ms = pg_limit_ms(p, PG_LIMIT_CONNECT_TIME);
     s->exchange->send_ms = s->exchange->read_ms = pg_limit_ms(p, PG_LIMIT_RESPONSE_TIME);

@@ -18,6 +18,13 @@
 #define INTERIMS_MAX \
     16 /* one is usual, two are known; a pod that goes on for ever holds its client */
 
+static struct pg_header_filters filters_of(const struct pg_session *s)
+{
+    return (struct pg_header_filters){
+        s->route ? s->routes->snapshot->filters + s->route->filter_first : NULL,
+        s->route ? s->route->filter_count : 0};
+}
+
 static void tell_response(struct pg_session *s, uint16_t status, const char *name)
 {
     char text[8];
@@ -158,9 +165,10 @@ static void begin_response(struct pg_session *s, uint32_t used)
 static int write_head(struct pg_session *s, const char *bytes, enum pg_http_body body)
 {
     struct pg_proxy *p = s->proxy;
-    int64_t len =
-        pg_http_rewrite_response(&p->head, bytes, body, p->head.content_length, s->http10, s->keep,
-                                 p->trace, pg_conn_label(s->client), p->out, sizeof(p->out));
+    struct pg_header_filters filters = filters_of(s);
+    int64_t len = pg_http_rewrite_response(&p->head, bytes, body, p->head.content_length, s->http10,
+                                           s->keep, p->trace, pg_conn_label(s->client), &filters,
+                                           p->out, sizeof(p->out));
     return len < 0 ? (int)len : pg_conn_write(s->client, p->out, (uint32_t)len);
 }
 
@@ -245,7 +253,9 @@ static bool response_head_step(struct pg_session *s)
         pg_session_refuse(s, err == -EBADMSG ? PG_HTTP_ERROR_BAD_RESPONSE : PG_HTTP_ERROR_NO_ROOM);
         return true;
     }
-    if (pg_conn_room(s->client) < s->proxy->head.head_len + HEAD_GROWS)
+    struct pg_header_filters filters = filters_of(s);
+    if (pg_conn_room(s->client) <
+        s->proxy->head.head_len + HEAD_GROWS + pg_header_filters_room(&filters))
         return false; /* the client is slow: on_writable brings us back */
     return s->proxy->head.status < 200 ? pass_interim(s, bytes) : pass_head(s, bytes);
 }

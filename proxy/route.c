@@ -1,6 +1,7 @@
 /* Host, path and the rest of a request to the rule that takes it: the question to the table of route_build.c.
  *
- * Called by `request.c` for every request and by the tools' dry run. The exact host comes before a wildcard, a longer wildcard before a shorter
+ * Called by `request.c` for every request and by the tools' dry run. HTTPRoutes are asked first, those of the listener the request came in by: per
+ * Gateway the one with the best hostname. Then the rules of Ingress objects. In either the exact host comes before a wildcard, a longer wildcard before a shorter
  * one, all before rules without a host; within a host Exact before expressions before Prefix, longer before shorter; prefixes match whole path
  * elements; then the default backend. A rule without host takes "all inbound traffic", so a request that matches no path under its own host
  * goes on to the wildcards and to rules without host. ImplementationSpecific is Prefix.
@@ -14,6 +15,7 @@
 #include "http_grammar.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A search under way. */
@@ -21,6 +23,9 @@ struct search {
     const struct pg_router *r;
     const struct pg_route_facts *facts;
     struct pg_slice path; /* normalised, without query */
+    const char *host;     /* plain; of host_len bytes */
+    size_t host_len;
+    uint32_t scope;
     bool given_up;
 };
 
@@ -111,8 +116,8 @@ static const struct route_path *match_wildcards(struct search *s, char *name, si
          dot = memchr(dot + 1, '.', len - (size_t)(dot + 1 - name))) {
         char before = dot[-1];
         dot[-1] = '*';
-        uint32_t host =
-            pg_router_find_host(s->r, (struct pg_slice){dot - 1, len - (size_t)(dot - name) + 1});
+        uint32_t host = pg_router_find_host(
+            s->r, s->scope, (struct pg_slice){dot - 1, len - (size_t)(dot - name) + 1});
         dot[-1] = before;
         if (host != PG_TABLE_NONE && (labels == 1 || s->r->hosts[host].suffix))
             found = match_path(s, host);
@@ -126,14 +131,61 @@ static const struct route_path *match_wildcards(struct search *s, char *name, si
 static const struct route_path *match_hosts(struct search *s)
 {
     char name[PG_HOST_MAX];
-    size_t len = plain_host(s->facts->host, name);
     const struct route_path *found = NULL;
-    if (len > 0) {
-        found = match_path(s, pg_router_find_host(s->r, (struct pg_slice){name, len}));
+    if (s->host_len > 0) {
+        memcpy(name, s->host, s->host_len);
+        found = match_path(
+            s, pg_router_find_host(s->r, s->scope, (struct pg_slice){name, s->host_len}));
         if (!found && !s->given_up)
-            found = match_wildcards(s, name, len);
+            found = match_wildcards(s, name, s->host_len);
     }
-    return found ? found : match_path(s, pg_router_find_host(s->r, PG_SLICE_LITERAL("")));
+    return found ? found : match_path(s, pg_router_find_host(s->r, s->scope, PG_SLICE_LITERAL("")));
+}
+
+/* ---- listeners ---- */
+
+/* How well a hostname fits: 0 not at all; any name least, then wildcards by length, an equal name best. */
+static size_t hostname_fit(const struct search *s, const char *hostname)
+{
+    size_t len = strlen(hostname);
+    if (len == 0)
+        return 1;
+    if (hostname[0] == '*')
+        return s->host_len > len - 1 &&
+                       memcmp(s->host + s->host_len - (len - 1), hostname + 1, len - 1) == 0
+                   ? 1 + len
+                   : 0;
+    return s->host_len == len && memcmp(s->host, hostname, len) == 0 ? 1000 : 0;
+}
+
+static bool came_in(const struct route_listener *l, const struct pg_route_facts *facts)
+{
+    bool there = false;
+    for (uint32_t i = 0; i < l->port_count && !there; i++)
+        there = l->ports[i] == facts->port;
+    return there && facts->tls == (l->listener->protocol == PG_LISTENER_HTTPS);
+}
+
+/* The best listener of one Gateway alone is asked, as the specification isolates them; then the next Gateway. */
+static const struct route_path *match_gateways(struct search *s)
+{
+    const struct pg_snapshot *all = s->r->snapshot;
+    const struct route_path *found = NULL;
+    for (uint32_t g = 0; g < all->gateway_count && !found && !s->given_up; g++) {
+        const struct pg_gateway *gateway = &all->gateways[g];
+        size_t best = 0;
+        for (uint32_t i = 0; i < gateway->listener_count; i++) {
+            const struct route_listener *l = &s->r->listeners[gateway->listener_first + i];
+            size_t fit = came_in(l, s->facts) ? hostname_fit(s, l->listener->hostname) : 0;
+            if (fit > best) {
+                best = fit;
+                s->scope = gateway->listener_first + i + 1;
+            }
+        }
+        if (best > 0)
+            found = match_hosts(s);
+    }
+    return found;
 }
 
 struct pg_slice pg_route_path(struct pg_slice target, char normal[PG_HTTP_MAX_LINE])
@@ -149,21 +201,32 @@ struct pg_slice pg_route_path(struct pg_slice target, char normal[PG_HTTP_MAX_LI
     return path;
 }
 
-struct pg_route_facts pg_route_facts_of(const struct pg_http_head *h, const char *bytes)
+struct pg_route_facts pg_route_facts_of(const struct pg_http_head *h, const char *bytes,
+                                        uint16_t port, bool tls)
 {
     return (struct pg_route_facts){
         .host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host),
         .path = h->path.len ? pg_span_slice(bytes, h->path) : PG_SLICE_LITERAL("/"),
         .head = h,
-        .bytes = bytes};
+        .bytes = bytes,
+        .port = port,
+        .tls = tls};
 }
 
 void pg_route_match(const struct pg_router *r, const struct pg_route_facts *facts,
                     struct pg_route_match *ret)
 {
     char normal[PG_HTTP_MAX_LINE];
-    struct search s = {.r = r, .facts = facts, .path = pg_route_path(facts->path, normal)};
-    const struct route_path *found = match_hosts(&s);
+    char host[PG_HOST_MAX];
+    struct search s = {.r = r,
+                       .facts = facts,
+                       .path = pg_route_path(facts->path, normal),
+                       .host = host,
+                       .host_len = plain_host(facts->host, host)};
+    const struct route_path *found = r->snapshot->gateway_count ? match_gateways(&s) : NULL;
+    s.scope = 0;
+    if (!found && !s.given_up)
+        found = match_hosts(&s);
     if (found)
         *ret = (struct pg_route_match){PG_HTTP_ERROR_NONE, found->route, found->reason};
     else if (s.given_up)
@@ -172,6 +235,29 @@ void pg_route_match(const struct pg_router *r, const struct pg_route_facts *fact
         *ret = (struct pg_route_match){PG_HTTP_ERROR_NONE, r->fallback, r->fallback_reason};
     else
         *ret = (struct pg_route_match){PG_HTTP_ERROR_NO_ROUTE, NULL, r->none_reason};
+}
+
+const struct pg_route *pg_route_draw(const struct pg_route *first, uint64_t draw)
+{
+    uint64_t at = first->weights ? draw % first->weights : 0;
+    const struct pg_route *r = first;
+    while (at >= r->weight && r + 1 < first + first->split) {
+        at -= r->weight;
+        r++;
+    }
+    return r;
+}
+
+pg_reason_id pg_route_draw_reason(const struct pg_route *drawn)
+{
+    char value[32];
+    (void)snprintf(value, sizeof(value), "%u of %u", drawn->weight, drawn->weights);
+    return pg_reason_intern(&(struct pg_reason){.code = PG_CODE_WEIGHTED,
+                                                .object = drawn->object,
+                                                .field = "backendRefs.weight",
+                                                .value = value,
+                                                .file = drawn->backend_source.file,
+                                                .line = drawn->backend_source.line});
 }
 
 bool pg_route_groups(const struct pg_router *r, const struct pg_route *route, struct pg_slice path,

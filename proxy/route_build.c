@@ -12,7 +12,8 @@
 static bool host_equal(const void *owner, uint32_t value, const void *key)
 {
     const struct pg_router *r = owner;
-    return pg_slice_equal(r->hosts[value].name, *(const struct pg_slice *)key);
+    const struct host_key *k = key;
+    return r->hosts[value].scope == k->scope && pg_slice_equal(r->hosts[value].name, k->name);
 }
 
 static bool path_equal(const void *owner, uint32_t value, const void *key)
@@ -23,9 +24,10 @@ static bool path_equal(const void *owner, uint32_t value, const void *key)
     return p->host == k->host && p->exact == k->exact && pg_slice_equal(p->path, k->path);
 }
 
-static uint32_t hash_text(const struct pg_router *r, struct pg_slice text)
+static uint32_t hash_host(const struct pg_router *r, const struct host_key *k)
 {
-    return (uint32_t)pg_hash(&r->key, text.at, text.len);
+    struct pg_hash_key key = {r->key.k0 ^ k->scope, r->key.k1};
+    return (uint32_t)pg_hash(&key, k->name.at, k->name.len);
 }
 
 static uint32_t hash_path(const struct pg_router *r, const struct path_key *k)
@@ -34,9 +36,10 @@ static uint32_t hash_path(const struct pg_router *r, const struct path_key *k)
     return (uint32_t)pg_hash(&key, k->path.at, k->path.len);
 }
 
-uint32_t pg_router_find_host(const struct pg_router *r, struct pg_slice name)
+uint32_t pg_router_find_host(const struct pg_router *r, uint32_t scope, struct pg_slice name)
 {
-    return pg_table_find(r->host_table, hash_text(r, name), &name);
+    struct host_key key = {scope, name};
+    return pg_table_find(r->host_table, hash_host(r, &key), &key);
 }
 
 uint32_t pg_router_find_path(const struct pg_router *r, const struct path_key *k)
@@ -61,13 +64,15 @@ static pg_reason_id reason_of(const struct pg_route *route)
 
 static uint32_t add_host(struct pg_router *r, const struct pg_route *route)
 {
-    struct pg_slice name = pg_slice_of(route->host);
-    uint32_t found = pg_router_find_host(r, name);
+    struct host_key key = {route->listener == PG_INDEX_NONE ? 0 : route->listener + 1,
+                           pg_slice_of(route->host)};
+    uint32_t found = pg_router_find_host(r, key.scope, key.name);
     if (found != PG_TABLE_NONE)
         return found;
-    r->hosts[r->host_count] = (struct route_host){.name = name, .suffix = route->host_suffix};
+    r->hosts[r->host_count] =
+        (struct route_host){.scope = key.scope, .name = key.name, .suffix = route->host_suffix};
     r->has_suffixes = r->has_suffixes || route->host_suffix;
-    if (pg_table_add(r->host_table, hash_text(r, name), r->host_count) != 0)
+    if (pg_table_add(r->host_table, hash_host(r, &key), r->host_count) != 0)
         return PG_TABLE_NONE;
     return r->host_count++;
 }
@@ -154,6 +159,27 @@ static bool add_route(struct pg_router *r, const struct pg_route *route)
     return add_literal(r, p);
 }
 
+/* The ports of pods that lead to a listener: those behind its port of the service in front. */
+static void add_listener(struct pg_router *r, const struct pg_snapshot *s, uint32_t index)
+{
+    struct route_listener *to = &r->listeners[index];
+    to->listener = &s->listeners[index];
+    if (s->lab.ingress_service == PG_INDEX_NONE || !to->listener->programmed.good)
+        return;
+    const struct pg_service *front = &s->services[s->lab.ingress_service];
+    for (uint32_t i = 0; i < front->port_count; i++) {
+        const struct pg_service_port *p = &s->service_ports[front->port_first + i];
+        for (uint32_t j = 0; p->port == to->listener->port && j < p->endpoint_count; j++) {
+            uint16_t port = s->endpoints[p->endpoint_first + j].port;
+            uint32_t at = 0;
+            while (at < to->port_count && to->ports[at] != port)
+                at++;
+            if (at == to->port_count && at < PG_LISTENER_PORTS)
+                to->ports[to->port_count++] = port;
+        }
+    }
+}
+
 struct pg_router *pg_router_new(const struct pg_snapshot *s, const struct pg_hash_key *key)
 {
     struct pg_router *r = calloc(1, sizeof(*r));
@@ -166,14 +192,20 @@ struct pg_router *pg_router_new(const struct pg_snapshot *s, const struct pg_has
     r->paths = calloc(room, sizeof(*r->paths));
     r->path_of = malloc(room * sizeof(*r->path_of));
     r->scratch = pg_pattern_scratch_new();
+    r->listeners = calloc(s->listener_count + 1, sizeof(*r->listeners));
     r->host_table = pg_table_new(room, host_equal, r);
     r->path_table = pg_table_new(room, path_equal, r);
     r->none_reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_ROUTE_NONE});
-    bool good = r->hosts && r->paths && r->path_of && r->scratch && r->host_table && r->path_table;
+    bool good = r->hosts && r->paths && r->path_of && r->scratch && r->listeners && r->host_table &&
+                r->path_table;
     if (good)
         memset(r->path_of, 0xff, room * sizeof(*r->path_of));
-    for (uint32_t i = 0; good && i < s->route_count; i++)
-        good = add_route(r, &s->routes[i]);
+    for (uint32_t i = 0; good && i < s->listener_count; i++)
+        add_listener(r, s, i);
+    for (uint32_t i = 0; good && i < s->route_count; i++) {
+        if (s->routes[i].split > 0)
+            good = add_route(r, &s->routes[i]);
+    }
     if (good)
         return r;
     pg_router_free(r);
@@ -198,6 +230,7 @@ void pg_router_free(struct pg_router *r)
     pg_table_free(r->host_table);
     pg_table_free(r->path_table);
     free(r->path_of);
+    free(r->listeners);
     free(r->hosts);
     free(r->paths);
     free(r);

@@ -11,6 +11,7 @@
 #include "http_grammar.h"
 #include "podglass/pattern.h"
 
+#include <stdio.h>
 #include <string.h>
 
 pg_reason_id pg_route_filter_reason(const struct pg_route_filter *f, enum pg_code code)
@@ -22,6 +23,16 @@ pg_reason_id pg_route_filter_reason(const struct pg_route_filter *f, enum pg_cod
                                                 .value = f->text,
                                                 .file = f->source.file,
                                                 .line = f->source.line});
+}
+
+uint32_t pg_header_filters_room(const struct pg_header_filters *f)
+{
+    size_t room = 0;
+    for (uint32_t i = 0; i < f->count; i++) {
+        if (f->at[i].kind == PG_FILTER_RESPONSE_SET || f->at[i].kind == PG_FILTER_RESPONSE_ADD)
+            room += strlen(f->at[i].name) + strlen(f->at[i].value) + 4;
+    }
+    return (uint32_t)room;
 }
 
 /* ---- facts of the request ---- */
@@ -192,6 +203,44 @@ static void rewrite(struct pg_route_plan *plan, const struct pg_route_ask *ask,
     use_target(plan, f, begin);
 }
 
+/* The path with another beginning, or another altogether; without query. Whole elements: "/foo" and "/foo/" took the same. */
+static void put_path(struct pg_route_plan *plan, const struct pg_route_ask *ask,
+                     const struct pg_route_filter *f)
+{
+    char normal[PG_HTTP_MAX_LINE];
+    struct pg_slice path = pg_route_path(target_of(ask), normal);
+    struct pg_slice value = pg_slice_of(f->value);
+    uint32_t begin = plan->text_len;
+    if (f->path_change == PG_PATH_KEEP) {
+        put(plan, path);
+        return;
+    }
+    if (f->path_change == PG_PATH_FULL) {
+        put(plan, value);
+        return;
+    }
+    struct pg_slice prefix = pg_slice_of(ask->route->path);
+    if (prefix.len > 0 && prefix.at[prefix.len - 1] == '/')
+        prefix.len--;
+    if (value.len > 0 && value.at[value.len - 1] == '/')
+        value.len--;
+    put(plan, value);
+    if (path.len > prefix.len)
+        put(plan, (struct pg_slice){path.at + prefix.len, path.len - prefix.len});
+    lead_with_slash(plan, begin);
+}
+
+static void change_path(struct pg_route_plan *plan, const struct pg_route_ask *ask,
+                        const struct pg_route_filter *f)
+{
+    uint32_t begin = plan->text_len;
+    if (target_of(ask).at[0] == '*')
+        return;
+    put_path(plan, ask, f);
+    put_query(plan, begin, query_of(target_of(ask)));
+    use_target(plan, f, begin);
+}
+
 /* ---- one filter each ---- */
 
 static void redirect(struct pg_route_plan *plan, const struct pg_route_filter *f, uint16_t status)
@@ -222,6 +271,33 @@ static void to_https(struct pg_route_plan *plan, const struct pg_route_ask *ask,
     put(plan, PG_SLICE_LITERAL("https://"));
     put(plan, without_port(host_of(ask)));
     put(plan, target_of(ask));
+    redirect(plan, f, (uint16_t)f->number);
+}
+
+/* The port is said only where the scheme does not say it: given, or else that of the scheme if one is given, or else where the request came in. */
+static void put_port(struct pg_route_plan *plan, const struct pg_route_ask *ask,
+                     const struct pg_route_filter *f, struct pg_slice scheme)
+{
+    uint16_t usual = pg_slice_is(scheme, "https") ? 443 : 80;
+    uint16_t port = f->port ? f->port : f->name[0] || !ask->port ? usual : ask->port;
+    char text[8];
+    if (port == usual)
+        return;
+    int len = snprintf(text, sizeof(text), ":%u", port);
+    put(plan, (struct pg_slice){text, (size_t)len});
+}
+
+static void redirect_parts(struct pg_route_plan *plan, const struct pg_route_ask *ask,
+                           const struct pg_route_filter *f)
+{
+    struct pg_slice scheme = f->name[0] ? pg_slice_of(f->name) : scheme_of(ask);
+    put(plan, scheme);
+    put(plan, PG_SLICE_LITERAL("://"));
+    put(plan, f->host[0] ? pg_slice_of(f->host) : without_port(host_of(ask)));
+    put_port(plan, ask, f, scheme);
+    uint32_t begin = plan->text_len;
+    put_path(plan, ask, f);
+    put_query(plan, begin, query_of(target_of(ask)));
     redirect(plan, f, (uint16_t)f->number);
 }
 
@@ -260,13 +336,22 @@ static void apply(struct pg_route_plan *plan, const struct pg_route_ask *ask,
             refuse(plan, f, PG_HTTP_ERROR_NOT_ALLOWED);
         break;
     case PG_FILTER_REWRITE: rewrite(plan, ask, f); break;
+    case PG_FILTER_REDIRECT_PARTS: redirect_parts(plan, ask, f); break;
+    case PG_FILTER_PATH: change_path(plan, ask, f); break;
     case PG_FILTER_HOST: plan->host = f; break;
     case PG_FILTER_CONNECT_TIMEOUT: plan->connect_ms = (uint32_t)f->number; break;
     case PG_FILTER_SEND_TIMEOUT: plan->send_ms = (uint32_t)f->number; break;
     case PG_FILTER_READ_TIMEOUT: plan->read_ms = (uint32_t)f->number; break;
     case PG_FILTER_REQUEST_SET: /* written as they stand, by http_rewrite.c */
     case PG_FILTER_REQUEST_ADD:
-    case PG_FILTER_REQUEST_REMOVE: break;
+    case PG_FILTER_REQUEST_REMOVE:
+    case PG_FILTER_RESPONSE_SET:
+    case PG_FILTER_RESPONSE_ADD:
+    case PG_FILTER_RESPONSE_REMOVE: break;
+    case PG_FILTER_WHOLE_TIMEOUT:
+        if (plan->whole_ms == 0 || f->number < plan->whole_ms)
+            plan->whole_ms = (uint32_t)f->number;
+        break;
     case PG_FILTER_SERVICE_UPSTREAM: /* whoever chooses endpoints asks for these two */
     case PG_FILTER_AFFINITY_COOKIE:
     case PG_FILTER_KIND_COUNT: break;
@@ -286,7 +371,7 @@ void pg_route_filters_decide(const struct pg_route_ask *ask, struct pg_route_pla
     ret->filters = filters;
     ret->filter_count = ask->route->filter_count;
     ret->body_limit = UINT64_MAX;
-    ret->connect_ms = ret->send_ms = ret->read_ms = 0;
+    ret->connect_ms = ret->send_ms = ret->read_ms = ret->whole_ms = 0;
     ret->text_len = 0;
     for (uint32_t i = 0; i < ask->route->filter_count && !ret->error && !ret->status; i++)
         apply(ret, ask, &filters[i]);

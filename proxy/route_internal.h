@@ -9,7 +9,16 @@
 
 #define PG_HOST_MAX 255
 
+/* Where a request may have come in: a listener of a Gateway, and which ports of pods that is. */
+#define PG_LISTENER_PORTS 8
+struct route_listener {
+    const struct pg_gateway_listener *listener;
+    uint16_t ports[PG_LISTENER_PORTS];
+    uint32_t port_count;
+};
+
 struct route_host {
+    uint32_t scope;                    /* 0: of Ingress objects; else 1 + the listener */
     struct pg_slice name;              /* as in the rule */
     bool suffix;                       /* a wildcard of any number of labels */
     uint32_t longest;                  /* longest prefix, without its final '/' */
@@ -40,13 +49,18 @@ struct pg_router {
     struct pg_table *host_table;
     struct pg_table *path_table; /* Exact and Prefix; the first of those with the same path */
     struct pg_pattern_scratch *scratch;
-    uint32_t *path_of;               /* route -> its place in paths, PG_INDEX_NONE */
-    bool has_suffixes;               /* some host is a wildcard of any number of labels */
-    const struct pg_route *fallback; /* default backend */
+    struct route_listener *listeners; /* as in the snapshot */
+    uint32_t *path_of;                /* route -> its place in paths, PG_INDEX_NONE */
+    bool has_suffixes;                /* some host is a wildcard of any number of labels */
+    const struct pg_route *fallback;  /* default backend */
     pg_reason_id fallback_reason;
     pg_reason_id none_reason;
 };
 
+struct host_key {
+    uint32_t scope;
+    struct pg_slice name;
+};
 struct path_key {
     uint32_t host;
     bool exact;
@@ -54,7 +68,7 @@ struct path_key {
 };
 
 /* ---- route_build.c ---- */
-uint32_t pg_router_find_host(const struct pg_router *r, struct pg_slice name);
+uint32_t pg_router_find_host(const struct pg_router *r, uint32_t scope, struct pg_slice name);
 uint32_t pg_router_find_path(const struct pg_router *r, const struct path_key *k);
 
 /* ---- route_test.c ---- */

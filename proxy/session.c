@@ -155,7 +155,12 @@ static void on_timeout(struct pg_session *s)
 
 uint32_t pg_session_patience(const struct pg_session *s)
 {
-    return s->exchange->request.done ? s->exchange->read_ms : s->exchange->send_ms;
+    const struct pg_exchange *x = s->exchange;
+    uint32_t ms = x->request.done ? x->read_ms : x->send_ms;
+    uint64_t now_ms = pg_proxy_now_ms(s->proxy);
+    if (x->until_ms && x->until_ms < now_ms + ms)
+        ms = x->until_ms > now_ms ? (uint32_t)(x->until_ms - now_ms) : 1;
+    return ms;
 }
 
 static void on_event(struct pg_session *s, enum pg_session_event event, int error)

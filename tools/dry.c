@@ -310,7 +310,7 @@ void pg_dry_run(struct pg_dry *d, const struct pg_dry_request *request,
                              .dst_port = request->to_port,
                              .proto = request->proto};
 
-    *ret = (struct pg_dry_result){.pod = PG_INDEX_NONE, .refusal = ""};
+    *ret = (struct pg_dry_result){.pod = PG_INDEX_NONE, .refusal = "", .backend_odds = 1};
     for (int i = 0; i < PG_DRY_CHOICES; i++) {
         ret->of[i] = 1;
     }

@@ -56,14 +56,31 @@ static void refuse(struct pg_dry_running *r, enum pg_http_error error, pg_reason
 
 /* ---- the steps ---- */
 
+/* The draw counts backends, not weights: each is one outcome, with odds of its own. */
+static const struct pg_route *draw_backend(struct pg_dry_running *r, const struct pg_route *first)
+{
+    const struct pg_route *drawn = first + r->draw[PG_DRY_BACKEND] % first->split;
+
+    r->result->of[PG_DRY_BACKEND] = first->split;
+    r->result->backend_odds = (double)drawn->weight / drawn->weights;
+    tell(r, PG_STAGE_ROUTE, "weight", pg_value_none(),
+         pg_value_text(drawn->backend_text, strlen(drawn->backend_text)),
+         pg_route_draw_reason(drawn));
+    return drawn;
+}
+
 static enum pg_http_error route(struct pg_dry_running *r, const char *bytes, pg_reason_id *ret_why)
 {
-    struct pg_route_facts facts = pg_route_facts_of(&r->d->head, bytes);
+    struct pg_route_facts facts =
+        pg_route_facts_of(&r->d->head, bytes, r->result->arrives[0].dst_port, false);
     struct pg_route_match match;
 
     pg_route_match(r->d->router, &facts, &match);
+    if (match.route && match.route->split > 1) {
+        match.route = draw_backend(r, match.route);
+    }
     r->result->route = match.route;
-    if (match.error) {
+    if (match.error || !match.route) {
         *ret_why = match.reason;
         return match.error;
     }
@@ -97,7 +114,8 @@ static bool filter(struct pg_dry_running *r, const char *bytes, const struct pg_
                                .head = &r->d->head,
                                .bytes = bytes,
                                .who = who,
-                               .scheme = r->request->server_name ? "https" : "http"};
+                               .scheme = r->request->server_name ? "https" : "http",
+                               .port = pg_route_port(r->d->snapshot, r->result->route)};
 
     pg_route_filters_decide(&ask, plan);
     if (plan->error) {

@@ -89,7 +89,7 @@ static void count_digits(struct count *c, uint64_t draw[PG_DRY_CHOICES], int fir
         double odds = 1;
         pg_dry_run(c->d, c->request, draw, NULL, &result);
         for (int i = first; i <= last; i++) {
-            odds /= result.of[i];
+            odds *= i == PG_DRY_BACKEND ? result.backend_odds : 1.0 / result.of[i];
         }
         visit(c, &result, odds);
         for (digit = last; digit >= first && draw[digit] + 1 >= result.of[digit]; digit--) {

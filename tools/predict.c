@@ -101,7 +101,7 @@ void pg_predict(struct pg_dry *d, struct pg_predictions *ret)
 
     for (uint32_t i = 0; i < s->route_count && !(pg_addr_is_none(&to) && pg_addr_is_none(&to6));
          i++) {
-        if (s->routes[i].rule == 0) {
+        if (s->routes[i].rule == 0 || s->routes[i].split == 0) {
             continue;
         }
         if (routes++ < ROUTES_MOST) {

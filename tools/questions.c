@@ -114,7 +114,7 @@ void pg_questions_of(const struct pg_snapshot *old, const struct pg_snapshot *ne
     for (int side = 0; side < 2; side++) {
         const struct pg_snapshot *s = sides[side];
         for (uint32_t i = 0; i < s->route_count; i++) {
-            if (s->routes[i].rule) {
+            if (s->routes[i].rule && s->routes[i].split) {
                 ask_route(ret, &s->routes[i]);
             }
         }

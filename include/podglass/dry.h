@@ -32,6 +32,7 @@ const struct pg_zone *pg_dry_zone(const struct pg_dry *d);
 enum pg_dry_choice {
     PG_DRY_ENTRY,       /* the node the balancer picks */
     PG_DRY_ENDPOINT,    /* of the service that was called */
+    PG_DRY_BACKEND,     /* of a rule that has several; as likely as their weights say */
     PG_DRY_ADDRESS,     /* of the backend's name, when it has several */
     PG_DRY_UP_ENTRY,    /* node of the upstream leg; that of the ingress pod, unless it has none */
     PG_DRY_UP_ENDPOINT, /* of the backend */
@@ -81,6 +82,7 @@ struct pg_dry_result {
     const struct pg_route *route;  /* NULL: none */
     struct pg_addr end_addr;       /* where it ended */
     uint16_t end_port;
+    double backend_odds;      /* of the backend that was drawn; 1: there was no choice */
     struct pg_slice location; /* of a redirect, lives until the next run */
     uint32_t pod;             /* index, PG_INDEX_NONE */
     struct pg_slice head;     /* what the pod gets, lives until the next run; at NULL: not HTTP */

@@ -27,6 +27,8 @@ struct pg_route_facts {
         path; /* may carry a query; is normalised first, by the very function that writes it upstream */
     const struct pg_http_head *head; /* NULL: no method, header or query is asked for */
     const char *bytes;
+    uint16_t port; /* of the pod, where it came in: which listeners of Gateways are meant */
+    bool tls;
 };
 struct pg_route_match {
     enum pg_http_error
@@ -38,7 +40,11 @@ struct pg_route_match {
  * default backend. */
 void pg_route_match(const struct pg_router *r, const struct pg_route_facts *facts,
                     struct pg_route_match *ret);
-struct pg_route_facts pg_route_facts_of(const struct pg_http_head *head, const char *bytes);
+struct pg_route_facts pg_route_facts_of(const struct pg_http_head *head, const char *bytes,
+                                        uint16_t port, bool tls);
+/* Of routes that share their requests the one that draw, below their weights, falls on; of any other itself. */
+const struct pg_route *pg_route_draw(const struct pg_route *first, uint64_t draw);
+pg_reason_id pg_route_draw_reason(const struct pg_route *drawn);
 /* What the path of a request is for matching: normalised into normal if need be, without query. */
 struct pg_slice pg_route_path(struct pg_slice target, char normal[PG_HTTP_MAX_LINE]);
 /* Groups of the expression that is the route's path, in what it matched. false: it has none, or it does not match. */
@@ -120,6 +126,8 @@ enum pg_code pg_http_error_code(enum pg_http_error e);
 enum pg_stage pg_http_error_stage(enum pg_http_error e);
 
 struct pg_route_plan; /* route_filter_decide.h */
+struct pg_header_filters;
+
 /* ---- limits.c ---- */
 /* NONE, or the limit that a request head is beyond. */
 enum pg_http_error pg_limits_of_head(const struct pg_ingress_limits *l,
@@ -149,10 +157,11 @@ struct pg_http_rewrite_in {
 };
 /* Writes the new request head: Host first, the client's fields in order without hop-by-hop and untrusted identity fields, then ours. Returns its length, or -ENOSPC. */
 int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t room);
-/* Response head for the client: hop-by-hop removed, framing written anew, Connection: close when not keep_alive. */
+/* Response head for the client: filters applied (NULL: none), hop-by-hop removed, framing written anew, Connection: close when not keep_alive. */
 int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *bytes,
                                  enum pg_http_body body, uint64_t content_length,
                                  bool client_http10, bool keep_alive, struct pg_trace *trace,
-                                 uint32_t label, char *out, uint32_t room);
+                                 uint32_t label, const struct pg_header_filters *filters, char *out,
+                                 uint32_t room);
 
 #endif

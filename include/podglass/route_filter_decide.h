@@ -10,6 +10,14 @@
 
 #define PG_ROUTE_PLAN_TEXT (2 * PG_HTTP_MAX_LINE)
 
+/* Filters of headers among a route's, for who writes heads. */
+struct pg_header_filters {
+    const struct pg_route_filter *at;
+    uint32_t count;
+};
+uint32_t pg_header_filters_room(
+    const struct pg_header_filters *f); /* bytes they may add to an answer's head */
+
 struct pg_route_ask {
     const struct pg_snapshot *snapshot;
     const struct pg_router *router;
@@ -18,6 +26,7 @@ struct pg_route_ask {
     const char *bytes; /* of the head */
     const struct pg_client_addr *who;
     const char *scheme; /* of the connection */
+    uint16_t port;      /* it came in by, of the service in front; 0: unknown */
 };
 
 struct pg_route_plan {
@@ -36,6 +45,7 @@ struct pg_route_plan {
     uint32_t filter_count;
     uint64_t body_limit;                   /* UINT64_MAX: the route says nothing; 0: none */
     uint32_t connect_ms, send_ms, read_ms; /* 0: the route says nothing */
+    uint32_t whole_ms;                     /* from the request's head to the end of the answer */
     uint32_t text_len;
     char text[PG_ROUTE_PLAN_TEXT];
 };

@@ -28,6 +28,8 @@ static inline bool pg_path_is_regex(enum pg_path_type t)
 enum pg_route_refusal {
     PG_ROUTE_FINE,
     PG_ROUTE_RESOURCE, /* an Ingress' backend that is no service: 503 */
+    PG_ROUTE_BAD_REF,  /* an HTTPRoute's backend that is not there or not to be had: 500 */
+    PG_ROUTE_NO_REF,   /* an HTTPRoute's rule without backends: 500 */
 };
 
 /* What a request must have beside host and path. */
@@ -47,7 +49,13 @@ struct pg_route {
     enum pg_path_type path_type;
     uint32_t test_first, test_count; /* into snapshot->tests: all must hold */
     const char *object;              /* whose rule it is: "Ingress/shop/main" */
-    uint32_t ingress;                /* index into ingresses; PG_INDEX_NONE */
+    uint32_t ingress;                /* index into ingresses; PG_INDEX_NONE: of an HTTPRoute */
+    uint32_t
+        listener; /* index into listeners: it is asked for what comes to this one; PG_INDEX_NONE: of an Ingress */
+    /* A rule with several backends is as many routes in a row, equal but for backend, weight and filters. The first has their number. */
+    uint32_t split;  /* 1: no others; 0: one of the others */
+    uint32_t weight; /* of this one, of `weights` in all */
+    uint32_t weights;
     uint32_t service;         /* index into services; PG_INDEX_NONE: the backend does not exist */
     uint16_t service_port;    /* port number of the service, 0 when it could not be resolved */
     const char *backend_text; /* "shop/web:http", as written */
@@ -56,6 +64,7 @@ struct pg_route {
     uint32_t filter_first, filter_count; /* into snapshot->filters */
     struct pg_source source;             /* the path */
     struct pg_source host_source;        /* the host */
+    struct pg_source backend_source;     /* of an HTTPRoute's backend */
 };
 
 struct pg_ingress {
@@ -73,11 +82,17 @@ enum pg_filter_kind {
     PG_FILTER_HTTPS,      /* what came without TLS is sent to https; number: status */
     PG_FILTER_ALLOW,      /* the client is in one of `ranges`, else 403 */
     PG_FILTER_DENY,       /* the client is in one of `ranges`: 403 */
+    PG_FILTER_REDIRECT_PARTS, /* number: status; name: scheme, host, port, path_change with value: what is not given stays */
     PG_FILTER_REWRITE, /* the target becomes `value`, with $1 to $9 of the path's expression; the query stays unless value ends with '?' */
+    PG_FILTER_PATH,    /* path_change with value */
     PG_FILTER_HOST,    /* Host becomes `value` */
     PG_FILTER_REQUEST_SET, /* the request's field `name` becomes `value`, whether it was there or not */
-    PG_FILTER_REQUEST_ADD,     /* and this one is added to what is there */
-    PG_FILTER_REQUEST_REMOVE,  /* and this one goes */
+    PG_FILTER_REQUEST_ADD,    /* and this one is added to what is there */
+    PG_FILTER_REQUEST_REMOVE, /* and this one goes */
+    PG_FILTER_RESPONSE_SET,   /* the same of the answer's fields */
+    PG_FILTER_RESPONSE_ADD,
+    PG_FILTER_RESPONSE_REMOVE,
+    PG_FILTER_WHOLE_TIMEOUT, /* number: milliseconds from the request's head to the end of the answer */
     PG_FILTER_CONNECT_TIMEOUT, /* number: milliseconds, also of the next two */
     PG_FILTER_SEND_TIMEOUT,
     PG_FILTER_READ_TIMEOUT,
@@ -85,8 +100,16 @@ enum pg_filter_kind {
     PG_FILTER_AFFINITY_COOKIE, /* name: of the cookie; number: its Max-Age, 0: none. Means something where endpoints are chosen here */
     PG_FILTER_KIND_COUNT,
 };
+enum pg_path_change {
+    PG_PATH_KEEP,
+    PG_PATH_FULL,           /* the whole path */
+    PG_PATH_REPLACE_PREFIX, /* the elements that the route's prefix took */
+};
 struct pg_route_filter {
     enum pg_filter_kind kind;
+    enum pg_path_change path_change;
+    uint16_t port;    /* 0: not given */
+    const char *host; /* "" */
     uint32_t range_count;
     uint64_t number;
     const char *name;
@@ -98,9 +121,58 @@ struct pg_route_filter {
     struct pg_source source; /* line 0: nobody wrote it, it is the controller's default */
 };
 
+/* ---- Gateway API: who is attached to whom, and what a controller would say of it ---- */
+enum pg_listener_protocol {
+    PG_LISTENER_HTTP,
+    PG_LISTENER_HTTPS,
+    PG_LISTENER_TLS,
+    PG_LISTENER_TCP,
+    PG_LISTENER_UDP
+};
+/* A condition of the API: reason is "" where it is fine ("Accepted", ...). */
+struct pg_condition {
+    bool good;
+    const char *reason;
+    const char *message;
+};
+struct pg_gateway_listener {
+    uint32_t gateway; /* index into gateways */
+    const char *name;
+    const char *hostname; /* "" any; "*.x" any number of labels */
+    uint16_t port;        /* of the Service in front */
+    enum pg_listener_protocol protocol;
+    uint32_t attached; /* HTTPRoutes */
+    struct pg_condition programmed;
+    struct pg_source source;
+};
+struct pg_gateway {
+    const char *namespace;
+    const char *name;
+    const char *class_name;
+    uint32_t listener_first, listener_count; /* into listeners */
+    struct pg_condition accepted;
+    struct pg_source source;
+};
+struct pg_route_parent {
+    const char *gateway; /* "edge/main" */
+    const char *section; /* "" all listeners */
+    uint32_t listeners;  /* attached to so many */
+    struct pg_condition accepted;
+    struct pg_source source;
+};
+struct pg_http_route {
+    const char *namespace;
+    const char *name;
+    uint32_t parent_first, parent_count; /* into route_parents */
+    struct pg_condition resolved;        /* all its backends are there and may be named */
+    struct pg_source source;
+};
+
 #define PG_INDEX_NONE 0xffffffffu
 
 struct pg_snapshot;
+/* The port of the listener that an HTTPRoute's line is for; 0: an Ingress'. */
+uint16_t pg_route_port(const struct pg_snapshot *s, const struct pg_route *route);
 /* The first filter of that kind that a route has; NULL: none. */
 const struct pg_route_filter *pg_route_find_filter(const struct pg_snapshot *s,
                                                    const struct pg_route *route,

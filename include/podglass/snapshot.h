@@ -203,7 +203,15 @@ struct pg_snapshot {
     const struct pg_ingress *ingresses;
     uint32_t ingress_count;
     const struct pg_route *routes;
-    uint32_t route_count;              /* in order of precedence within a host */
+    uint32_t route_count; /* in order of precedence within a host */
+    const struct pg_gateway *gateways;
+    uint32_t gateway_count;
+    const struct pg_gateway_listener *listeners;
+    uint32_t listener_count;
+    const struct pg_http_route *http_routes;
+    uint32_t http_route_count;
+    const struct pg_route_parent *route_parents;
+    uint32_t route_parent_count;
     const struct pg_route_test *tests; /* of the routes */
     uint32_t test_count;
     const struct pg_route_filter *filters; /* of the routes, in the order they act */

@@ -125,7 +125,7 @@ static void check_response_rewrite(const char *at)
     enum pg_http_error error;
     pg_http_response_body(&head, false, false);
     int64_t len = pg_http_rewrite_response(&head, at, head.body, head.content_length, false, true,
-                                           NULL, 0, out, sizeof(out));
+                                           NULL, 0, NULL, out, sizeof(out));
     PG_ASSERT(len > 0 && len <= (int64_t)sizeof(out));
     int err = parse(PG_HTTP_RESPONSE, out, (uint32_t)len, &again, &error);
     if (error == PG_HTTP_ERROR_HEAD_TOO_LARGE || error == PG_HTTP_ERROR_TOO_MANY_FIELDS)

@@ -111,8 +111,8 @@ static void route(uint64_t turns)
     for (uint64_t i = 0; i < turns; i++) {
         pg_route_match(r,
                        &(struct pg_route_facts){PG_SLICE_LITERAL("s42.example.test"),
-                                                PG_SLICE_LITERAL("/api/v1/items?id=42"), NULL,
-                                                NULL},
+                                                PG_SLICE_LITERAL("/api/v1/items?id=42"), NULL, NULL,
+                                                0, false},
                        &match);
         bench_sink += match.reason;
     }
@@ -182,8 +182,8 @@ static void rewrite_response(uint64_t turns)
     parse(PG_HTTP_RESPONSE, response, sizeof response - 1);
     bench_begin();
     for (uint64_t i = 0; i < turns; i++) {
-        bench_sink += (uint64_t)pg_http_rewrite_response(&head, response, PG_HTTP_BODY_LENGTH, 3,
-                                                         false, true, NULL, 0, out, sizeof out);
+        bench_sink += (uint64_t)pg_http_rewrite_response(
+            &head, response, PG_HTTP_BODY_LENGTH, 3, false, true, NULL, 0, NULL, out, sizeof out);
     }
     bench_end();
 }

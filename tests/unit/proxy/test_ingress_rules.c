@@ -142,7 +142,7 @@ static void every_scenario_reaches_its_service(void **state)
         assert_non_null(r);
         pg_route_match(r,
                        &(struct pg_route_facts){pg_slice_of(rows[i].host),
-                                                pg_slice_of(rows[i].path), NULL, NULL},
+                                                pg_slice_of(rows[i].path), NULL, NULL, 0, false},
                        &match);
         const char *got = match.route ? s->services[match.route->service].name : NULL;
         if ((got == NULL) != (rows[i].service == NULL) ||

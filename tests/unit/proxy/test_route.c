@@ -11,14 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUTE(h, p, type, backend, number)                                                \
-    {                                                                                     \
-        .host = (h), .path = (p), .path_type = PG_PATH_##type, .backend_text = (backend), \
-        .object = "Ingress/shop/main", .rule = (number), .source = {"shop.yaml", 10},     \
-        .host_source = {                                                                  \
-            "shop.yaml",                                                                  \
-            9                                                                             \
-        }                                                                                 \
+#define ROUTE(h, p, type, backend, number)                                                      \
+    {                                                                                           \
+        .host = (h), .path = (p), .path_type = PG_PATH_##type, .backend_text = (backend),       \
+        .object = "Ingress/shop/main", .listener = PG_INDEX_NONE, .split = 1, .rule = (number), \
+        .source = {"shop.yaml", 10}, .host_source = {                                           \
+            "shop.yaml",                                                                        \
+            9                                                                                   \
+        }                                                                                       \
     }
 
 static const struct pg_route routes[] = {
@@ -91,7 +91,7 @@ static void every_row_finds_its_rule(void **state)
         struct pg_route_match match;
         pg_route_match(r,
                        &(struct pg_route_facts){pg_slice_of(rows[i].host),
-                                                pg_slice_of(rows[i].path), NULL, NULL},
+                                                pg_slice_of(rows[i].path), NULL, NULL, 0, false},
                        &match);
         const char *got = match.route ? match.route->backend_text : NULL;
         if ((got == NULL) != (rows[i].backend == NULL) ||
@@ -107,7 +107,8 @@ static void reason_names_the_line(void **state)
     struct pg_router *r = make(&s, routes, sizeof(routes) / sizeof(routes[0]));
     struct pg_route_match match;
     pg_route_match(
-        r, &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/cart"), NULL, NULL},
+        r,
+        &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/cart"), NULL, NULL, 0, false},
         &match);
     const struct pg_reason *reason = pg_reason_get(match.reason);
     assert_int_equal(reason->code, PG_CODE_ROUTE_RULE);
@@ -115,8 +116,9 @@ static void reason_names_the_line(void **state)
     assert_string_equal(reason->value, "/cart");
     assert_string_equal(reason->file, "shop.yaml");
     assert_int_equal(reason->line, 10);
-    pg_route_match(r, &(struct pg_route_facts){pg_slice_of("c.test"), pg_slice_of("/"), NULL, NULL},
-                   &match);
+    pg_route_match(
+        r, &(struct pg_route_facts){pg_slice_of("c.test"), pg_slice_of("/"), NULL, NULL, 0, false},
+        &match);
     assert_int_equal(pg_reason_get(match.reason)->code, PG_CODE_ROUTE_NONE);
     pg_router_free(r);
 }
@@ -128,12 +130,14 @@ static void default_backend_takes_what_no_rule_does(void **state)
     struct pg_router *r = make(&s, list, 2);
     struct pg_route_match match;
     pg_route_match(
-        r, &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/cart"), NULL, NULL},
+        r,
+        &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/cart"), NULL, NULL, 0, false},
         &match);
     assert_string_equal(match.route->backend_text, "exact-cart");
-    pg_route_match(
-        r, &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/other"), NULL, NULL},
-        &match);
+    pg_route_match(r,
+                   &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/other"), NULL,
+                                            NULL, 0, false},
+                   &match);
     assert_string_equal(match.route->backend_text, "default");
     assert_int_equal(pg_reason_get(match.reason)->code, PG_CODE_ROUTE_DEFAULT);
     pg_router_free(r);
@@ -154,9 +158,10 @@ static void longest_prefix_wins_among_thousands(void **state)
         char path[64];
         struct pg_route_match match;
         (void)snprintf(path, sizeof(path), "%s/and/more", paths[i]);
-        pg_route_match(
-            r, &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of(path), NULL, NULL},
-            &match);
+        pg_route_match(r,
+                       &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of(path), NULL,
+                                                NULL, 0, false},
+                       &match);
         assert_string_equal(match.route->backend_text, paths[i]);
     }
     pg_router_free(r);
