@@ -66,9 +66,10 @@ static bool then_response(struct walk *w, const struct walk_line *l)
         }
     } else if (strcmp(what, "body") == 0) {
         const char *body = w->response.body.at != NULL ? w->response.body.at : "";
+        bool has = strstr(body, word(l, 3)) != NULL;
         if (strcmp(word(l, 2), "bytes") == 0
                 ? w->response.body_bytes != strtoull(word(l, 3), NULL, 10)
-                : strstr(body, word(l, 3)) == NULL) {
+                : has == (strcmp(word(l, 2), "lacks") == 0)) {
             walk_fail(w, "body is %llu bytes: %.300s", (unsigned long long)w->response.body_bytes,
                       body);
         }
