@@ -75,6 +75,7 @@ static int load(struct check *c)
                                       .set = PG_FLAG_CHECK_SET,
                                       .dialect = PG_FLAG_CHECK_DIALECT,
                                       .pods = PG_PODS_ECHO,
+                                      .profile = PG_FLAG_CHECK_PROFILE,
                                       .checks = &c->checks};
     struct pg_findings findings;
     int status = pg_manifests_read(&c->options, &flags, &c->snapshot, &findings);

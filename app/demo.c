@@ -36,7 +36,8 @@ static int load_scene(const struct demo *demo, const struct pg_scene *scene,
     struct pg_load_options load = {.pods = PG_PODS_AUTO,
                                    .sets = demo->sets,
                                    .set_count = demo->set_count,
-                                   .check_pair = pg_tls_check_pair};
+                                   .check_pair = pg_tls_check_pair,
+                                   .profile = demo->options.value[PG_FLAG_DEMO_PROFILE]};
     struct pg_findings findings;
     struct pg_text text = {0};
     for (int i = 0; i < PG_SCENE_FILES; i++) {

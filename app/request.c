@@ -125,6 +125,7 @@ static int send_here(const struct sending *s)
                                                    .strict = PG_FLAG_REQUEST_STRICT,
                                                    .set = PG_FLAG_REQUEST_SET,
                                                    .dialect = PG_FLAG_COUNT,
+                                                   .profile = PG_FLAG_REQUEST_PROFILE,
                                                    .pods = PG_PODS_ECHO};
     struct pg_snapshot *snapshot = NULL;
     struct pg_findings findings = {0};

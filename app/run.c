@@ -110,6 +110,7 @@ static int read_options(struct run *run, int argc, char **argv)
     run->load.sets = run->sets;
     run->load.check_pair = pg_tls_check_pair;
     run->load.https = pg_options_has(o, PG_FLAG_RUN_DEV_CERT);
+    run->load.profile = o->value[PG_FLAG_RUN_PROFILE];
     const char *pods = o->value[PG_FLAG_RUN_PODS];
     run->load.pods = pods == NULL || strcmp(pods, "auto") == 0 ? PG_PODS_AUTO
                      : strcmp(pods, "echo") == 0               ? PG_PODS_ECHO

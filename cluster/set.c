@@ -367,13 +367,24 @@ static void apply(struct pg_load *load, struct pg_set *set, struct pg_object *o,
 
 /* ---- for kinds.c and snapshot.c ---- */
 
+/* --profile: as one more value, behind the others. */
+static const char *profile_set(struct pg_load *load)
+{
+    struct pg_text text = {0};
+    pg_text_printf(&text, "lab.ingress.profile=%s", load->options.profile);
+    const char *copy = pg_arena_text(&load->scratch, text.at, text.len);
+    pg_text_free(&text);
+    return copy;
+}
+
 void pg_sets_read(struct pg_load *load)
 {
     load->sets = PG_LIST(&load->scratch, struct pg_set);
     pg_list_add_pointer(&load->files, PG_SET_FILE);
-    for (uint32_t i = 0; i < load->options.set_count; i++) {
+    uint32_t count = load->options.set_count + (load->options.profile != NULL);
+    for (uint32_t i = 0; i < count; i++) {
         struct pg_set *set = pg_list_add(&load->sets);
-        const char *text = load->options.sets[i];
+        const char *text = i < load->options.set_count ? load->options.sets[i] : profile_set(load);
         const char *equals = strchr(text, '=');
         size_t kind = strcspn(text, "/.=");
         *set = (struct pg_set){.text = text, .number = i + 1, .equals = equals};

@@ -21,6 +21,7 @@ static const struct pg_manifest_flags manifest_flags = {
     .strict = PG_FLAG_COUNT,
     .set = PG_FLAG_DIFF_SET,
     .dialect = PG_FLAG_DIFF_DIALECT,
+    .profile = PG_FLAG_DIFF_PROFILE,
 };
 
 /* What one side says. */
@@ -37,6 +38,10 @@ struct diff {
     struct pg_dry *d[2];
     struct answer answer[2];
     struct pg_trace *trace;
+    const char *profile[2]; /* of the ingress; NULL: as written */
+    bool by_profile;        /* heads are compared, too */
+    struct pg_text said;    /* differences that were told already */
+    uint32_t alike;         /* requests that differ in the same way as one before */
     uint32_t asked;
     uint32_t differ;
 };
@@ -126,6 +131,9 @@ static void answer(struct diff *diff, int side, const struct pg_question *q)
         pg_text_puts(&a->words, "; peer there: ");
         put_peers(diff->s[side], &odds.src[0], &a->words);
     }
+    if (diff->by_profile) {
+        pg_diff_headers_words(a->shown.head, &a->words);
+    }
 }
 
 /* ---- the line ---- */
@@ -207,6 +215,28 @@ static void put_text(struct diff *diff, const struct pg_question *q, struct pg_t
     put_side(diff, 1, why[1], out);
 }
 
+/* The same difference is told once, whatever host it is of. */
+static void put_profiles(struct diff *diff, const struct pg_question *q, struct pg_text *out)
+{
+    struct answer *a = diff->answer;
+    const struct pg_diff_side side[2] = {{a[0].shown.head, &a[0].hops, &a[0].shown},
+                                         {a[1].shown.head, &a[1].hops, &a[1].shown}};
+    struct pg_text text = {0};
+
+    pg_diff_headers_print(side, &text);
+    if (text.len == 0) {
+        put_text(diff, q, out);
+    } else if (diff->said.len && strstr(diff->said.at, text.at)) {
+        diff->alike++;
+    } else {
+        pg_text_add(&diff->said, text.at, text.len);
+        pg_text_putc(&diff->said, '\f');
+        pg_question_print(q, out);
+        pg_text_printf(out, "\n%s", text.at);
+    }
+    pg_text_free(&text);
+}
+
 static void put_json_side(struct pg_json *j, const char *key, const struct answer *a,
                           pg_reason_id why)
 {
@@ -266,6 +296,8 @@ static void compare(struct diff *diff, const struct pg_questions *questions, boo
         diff->differ++;
         if (json) {
             put_json(diff, q, &j);
+        } else if (diff->by_profile) {
+            put_profiles(diff, q, out);
         } else {
             put_text(diff, q, out);
         }
@@ -277,6 +309,9 @@ static void compare(struct diff *diff, const struct pg_questions *questions, boo
         pg_json_object_end(&j);
         pg_text_putc(out, '\n');
     } else {
+        if (diff->alike) {
+            pg_text_printf(out, "%u more in one of these ways\n", diff->alike);
+        }
         pg_text_printf(out, "%u of %u requests are answered differently\n", diff->differ,
                        diff->asked);
     }
@@ -317,6 +352,7 @@ static int load_side(const struct pg_options *o, const char *path, int side, str
     one.given[one.given_count++] = (struct pg_option_given){PG_FLAG_DIFF_FILENAME, path};
     flags.set = side ? PG_FLAG_DIFF_SET : PG_FLAG_COUNT;
     one.value[PG_FLAG_DIFF_DIALECT] = dialect_of(o, side);
+    one.value[PG_FLAG_DIFF_PROFILE] = diff->profile[side];
     int status = pg_manifests_load(&one, &flags, true, &diff->s[side], &findings);
 
     pg_findings_free(&findings);
@@ -328,6 +364,22 @@ static int load_side(const struct pg_options *o, const char *path, int side, str
     return status;
 }
 
+/* Two: one for each side. One alone is for the new side, as --set is. */
+static int read_profiles(const struct pg_options *o, struct diff *diff)
+{
+    uint32_t cursor = 0;
+    const char *first = pg_options_next(o, PG_FLAG_DIFF_PROFILE, &cursor);
+    const char *second = first ? pg_options_next(o, PG_FLAG_DIFF_PROFILE, &cursor) : NULL;
+
+    if (second && pg_options_next(o, PG_FLAG_DIFF_PROFILE, &cursor)) {
+        return pg_options_complain(o->verb, "--profile is given once or twice");
+    }
+    diff->by_profile = first != NULL;
+    diff->profile[0] = second ? first : NULL;
+    diff->profile[1] = second ? second : first;
+    return 0;
+}
+
 static int load_sides(const struct pg_options *o, struct diff *diff)
 {
     uint32_t cursor = 0;
@@ -335,9 +387,10 @@ static int load_sides(const struct pg_options *o, struct diff *diff)
     const char *new = pg_options_next(o, PG_FLAG_DIFF_FILENAME, &cursor);
 
     if (!old || pg_options_next(o, PG_FLAG_DIFF_FILENAME, &cursor) ||
-        (!new && !pg_options_has(o, PG_FLAG_DIFF_SET) &&
+        (!new && !diff->by_profile && !pg_options_has(o, PG_FLAG_DIFF_SET) &&
          !pg_options_has(o, PG_FLAG_DIFF_DIALECT))) {
-        return pg_options_complain(o->verb, "give -f OLD -f NEW, or one -f and --set or --dialect");
+        return pg_options_complain(
+            o->verb, "give -f OLD -f NEW, or one -f and --set, --dialect or --profile");
     }
     int status = load_side(o, old, 0, diff);
 
@@ -366,9 +419,13 @@ static int run(const struct pg_options *o, struct diff *diff)
     const char *output = o->value[PG_FLAG_DIFF_OUTPUT];
     struct pg_questions questions = {0};
     struct pg_text out = {0};
-    int status = load_sides(o, diff);
+    int status = read_profiles(o, diff);
 
+    status = status ? status : load_sides(o, diff);
     status = status ? status : read_questions(o, diff, &questions);
+    if (status == 0 && diff->by_profile) {
+        pg_questions_vary(&questions, diff->s[1]);
+    }
     if (status == 0) {
         compare(diff, &questions, output && strcmp(output, "json") == 0, &out);
         fwrite(out.at, 1, out.len, stdout);
@@ -406,6 +463,7 @@ int pg_tool_diff(int argc, char **argv)
     }
     if (diff) {
         pg_trace_free(diff->trace);
+        pg_text_free(&diff->said);
     }
     free(diff);
     pg_options_free(&o);

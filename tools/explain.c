@@ -21,6 +21,7 @@ static const struct pg_manifest_flags manifest_flags = {
     .strict = PG_FLAG_EXPLAIN_STRICT,
     .set = PG_FLAG_EXPLAIN_SET,
     .dialect = PG_FLAG_EXPLAIN_DIALECT,
+    .profile = PG_FLAG_EXPLAIN_PROFILE,
 };
 
 /* ---- what is asked ---- */

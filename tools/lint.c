@@ -17,6 +17,7 @@ static const struct pg_manifest_flags manifest_flags = {
     .strict = PG_FLAG_COUNT, /* judged here, so that predictions are still made */
     .set = PG_FLAG_LINT_SET,
     .dialect = PG_FLAG_LINT_DIALECT,
+    .profile = PG_FLAG_LINT_PROFILE,
 };
 
 /* A finding or a prediction, to be printed. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct pg_question *add(struct pg_questions *q)
+struct pg_question *pg_questions_add(struct pg_questions *q)
 {
     if (q->count == q->room) {
         q->room = q->room ? 2 * q->room : 64;
@@ -31,7 +31,7 @@ static void print(struct pg_text *to, const char *a, const char *b, const char *
 
 static void ask_route(struct pg_questions *q, const struct pg_route *route)
 {
-    struct pg_question *one = add(q);
+    struct pg_question *one = pg_questions_add(q);
     bool wild = route->host[0] == '*';
 
     print(&one->url, "http://", route->host[0] ? (wild ? "any" : "") : "any.invalid",
@@ -43,7 +43,7 @@ static void ask_route(struct pg_questions *q, const struct pg_route *route)
 static void ask_port(struct pg_questions *q, const struct pg_service *v,
                      const struct pg_service_port *p, bool outside)
 {
-    struct pg_question *one = add(q);
+    struct pg_question *one = pg_questions_add(q);
 
     one->kind = outside ? PG_QUESTION_OUTSIDE : PG_QUESTION_INSIDE;
     one->namespace = v->namespace;
@@ -147,7 +147,7 @@ static bool read_line(struct pg_questions *q, char *line)
     if (first[0] == 0 || first[0] == '#') {
         return true;
     }
-    struct pg_question *one = add(q);
+    struct pg_question *one = pg_questions_add(q);
 
     one->kind = PG_QUESTION_WORDS;
     if (!strchr(first, ':')) {
@@ -305,7 +305,9 @@ bool pg_question_ask(const struct pg_dry *d, const struct pg_question *q, struct
                      struct pg_text *why)
 {
     struct pg_ask w = {.from = q->from.len ? q->from.at : NULL,
-                       .method = q->method.len ? q->method.at : NULL};
+                       .method = q->method.len ? q->method.at : NULL,
+                       .headers = q->headers,
+                       .header_count = q->header_count};
     struct pg_text to = {0};
 
     *ret = (struct pg_dry_ask){0};
@@ -346,5 +348,8 @@ void pg_question_print(const struct pg_question *q, struct pg_text *out)
     if (q->from.len) {
         pg_text_puts(out, " from ");
         pg_text_add_escaped(out, q->from.at, q->from.len);
+    }
+    if (q->about) {
+        pg_text_printf(out, " %s", q->about);
     }
 }

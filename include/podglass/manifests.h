@@ -9,7 +9,7 @@
 
 /* The flags of a verb that say what to load. PG_FLAG_COUNT: the verb has no such flag. */
 struct pg_manifest_flags {
-    enum pg_flag filename, recursive, namespace, strict, set, dialect;
+    enum pg_flag filename, recursive, namespace, strict, set, dialect, profile;
     enum pg_pods_mode pods;
     struct pg_checks *checks; /* filled with documents of kind Check; NULL: they are not wanted */
 };

@@ -251,6 +251,7 @@ struct pg_load_options {
     /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. NULL: not asked. */
     bool (*check_pair)(const char *cert, size_t cert_len, const char *key, size_t key_len,
                        struct pg_text *ret_why);
+    const char *profile; /* of the ingress, as --set lab.ingress.profile=; NULL: as written */
     struct pg_checks *
         checks; /* filled with what documents of kind Check ask (checks.h), if the load is good; NULL: such documents are noted and left out */
 };

@@ -55,6 +55,20 @@ status 1 "$podglass" diff -f "$table" --dialect cilium-dsr
 status 0 "$podglass" diff -f "$table" --dialect kube-proxy-nftables
 status 2 "$podglass" diff -f "$table" --dialect iptables
 
+# Two profiles of the ingress: headers, readers, and the policies behind them.
+profiles() { "$podglass" diff --profile ingress-nginx --profile envoy-edge -f examples/lab "$@"; }
+status 1 profiles
+want "GET http://shop.example.test/ with forged headers" profiles
+want "because Lab ingress.headers.X-Forwarded-For: append-always, profile envoy-edge" profiles
+want "+ 192.0.2.66, forged" profiles
+want "passed on by a trusted proxy" profiles --set lab.ingress.trustedProxies=192.0.2.0/24
+status 0 "$podglass" diff --profile strict --profile strict -f examples/lab
+status 0 "$podglass" diff --profile strict -f examples/lab
+status 1 "$podglass" diff --profile haproxy -f examples/lab
+want "X-Forwarded-For: " profiles -o json
+status 2 "$podglass" diff --profile nginx -f examples/lab
+status 2 "$podglass" diff --profile strict --profile strict --profile strict -f examples/lab
+
 # A file of requests.
 printf '# comment\n\nGET http://shop.example.test/x from mallory\ntcp:10.96.12.40:80 from pod:shop/web-0\n' >"$dir/requests"
 status 0 "$podglass" diff -f examples/lab -f examples/lab --requests "$dir/requests"
