@@ -56,16 +56,16 @@ status 0 "$podglass" diff -f "$table" --dialect kube-proxy-nftables
 status 2 "$podglass" diff -f "$table" --dialect iptables
 
 # Two profiles of the ingress: headers, readers, and the policies behind them.
-profiles() { "$podglass" diff --profile ingress-nginx --profile envoy-edge -f examples/lab "$@"; }
-status 1 profiles
-want "GET http://shop.example.test/ with forged headers" profiles
-want "because Lab ingress.headers.X-Forwarded-For: append-always, profile envoy-edge" profiles
-want "+ 192.0.2.66, forged" profiles
-want "passed on by a trusted proxy" profiles --set lab.ingress.trustedProxies=192.0.2.0/24
+profiles=("$podglass" diff --profile ingress-nginx --profile envoy-edge -f examples/lab)
+status 1 "${profiles[@]}"
+want "GET http://shop.example.test/ with forged headers" "${profiles[@]}"
+want "because Lab ingress.headers.X-Forwarded-For: append-always, profile envoy-edge" "${profiles[@]}"
+want "+ 192.0.2.66, forged" "${profiles[@]}"
+want "passed on by a trusted proxy" "${profiles[@]}" --set lab.ingress.trustedProxies=192.0.2.0/24
 status 0 "$podglass" diff --profile strict --profile strict -f examples/lab
 status 0 "$podglass" diff --profile strict -f examples/lab
 status 1 "$podglass" diff --profile haproxy -f examples/lab
-want "X-Forwarded-For: " profiles -o json
+want "X-Forwarded-For: " "${profiles[@]}" -o json
 status 2 "$podglass" diff --profile nginx -f examples/lab
 status 2 "$podglass" diff --profile strict --profile strict --profile strict -f examples/lab
 
