@@ -6,6 +6,7 @@
 #include "podglass/preface_decide.h"
 
 struct pg_proxy;
+struct pg_session;
 struct pg_owned_timer;
 struct pg_prefaces;   /* all of them */
 struct pg_preface_of; /* of one connection */
@@ -20,5 +21,13 @@ struct pg_preface_of *pg_preface_get(struct pg_prefaces *all, const struct pg_co
 void pg_preface_put(struct pg_preface_of *of); /* NULL is fine */
 /* Its texts are gone: only ends and flags are filled. */
 const struct pg_preface *pg_preface_read(const struct pg_preface_of *of);
+
+/* ---- request.c ---- */
+/* The ends of the client's connection, as the PROXY preface tells them if there is one. */
+struct pg_ends pg_request_ends(const struct pg_session *s);
+
+/* ---- preface_out.c ---- */
+/* What a fresh connection to a pod begins with, if it does: written to out, its length. */
+uint32_t pg_preface_out(struct pg_session *s, uint8_t out[PG_PREFACE_OUT_MAX]);
 
 #endif

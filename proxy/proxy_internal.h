@@ -255,16 +255,10 @@ void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char
 void pg_session_redirect(struct pg_session *s, const struct pg_route_plan *plan);
 
 /* ---- request.c ---- */
-/* The ends of the client's connection, as the PROXY preface tells them if there is one. */
-struct pg_ends pg_request_ends(const struct pg_session *s);
 /* The head in proxy->head is complete: decide, then open or reuse an upstream. Error, or NONE with the state moved on. */
 enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes);
 /* Sends the request in proxy->head on s->up. Error, or NONE with state REQUEST. */
 enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes);
-
-/* ---- preface_out.c ---- */
-/* What a fresh connection to a pod begins with, if it does: written to out, its length. */
-uint32_t pg_preface_out(struct pg_session *s, uint8_t out[PG_PREFACE_OUT_MAX]);
 
 /* ---- upstream.c ---- */
 /* A pooled connection that was idle for less than idle_below_ms, else a new one. NULL: no connection, port or room left. */
