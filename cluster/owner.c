@@ -38,6 +38,9 @@ enum pg_owner pg_owner_of(const struct pg_snapshot *s, const struct pg_addr *dst
         pg_snapshot_endpoint_at(s, dst, 0) == PG_INDEX_NONE) {
         return PG_OWNER_NOBODY;
     }
+    if (pg_addr_is_loopback(dst)) {
+        return PG_OWNER_NOBODY; /* it would never leave its sender, who has nothing there */
+    }
     if (pg_snapshot_lb_ip(s, dst) != PG_INDEX_NONE) {
         return PG_OWNER_NOBODY; /* a port that no service has: on the wire it would only come back to us, again and again */
     }
@@ -56,10 +59,9 @@ static bool is_noise(const struct pg_addr *a)
 static bool is_martian(const struct pg_addr *a)
 {
     if (pg_addr_is_v4(a)) {
-        return a->bytes[12] == 127 || a->bytes[12] == 0 || a->bytes[12] >= 240;
+        return pg_addr_is_loopback(a) || a->bytes[12] == 0 || a->bytes[12] >= 240;
     }
-    struct pg_addr loopback = {.bytes = {[15] = 1}};
-    return pg_addr_is_none(a) || pg_addr_equal(a, &loopback);
+    return pg_addr_is_none(a) || pg_addr_is_loopback(a);
 }
 
 enum pg_drop pg_owner_check(const struct pg_snapshot *s, const struct pg_tuple *t)

@@ -55,6 +55,9 @@ const struct pg_front *pg_service_capture(const struct pg_service_table *t,
         return f;
     uint32_t node = pg_snapshot_node_by_addr(s, &tuple->dst);
 
+    /* Cilium: a process of a node may also ask 127.0.0.1, since connect() is where it is translated */
+    if (pg_dialect_rules(s)->every_address && pg_addr_is_loopback(&tuple->dst))
+        node = pg_snapshot_node_by_addr(s, &tuple->src);
     if (node == PG_INDEX_NONE)
         return NULL;
     /* kube-proxy: only the primary address of each family, not the pod gateway */

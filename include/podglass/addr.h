@@ -57,6 +57,12 @@ static inline bool pg_addr_is_none(const struct pg_addr *a)
 {
     return (a->halves[0] | a->halves[1]) == 0;
 }
+static inline bool pg_addr_is_loopback(const struct pg_addr *a) /* 127.0.0.0/8, ::1 */
+{
+    return pg_addr_is_v4(a) ? a->bytes[12] == 127
+                            : a->halves[0] == 0 && a->words[2] == 0 && a->bytes[12] == 0 &&
+                                  a->bytes[13] == 0 && a->bytes[14] == 0 && a->bytes[15] == 1;
+}
 static inline bool pg_addr_equal(const struct pg_addr *a, const struct pg_addr *b)
 {
     return a->halves[0] == b->halves[0] && a->halves[1] == b->halves[1];

@@ -108,4 +108,8 @@ status 2 "$podglass" explain PG9999
 status 2 "$podglass" explain service.nothing
 status 3 "${explain[@]}" --set svc/shop/gone.type=NodePort "$shop"
 status 3 "$podglass" explain -f /nonexistent "$shop"
+# A node port on 127.0.0.1: refused by kube-proxy in nftables mode, translated in connect() by Cilium.
+table=tests/walk/manifests/truth-table.yaml
+want "REJECTED" "$podglass" explain -f "$table" --from node:node1 --to 127.0.0.1:30001
+want "t/p1 on node1" "$podglass" explain -f "$table" --dialect cilium-snat --from node:node1 --to 127.0.0.1:30001
 exit $failed

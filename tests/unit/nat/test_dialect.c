@@ -348,6 +348,21 @@ static void cilium_answers_node_ports_on_the_gateway_as_well(void **state)
     assert_int_equal(decide(w, &t).kind, PG_DECIDE_DNAT);
 }
 
+static void cilium_answers_node_ports_on_loopback_to_node_processes_alone(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple node = pg_make_tuple(PG_PROTO_TCP, NODE1, 1, "127.0.0.1", 30000 + SVC_LOCAL);
+    struct pg_tuple pod = pg_make_tuple(PG_PROTO_TCP, Q, 1, "127.0.0.1", 30000 + SVC_LOCAL);
+    struct pg_addr gateway = pg_make_addr(GW1);
+
+    assert_int_equal(decide(w, &node).kind, PG_DECIDE_PLAIN); /* kube-proxy: nobody's */
+    load_dialect(w, PG_DIALECT_CILIUM_SNAT);
+    struct pg_nat_decision d = decide(w, &node);
+    assert_int_equal(d.kind, PG_DECIDE_DNAT);
+    assert_true(pg_addr_equal(&d.snat_addr, &gateway));
+    assert_int_equal(decide(w, &pod).kind, PG_DECIDE_PLAIN);
+}
+
 static void cilium_decides_at_the_node_of_the_client(void **state)
 {
     struct pg_world *w = *state;
@@ -402,6 +417,7 @@ int main(void)
         cmocka_unit_test(pod_sees_what_the_table_says_under_each_dialect),
         WORLD_TEST(cilium_keeps_the_port_if_it_is_in_range_and_free),
         WORLD_TEST(cilium_answers_node_ports_on_the_gateway_as_well),
+        WORLD_TEST(cilium_answers_node_ports_on_loopback_to_node_processes_alone),
         WORLD_TEST(cilium_decides_at_the_node_of_the_client),
         WORLD_TEST(masquerade_all_means_nothing_to_cilium),
         WORLD_TEST(a_reason_names_the_line_that_chose_the_dialect),
