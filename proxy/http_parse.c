@@ -355,7 +355,7 @@ struct singles {
 
 /* What all Connection fields say together. */
 struct connection {
-    bool close, keep, upgrade;
+    bool close, keep, upgrade, other;
     unsigned options;
 };
 
@@ -372,9 +372,11 @@ static bool read_connection(const struct reader *r, const struct pg_http_field *
 {
     struct pg_slice rest = value_of(r, f), option;
     while (pg_http_next_element(&rest, &option)) {
-        c->close = c->close || pg_slice_equal_nocase(option, PG_SLICE_LITERAL("close"));
-        c->keep = c->keep || pg_slice_equal_nocase(option, PG_SLICE_LITERAL("keep-alive"));
-        c->upgrade = c->upgrade || pg_slice_equal_nocase(option, PG_SLICE_LITERAL("upgrade"));
+        bool *known = pg_slice_equal_nocase(option, PG_SLICE_LITERAL("close"))        ? &c->close
+                      : pg_slice_equal_nocase(option, PG_SLICE_LITERAL("keep-alive")) ? &c->keep
+                      : pg_slice_equal_nocase(option, PG_SLICE_LITERAL("upgrade"))    ? &c->upgrade
+                                                                                      : &c->other;
+        *known = true;
         if (++c->options > MAX_CONNECTION_OPTIONS)
             return false;
     }
@@ -403,6 +405,7 @@ static enum pg_http_error collect(struct reader *r, struct singles *s, struct co
         default: break;
         }
     }
+    h->nominates = c->other;
     h->keep_alive = !c->close && (h->minor >= 1 || c->keep);
     return PG_HTTP_ERROR_NONE;
 }

@@ -236,7 +236,7 @@ static void put_fields(struct writer *w, const struct pg_http_rewrite_in *in,
                        const struct pg_identity *identity, struct pg_identity_lines *lines)
 {
     const struct pg_http_head *h = in->head;
-    bool connection = pg_http_field_find(h, PG_HTTP_NAME_CONNECTION) != NULL;
+    bool connection = h->nominates;
     for (uint32_t i = 0; i < h->field_count; i++) {
         const struct pg_http_field *f = &h->fields[i];
         if (f->id == PG_HTTP_NAME_HOST || f->id == PG_HTTP_NAME_CONTENT_LENGTH ||
@@ -308,7 +308,7 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
         filters = &nothing;
     struct writer w = {
         .out = out, .room = room, .trace = watched(trace, label), .label = label, .direction = 1};
-    bool connection = pg_http_field_find(head, PG_HTTP_NAME_CONNECTION) != NULL;
+    bool connection = head->nominates;
     put_status_line(&w, head, bytes);
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct pg_http_field *f = &head->fields[i];

@@ -71,6 +71,8 @@ struct pg_http_head {
     struct pg_span phrase;
     uint8_t minor;   /* HTTP/1.minor */
     bool keep_alive; /* the connection may serve another message, as the sender says */
+    bool
+        nominates; /* Connection names more than close, keep-alive and upgrade: fields that go with it */
     bool expect_continue;
     /* Request: asks for a WebSocket as it has to (GET, 1.1, no body, Connection and Upgrade say so). Response: 101 that agrees. */
     bool websocket;

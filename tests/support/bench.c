@@ -14,7 +14,8 @@ static double took_ns;
 static double now_ns(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID,
+                  &t); /* what others do at the same time does not count */
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 

@@ -177,6 +177,49 @@ static void rewrite_browser(uint64_t turns)
     rewrite_turns(browser, 703, turns);
 }
 
+/* All that a request's head costs the ingress: read, whose it is, where it goes, written anew. */
+static void whole_turns(const char *bytes, uint32_t len, uint64_t turns)
+{
+    struct pg_snapshot *s = load();
+    struct pg_hash_key key = {1, 2};
+    struct pg_router *r = pg_router_new(s, &key);
+    struct pg_identity id = pg_identity_of(s);
+    struct pg_addr hop = pg_addr_v4(198, 51, 100, 7);
+    struct pg_client_addr who;
+    struct pg_http_rewrite_in in = {.identity = &id,
+                                    .head = &head,
+                                    .bytes = bytes,
+                                    .who = &who,
+                                    .local = pg_addr_v4(192, 0, 2, 1),
+                                    .local_port = 80,
+                                    .scheme = "http",
+                                    .body = PG_HTTP_BODY_NONE,
+                                    .request_id = "0123456789abcdef0123456789abcdef"};
+
+    bench_begin();
+    for (uint64_t i = 0; i < turns; i++) {
+        struct pg_route_match match;
+        parse(PG_HTTP_REQUEST, bytes, len);
+        pg_client_addr_decide(&id.trust, &hop, &head, bytes, &who);
+        struct pg_route_facts facts = pg_route_facts_of(&head, bytes);
+        pg_route_match(r, &facts, &match);
+        bench_sink += match.reason + (uint64_t)pg_http_rewrite(&in, out, sizeof out);
+    }
+    bench_end();
+    pg_router_free(r);
+    pg_snapshot_put(s);
+}
+
+static void whole_plain(uint64_t turns)
+{
+    whole_turns(PLAIN, sizeof PLAIN - 1, turns);
+}
+
+static void whole_browser(uint64_t turns)
+{
+    whole_turns(browser, 703, turns);
+}
+
 static void rewrite_response(uint64_t turns)
 {
     parse(PG_HTTP_RESPONSE, response, sizeof response - 1);
@@ -197,6 +240,8 @@ static const struct bench_part parts[] = {
     {"rewrite-request-77", rewrite_plain, 1000000},
     {"rewrite-request-703", rewrite_browser, 500000},
     {"rewrite-response", rewrite_response, 1000000},
+    {"whole-request-77", whole_plain, 1000000},
+    {"whole-request-703", whole_browser, 500000},
 };
 
 int main(int argc, char **argv)
