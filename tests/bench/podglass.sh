@@ -19,7 +19,7 @@ spec:
     - {name: node-1, address: 198.18.3.2, podCIDR: 198.18.12.0/24}
   clients:
     - {name: client, address: $1}
-  ingress: {service: default/gateway}
+  ingress: {service: default/gateway, limits: {requestsPerConnection: 1000000000}}
 ---
 apiVersion: networking.k8s.io/v1
 kind: Ingress

@@ -357,7 +357,7 @@ spec:
     - {name: node-2, address: 192.0.2.12, podCIDR: 10.244.2.0/24}
   clients:
     - {name: node, address: 198.51.100.1}
-  ingress: {service: edge/gateway}
+  ingress: {service: edge/gateway, limits: {requestsPerConnection: 1000000}} # sockets that stay, for comparisons
 ---
 apiVersion: v1
 kind: Namespace
