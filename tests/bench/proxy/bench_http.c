@@ -201,7 +201,7 @@ static void whole_turns(const char *bytes, uint32_t len, uint64_t turns)
         struct pg_route_match match;
         parse(PG_HTTP_REQUEST, bytes, len);
         pg_client_addr_decide(&id.trust, &hop, &head, bytes, &who);
-        struct pg_route_facts facts = pg_route_facts_of(&head, bytes);
+        struct pg_route_facts facts = pg_route_facts_of(&head, bytes, 80, false);
         pg_route_match(r, &facts, &match);
         bench_sink += match.reason + (uint64_t)pg_http_rewrite(&in, out, sizeof out);
     }
