@@ -29,6 +29,9 @@ bool pg_annotation_template(const struct pg_field *f, const char **ret);
 /* A value that goes into a header or a request line: visible ASCII. */
 bool pg_annotation_plain(const struct pg_field *f, const char **ret);
 
+/* ---- derive_nginx.c ---- */
+void pg_derive_nginx(struct pg_load *load); /* the ConfigMap of the controller, if there is one */
+
 /* ---- derive_classes.c ---- */
 void pg_derive_classes(struct pg_load *load); /* which Ingress objects our ingress serves */
 

@@ -73,9 +73,11 @@ struct pg_load {
     struct pg_list nodes;
     struct pg_list ingresses;
     struct pg_list classes;
-    struct pg_list secrets;   /* of struct pg_raw_secret * */
-    struct pg_list tls_hosts; /* of struct pg_tls_host; filled by derive_tls.c */
-    bool has_secrets;         /* scratch memory is to be wiped */
+    struct pg_list secrets;     /* of struct pg_raw_secret * */
+    struct pg_list tls_hosts;   /* of struct pg_tls_host; filled by derive_tls.c */
+    bool has_secrets;           /* scratch memory is to be wiped */
+    struct pg_list config_maps; /* of struct pg_object * */
+    struct pg_nginx nginx;
     struct pg_list gateway_classes;
     struct pg_list gateways;
     struct pg_list http_routes;

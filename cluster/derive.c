@@ -5,6 +5,7 @@
  * out comes from a hash of the name of who gets it, looked up in order of names, after all that is
  * written has been taken: the same input gives the same result, and an unrelated object changes
  * nothing unless two want the same number. */
+#include "annotations.h"
 #include "gateway.h"
 
 #include <stdio.h>
@@ -231,6 +232,7 @@ static void reserve_slices(struct pg_load *load)
 
 void pg_derive(struct pg_load *load)
 {
+    pg_derive_nginx(load);
     pg_derive_nodes(load);
     pg_derive_ranges(load);
     pg_derive_gateways(load);

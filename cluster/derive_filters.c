@@ -34,20 +34,32 @@ static bool is_nginx(const struct pg_load *load, const struct pg_raw_ingress *in
             return strcmp(c->controller, "k8s.io/ingress-nginx") == 0;
     }
     return strcmp(in->class_name, "nginx") == 0 || in->filters.count > 0 ||
-           in->https[0].object != NULL || in->https[1].object != NULL;
+           in->https[0].object != NULL || in->https[1].object != NULL ||
+           (in->class_name[0] == '\0' && load->nginx.title[0] != '\0');
+}
+
+/* The annotation's word, else that of the ConfigMap. NULL: nobody wrote it. */
+static const struct pg_route_filter *said(const struct pg_load *load,
+                                          const struct pg_raw_ingress *in, int which)
+{
+    const struct pg_route_filter *own = &in->https[which];
+    const struct pg_route_filter *all = &load->nginx.https[which];
+    if (own->object != NULL)
+        return own;
+    return all->object != NULL && is_nginx(load, in) ? all : NULL;
 }
 
 /* A redirect to https: asked for whatever there is, asked for where there is a certificate, or what ingress-nginx does there by itself. */
 static bool https_of(const struct pg_load *load, const struct pg_raw_ingress *in, bool tls,
                      struct pg_route_filter *ret)
 {
-    const struct pg_route_filter *asked = &in->https[0];
-    const struct pg_route_filter *forced = &in->https[1];
-    if (forced->object != NULL && forced->number != 0)
+    const struct pg_route_filter *asked = said(load, in, 0);
+    const struct pg_route_filter *forced = said(load, in, 1);
+    if (forced != NULL && forced->number != 0)
         *ret = *forced;
-    else if (tls && asked->object != NULL && asked->number != 0)
+    else if (tls && asked != NULL && asked->number != 0)
         *ret = *asked;
-    else if (tls && asked->object == NULL && is_nginx(load, in))
+    else if (tls && asked == NULL && is_nginx(load, in))
         *ret = (struct pg_route_filter){.kind = PG_FILTER_HTTPS,
                                         .name = "",
                                         .value = "",
@@ -57,7 +69,7 @@ static bool https_of(const struct pg_load *load, const struct pg_raw_ingress *in
                                         .source = {"", 0}};
     else
         return false;
-    ret->number = 308;
+    ret->number = load->nginx.redirect_code;
     return true;
 }
 
@@ -71,6 +83,37 @@ void pg_derive_filter_insert(struct pg_list *all, uint32_t first, const struct p
     at[i] = *f;
 }
 
+static bool has_filter(const struct pg_list *list, enum pg_filter_kind kind)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (PG_LIST_AT(*list, const struct pg_route_filter, i)->kind == kind)
+            return true;
+    }
+    return false;
+}
+
+/* What the ConfigMap says where the Ingress says nothing, and the size that ingress-nginx takes if neither does. */
+static void settings_insert(struct pg_load *load, const struct pg_raw_ingress *in, uint32_t first)
+{
+    const struct pg_nginx *nginx = &load->nginx;
+    for (uint32_t i = 0; i < nginx->filters.count; i++) {
+        const struct pg_route_filter *f =
+            PG_LIST_AT(nginx->filters, const struct pg_route_filter, i);
+        if (!has_filter(&in->filters, f->kind))
+            pg_derive_filter_insert(&load->filters, first, f);
+    }
+    struct pg_route_filter size = {.kind = PG_FILTER_BODY_LIMIT,
+                                   .number = 1 << 20,
+                                   .name = "",
+                                   .value = "",
+                                   .object = nginx->title,
+                                   .field = "proxy-body-size",
+                                   .text = "1m",
+                                   .source = {"", 0}};
+    if (!has_filter(&in->filters, size.kind) && !has_filter(&nginx->filters, size.kind))
+        pg_derive_filter_insert(&load->filters, first, &size);
+}
+
 void pg_derive_filters(struct pg_load *load, const struct pg_raw_ingress *in, bool tls,
                        uint32_t *ret_first, uint32_t *ret_count)
 {
@@ -79,6 +122,8 @@ void pg_derive_filters(struct pg_load *load, const struct pg_raw_ingress *in, bo
     for (uint32_t i = 0; i < in->filters.count; i++)
         pg_derive_filter_insert(&load->filters, first,
                                 PG_LIST_AT(in->filters, const struct pg_route_filter, i));
+    if (load->nginx.title[0] != '\0' && is_nginx(load, in))
+        settings_insert(load, in, first);
     if (https_of(load, in, tls, &https))
         pg_derive_filter_insert(&load->filters, first, &https);
     *ret_first = first;

@@ -45,6 +45,7 @@ struct pg_raw_lab *pg_lab_default(struct pg_load *load)
     lab->ingress_service = "";
     lab->ingress_source.file = "";
     lab->ingress_class = lab->ingress_class_source.file = "";
+    lab->config_map = lab->config_map_source.file = "";
     return lab;
 }
 

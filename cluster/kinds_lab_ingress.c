@@ -8,14 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct pg_known ingress_fields[] = {{"service", NULL},       {"class", NULL},
-                                                 {"profile", NULL},       {"trustedProxies", NULL},
-                                                 {"trustedHops", NULL},   {"clientHeader", NULL},
-                                                 {"xForwardedFor", NULL}, {"forwarded", NULL},
-                                                 {"via", NULL},           {"requestId", NULL},
-                                                 {"underscores", NULL},   {"headers", NULL},
-                                                 {"proxyProtocol", NULL}, {"limits", NULL},
-                                                 {"timeouts", NULL},      {NULL, NULL}};
+static const struct pg_known ingress_fields[] = {{"service", NULL},
+                                                 {"class", NULL},
+                                                 {"configMap", NULL},
+                                                 {"profile", NULL},
+                                                 {"trustedProxies", NULL},
+                                                 {"trustedHops", NULL},
+                                                 {"clientHeader", NULL},
+                                                 {"xForwardedFor", NULL},
+                                                 {"forwarded", NULL},
+                                                 {"via", NULL},
+                                                 {"requestId", NULL},
+                                                 {"underscores", NULL},
+                                                 {"headers", NULL},
+                                                 {"proxyProtocol", NULL},
+                                                 {"limits", NULL},
+                                                 {"timeouts", NULL},
+                                                 {NULL, NULL}};
 static const struct pg_known proxy_fields[] = {
     {"ports", NULL},      {"allowedSources", NULL}, {"timeoutSeconds", NULL}, {"httpsPorts", NULL},
     {"believeTLS", NULL}, {"toPods", NULL},         {"tlvs", NULL},           {NULL, NULL}};
@@ -27,7 +36,8 @@ static const struct pg_known proxy_fields[] = {
 void pg_kinds_lab_ingress_default(struct pg_ingress_settings *ret)
 {
     static const struct pg_source nowhere = {"", 0};
-    *ret = (struct pg_ingress_settings){.trusted_source = nowhere,
+    *ret = (struct pg_ingress_settings){.config_map = "",
+                                        .trusted_source = nowhere,
                                         .hops_source = nowhere,
                                         .profile_source = nowhere,
                                         .proxy = {.ports_source = nowhere,
@@ -292,6 +302,11 @@ void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab)
     struct pg_field class_name = pg_field_get(&ingress, "class");
     lab->ingress_class = pg_field_dns_name(&class_name, PG_NAME_SUBDOMAIN, "");
     lab->ingress_class_source = pg_field_source(&class_name);
+    struct pg_field config_map = pg_field_get(&ingress, "configMap");
+    if (pg_lab_name(&config_map, false, &namespace, &name)) {
+        lab->config_map = pg_field_text(&config_map, "");
+        lab->config_map_source = pg_field_source(&config_map);
+    }
     profile_read(&ingress, to);
     policies_read(&ingress, to);
     headers_read(&ingress, to);

@@ -217,6 +217,14 @@ struct pg_raw_ingress {
     bool served;                   /* by our ingress; filled by derive_classes.c */
     struct pg_raw_filters made[2]; /* without and with a certificate; by derive_routes.c */
 };
+/* What the ConfigMap of ingress-nginx does to the requests of all its Ingress objects; by derive_nginx.c. */
+struct pg_nginx {
+    const char *title;      /* "": there is none */
+    struct pg_list filters; /* of struct pg_route_filter */
+    struct pg_route_filter
+        https[2]; /* ssl-redirect, force-ssl-redirect; object NULL: not written */
+    uint64_t redirect_code;
+};
 struct pg_raw_class {
     struct pg_object object;
     const char *controller;
@@ -248,6 +256,8 @@ struct pg_raw_lab {
     struct pg_source ingress_source;
     const char *ingress_class; /* "" */
     struct pg_source ingress_class_source;
+    const char *config_map; /* "ns/name"; "" */
+    struct pg_source config_map_source;
     struct pg_list pods; /* of struct pg_lab_pod */
 };
 

@@ -286,6 +286,7 @@ static void build_vips(struct build *b)
 
 static void keep_ingress_sources(struct build *b, struct pg_ingress_settings *to)
 {
+    to->config_map = keep(b, to->config_map);
     to->trusted_source = keep_source(b, to->trusted_source);
     to->hops_source = keep_source(b, to->hops_source);
     to->profile_source = keep_source(b, to->profile_source);
@@ -384,10 +385,11 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
     load->namespace = load->options.namespace == NULL ? "default" : load->options.namespace;
     load->documents = PG_LIST(scratch, struct pg_document);
     struct pg_list *const pointers[] = {
-        &load->objects,         &load->services, &load->slices,      &load->pods,
-        &load->workloads,       &load->nodes,    &load->ingresses,   &load->classes,
-        &load->gateway_classes, &load->gateways, &load->http_routes, &load->grants,
-        &load->namespaces,      &load->owners,   &load->files,       &load->secrets};
+        &load->objects,         &load->services,   &load->slices,      &load->pods,
+        &load->workloads,       &load->nodes,      &load->ingresses,   &load->classes,
+        &load->gateway_classes, &load->gateways,   &load->http_routes, &load->grants,
+        &load->config_maps,     &load->namespaces, &load->owners,      &load->files,
+        &load->secrets};
     for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
         *pointers[i] = PG_LIST(scratch, void *);
     struct pg_index *const indexes[] = {

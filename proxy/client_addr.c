@@ -167,8 +167,11 @@ struct pg_trust pg_trust_of(const struct pg_snapshot *s)
     bool counted = ingress->trusted_hops > 0;
     const struct pg_source *source = counted ? &ingress->hops_source : &ingress->trusted_source;
     struct pg_reason reason = {.code = PG_CODE_XFF_TRUSTED,
-                               .object = "Lab",
-                               .field = counted ? "trustedHops" : "trustedProxies",
+                               .object = pg_settings_object(ingress, PG_CONFIG_TRUST),
+                               .field = counted ? "trustedHops"
+                                        : ingress->config_says & PG_CONFIG_TRUST
+                                            ? "proxy-real-ip-cidr"
+                                            : "trustedProxies",
                                .file = source->file,
                                .line = source->line};
     return (struct pg_trust){

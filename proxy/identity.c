@@ -90,20 +90,22 @@ static pg_reason_id policy_reason(const struct pg_ingress_settings *settings,
     else
         (void)snprintf(value, sizeof(value), "%s, profile %s", word,
                        pg_profile_name(settings->profile));
-    return pg_reason_intern(&(struct pg_reason){.code = code,
-                                                .defaulted = from->line == 0,
-                                                .object = "Lab",
-                                                .field = field,
-                                                .value = value,
-                                                .file = from->file,
-                                                .line = from->line});
+    return pg_reason_intern(&(struct pg_reason){
+        .code = code,
+        .defaulted = from->line == 0,
+        .object = pg_settings_object(settings,
+                                     own->line != 0 ? UINT32_C(1) << header : PG_CONFIG_PROFILE),
+        .field = field,
+        .value = value,
+        .file = from->file,
+        .line = from->line});
 }
 
 static pg_reason_id underscore_reason(const struct pg_ingress_settings *settings)
 {
     return pg_reason_intern(&(struct pg_reason){
         .code = PG_CODE_HEADER_POLICY,
-        .object = "Lab",
+        .object = pg_settings_object(settings, PG_CONFIG_PROFILE),
         .field = "spec.ingress.underscores",
         .value = pg_underscores_name((enum pg_underscores)settings->underscores),
         .file = settings->profile_source.file,

@@ -65,6 +65,10 @@ struct pg_proxy_settings {
     struct pg_source to_pods_source;
 };
 
+#define PG_CONFIG_TRUST   (UINT32_C(1) << 31)
+#define PG_CONFIG_PROXY   (UINT32_C(1) << 30)
+#define PG_CONFIG_PROFILE (UINT32_C(1) << 29)
+
 struct pg_ingress_settings {
     struct pg_prefix trusted_proxies[PG_TRUSTED_MOST]; /* whose X-Forwarded-* count */
     uint32_t trusted_proxy_count;
@@ -80,7 +84,15 @@ struct pg_ingress_settings {
     uint8_t underscores;                               /* enum pg_underscores */
     struct pg_proxy_settings proxy;
     struct pg_ingress_limits limits;
+    const char *config_map; /* "ConfigMap/ingress-nginx/…" that some of these are from; "": none */
+    uint32_t config_says;   /* which: a bit per header, and PG_CONFIG_x */
 };
+
+/* Whose word one of the settings is: "Lab", or the ConfigMap. */
+static inline const char *pg_settings_object(const struct pg_ingress_settings *s, uint32_t which)
+{
+    return s->config_says & which ? s->config_map : "Lab";
+}
 
 /* ---- cluster/profile.c ---- */
 /* Sets the profile's policies; those with a source of their own stay. */

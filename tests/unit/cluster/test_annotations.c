@@ -173,6 +173,75 @@ static void plain_requests_go_to_https_where_there_is_a_certificate(void **state
     }
 }
 
+#define CONFIG(name, keys)                                    \
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " name \
+    ", namespace: ingress-nginx}\ndata:\n" keys               \
+    "---\n" NGINX("    kubernetes.io/ingress.class: nginx\n")
+
+static void the_config_map_is_under_the_lab_and_the_annotations(void **state)
+{
+    struct loaded l =
+        load_text(CONFIG("x-ingress-nginx-controller",
+                         "  use-forwarded-headers: \"true\"\n  proxy-read-timeout: \"7\"\n"));
+    (void)state;
+    assert_loads(&l);
+    assert_int_equal(l.s->lab.ingress.profile, PG_PROFILE_INGRESS_NGINX);
+    assert_int_equal(l.s->lab.ingress.trusted_proxy_count, 1);
+    assert_int_equal(l.s->lab.ingress.trusted_proxies[0].bits, 96);
+    assert_int_equal(l.s->lab.ingress.trusted_source.line, 5);
+    assert_int_equal(l.s->lab.ingress.policy[PG_IDENTITY_HOST], PG_POLICY_ANY_OR_SET);
+    assert_string_equal(pg_settings_object(&l.s->lab.ingress, PG_CONFIG_TRUST),
+                        "ConfigMap/ingress-nginx/x-ingress-nginx-controller");
+    assert_non_null(find(&l, "PG406", "not written, so 0.0.0.0/0"));
+    const struct pg_route *r = route(&l, "a.test");
+    assert_int_equal(pg_route_find_filter(l.s, r, PG_FILTER_READ_TIMEOUT)->number, 7000);
+    assert_int_equal(pg_route_find_filter(l.s, r, PG_FILTER_BODY_LIMIT)->number, 1 << 20);
+    unload(&l);
+
+    l = load_text(
+        "apiVersion: podglass/v1alpha1\nkind: Lab\nspec:\n  ingress: {profile: strict, configMap: "
+        "ingress-nginx/mine, trustedProxies: [192.0.2.0/24], xForwardedFor: append}\n---\n" CONFIG(
+            "mine", "  use-forwarded-headers: \"true\"\n  compute-full-forwarded-for: \"true\"\n"
+                    "  proxy-real-ip-cidr: 10.0.0.0/8\n  use-proxy-protocol: \"true\"\n"));
+    assert_loads(&l);
+    assert_int_equal(l.s->lab.ingress.profile, PG_PROFILE_STRICT);
+    assert_int_equal(l.s->lab.ingress.trusted_proxies[0].bits, 120);
+    assert_int_equal(l.s->lab.ingress.policy[PG_IDENTITY_X_FORWARDED_FOR], PG_POLICY_APPEND);
+    assert_true(l.s->lab.ingress.proxy.every_port);
+    unload(&l);
+}
+
+static void keys_that_are_not_modelled_are_told(void **state)
+{
+    static const struct {
+        const char *text, *place, *phrase;
+    } cases[] = {
+        {CONFIG("ingress-nginx-controller", "  server-snippet: x\n"), "t.yaml:5", "not modelled"},
+        {CONFIG("ingress-nginx-controller", "  hsts: \"true\"\n"), "t.yaml:5", "Strict-Transport"},
+        {CONFIG("ingress-nginx-controller", "  proxy-body-size: big\n"), "t.yaml:5",
+         "expected a size"},
+        {CONFIG("ingress-nginx-controller", "  proxy-buffer-size: 8k\n"), "PG403",
+         "taken for the settings"},
+        {CONFIG("other", "  use-forwarded-headers: \"true\"\n"), "t.yaml:5",
+         "name it in the Lab's"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct loaded l = load_text(cases[i].text);
+        assert_loads(&l);
+        if (find(&l, cases[i].place, cases[i].phrase) == NULL) {
+            print_findings(&l);
+            fail_msg("row %zu", i);
+        }
+        unload(&l);
+    }
+    struct loaded l = load_text(
+        CONFIG("ingress-nginx-controller", "  proxy-real-ip-cidr: \"10.0.0.0/8, all\"\n"));
+    assert_int_equal(l.rc, -EINVAL);
+    assert_non_null(find(&l, "t.yaml:5", "neither an address nor a range"));
+    unload(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +249,8 @@ int main(void)
         cmocka_unit_test(the_rest_is_told_with_its_line),
         cmocka_unit_test(what_would_let_others_in_is_an_error),
         cmocka_unit_test(ranges_hold_what_is_written),
+        cmocka_unit_test(the_config_map_is_under_the_lab_and_the_annotations),
+        cmocka_unit_test(keys_that_are_not_modelled_are_told),
         cmocka_unit_test(plain_requests_go_to_https_where_there_is_a_certificate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
