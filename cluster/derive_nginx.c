@@ -122,6 +122,22 @@ static void code_read(struct reading *r, const struct pg_field *f)
         r->nginx->redirect_code = code;
 }
 
+/* Connections: numbers of the whole ingress. */
+static void limit_read(struct reading *r, const struct pg_field *f)
+{
+    bool requests = strcmp(f->name, "keep-alive-requests") == 0;
+    enum pg_limit which = requests                             ? PG_LIMIT_REQUESTS
+                          : strcmp(f->name, "keep-alive") == 0 ? PG_LIMIT_IDLE_TIME
+                                                               : PG_LIMIT_UPSTREAM_TIME;
+    uint64_t value = 0;
+    bool good = requests ? pg_annotation_number(f, 1, 1000000000, &value)
+                         : pg_annotation_seconds(f, &value);
+    if (!good || r->to->limits.source[which].line != 0)
+        return;
+    r->to->limits.value[which] = value;
+    r->to->limits.source[which] = pg_field_source(f);
+}
+
 /* ---- the table ---- */
 
 #define SNIPPET "configuration of nginx is not read: it could change anything about a request"
@@ -146,6 +162,9 @@ static const struct {
     {"ssl-redirect", https_read, NULL},
     {"force-ssl-redirect", https_read, NULL},
     {"http-redirect-code", code_read, NULL},
+    {"keep-alive", limit_read, NULL},
+    {"keep-alive-requests", limit_read, NULL},
+    {"upstream-keepalive-timeout", limit_read, NULL},
     {"add-headers", NULL, "headers from another ConfigMap are not written"},
     {"allow-backend-server-header", NULL, "Server of pods passes as it is"},
     {"block-cidrs", NULL, "requests that would be refused go on"},
@@ -159,8 +178,6 @@ static const struct {
     {"hide-headers", NULL, "headers of pods pass as they are"},
     {"hsts", NULL, "Strict-Transport-Security is not written"},
     {"http-snippet", NULL, SNIPPET},
-    {"keep-alive", NULL, "idle connections are kept for 75 seconds"},
-    {"keep-alive-requests", NULL, "connections are kept for any number of requests"},
     {"limit-rate", NULL, "rates are not limited"},
     {"location-snippet", NULL, SNIPPET},
     {"main-snippet", NULL, SNIPPET},
