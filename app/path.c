@@ -45,6 +45,7 @@ void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop 
                           .label = p->label,
                           .proto = p->proto,
                           .node = p->entry_node,
+                          .reason = reason == PG_DROP_SCTP ? path->sctp : 0,
                           .before = pg_value_endpoint(&p->tuple.src, p->tuple.src_port),
                           .after = pg_value_endpoint(&p->tuple.dst, p->tuple.dst_port)};
     strncpy(r.name, pg_drop_name(reason), sizeof r.name - 1);
@@ -418,6 +419,7 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
     pg_trace_set_level(path->trace, o->trace_level);
     pg_trace_set_clock(path->trace, o->clock_us);
     pg_trace_set_time(path->trace, now_us);
+    path->sctp = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_DROP_SCTP});
     path->fragments = pg_fragments_new(&path->counters);
     path->nat = pg_nat_new(&o->nat, &path->counters, path->trace, &path->random, now_us);
     path->stack = pg_stack_new(&stack, &path->counters, path->trace, &path->random, now_us);

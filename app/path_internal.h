@@ -57,7 +57,8 @@ struct pg_path {
     struct pg_hash_key zone_key;
     uint64_t now_us;
     uint64_t packet_id;
-    uint32_t mtu; /* the smallest of its links */
+    pg_reason_id sctp; /* why it is refused */
+    uint32_t mtu;      /* the smallest of its links */
     struct pg_pool *queue_pool;
     struct pg_queued *queue_first;
     struct pg_queued **queue_last;

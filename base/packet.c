@@ -21,6 +21,7 @@
 #define IP6_HEAD  40
 #define TCP_HEAD  20
 #define UDP_HEAD  8
+#define SCTP_HEAD 12
 #define ICMP_HEAD 8
 #define QUOTED_L4 8 /* RFC 792: an ICMP error quotes at least 64 bits of the transport header */
 
@@ -181,12 +182,24 @@ static bool proto_known(uint8_t ip_version, uint8_t proto)
            proto == (ip_version == 4 ? PG_PROTO_ICMP : PG_PROTO_ICMP6);
 }
 
+/* Its ports stand where those of TCP do: who refuses it can say of what. */
+static enum pg_drop refuse_sctp(struct pg_packet *p, const uint8_t *l4, uint32_t here)
+{
+    if (here < SCTP_HEAD)
+        return PG_DROP_BAD_L4_HEADER;
+    p->tuple.src_port = get16(l4);
+    p->tuple.dst_port = get16(l4 + 2);
+    return PG_DROP_SCTP;
+}
+
 static enum pg_drop parse_l4(struct pg_packet *p)
 {
-    if (!proto_known(p->ip_version, p->proto))
-        return PG_DROP_UNSUPPORTED_PROTOCOL;
     const uint8_t *l4 = p->head + p->l4_offset;
     uint32_t l4_len = p->len - p->l4_offset, here = p->head_len - p->l4_offset, head = ICMP_HEAD;
+    if (p->proto == PG_PROTO_SCTP)
+        return refuse_sctp(p, l4, here);
+    if (!proto_known(p->ip_version, p->proto))
+        return PG_DROP_UNSUPPORTED_PROTOCOL;
     if (p->proto == PG_PROTO_TCP) {
         if (here < TCP_HEAD)
             return PG_DROP_BAD_L4_HEADER;
@@ -211,7 +224,7 @@ static enum pg_drop check_gso(const struct pg_packet *p, enum pg_drop why)
 {
     if (p->gso_size == 0)
         return why;
-    if (why == PG_DROP_BAD_L4_HEADER || why == PG_DROP_UNSUPPORTED_PROTOCOL)
+    if (why == PG_DROP_BAD_L4_HEADER || why == PG_DROP_UNSUPPORTED_PROTOCOL || why == PG_DROP_SCTP)
         return PG_DROP_BAD_GSO;
     if (why != PG_DROP_NONE)
         return why;

@@ -42,6 +42,7 @@ void pg_findings_take(struct pg_load *load,
                       struct pg_findings *ret); /* sorted; the list is empty after */
 
 /* Codes of this folder; codes.def has the numbers. */
+#define PG_CODE_SCTP        "PG128" /* a protocol that is not translated */
 #define PG_CODE_WRONG       "PG400" /* the input is wrong */
 #define PG_CODE_UNSUPPORTED "PG401" /* could change the path, not supported */
 #define PG_CODE_IGNORED     "PG402" /* kind does not take part */

@@ -95,6 +95,9 @@ static void port_read(const struct pg_field *f, struct pg_raw_service *s, struct
     struct pg_field app = pg_field_get(f, "appProtocol");
     p->name = pg_field_dns_name(&name, PG_NAME_LABEL, "");
     p->proto = pg_kinds_protocol(&protocol);
+    if (p->proto == PG_PROTO_SCTP)
+        pg_field_warn(&protocol, PG_CODE_SCTP,
+                      "SCTP is not translated: nobody reaches port %s here", p->name);
     if (!pg_field_is(&port))
         pg_field_error(&port, "a service port needs a number from 1 to 65535");
     p->port = (uint16_t)pg_field_int(&port, 1, 65535, 0);

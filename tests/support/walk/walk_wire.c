@@ -3,6 +3,7 @@
  *   when wire sends udp A:p > B:p ["text"]
  *   when wire sends udp A:p > B:p big N [pieces SIZE] [reverse 1] [without K] [again K]
  *   when wire sends tcp A:p > B:p FLAGS [seq N] [ack N] [win N] ["text"]     FLAGS of S A F R P U E C, or -
+ *   when wire sends sctp A:p > B:p                                    an INIT
  *   when wire sends ... broken 1                                      with a wrong sum
  *   when wire sends ping A > B [id N] [ttl N]
  *   when wire replies udp ["text"] | tcp FLAGS [seq N] ["text"] | pong
@@ -162,6 +163,21 @@ static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *fl
     return ip + len;
 }
 
+/* An association's first packet (RFC 9260 3.3.2), without its sum. */
+static uint32_t build_sctp(uint8_t *out, const struct pg_tuple *t)
+{
+    uint32_t ip = build_ip(out, &t->src, &t->dst, PG_PROTO_SCTP, 32, 64);
+    uint8_t *sctp = out + ip;
+    memset(sctp, 0, 32);
+    sctp[0] = (uint8_t)(t->src_port >> 8);
+    sctp[1] = (uint8_t)t->src_port;
+    sctp[2] = (uint8_t)(t->dst_port >> 8);
+    sctp[3] = (uint8_t)t->dst_port;
+    sctp[12] = 1;
+    sctp[15] = 20;
+    return ip + 32;
+}
+
 static uint32_t build_ping(uint8_t *out, const struct pg_addr *src, const struct pg_addr *dst,
                            uint8_t type, uint16_t id, uint8_t ttl)
 {
@@ -281,6 +297,8 @@ static void wire_sends(struct walk *w, const struct walk_line *l)
                     build_tcp(out, &t, l->tokens[7], number_after(l, "seq", 1000),
                               number_after(l, "ack", 0), number_after(l, "win", 65535),
                               text_in(l)));
+    } else if (strcmp(proto, "sctp") == 0) {
+        inject(w, out, build_sctp(out, &t));
     } else if (strcmp(proto, "ping") == 0) {
         uint8_t type = pg_addr_is_v4(&t.src) ? 8 : 128;
         inject_said(w, l, out,

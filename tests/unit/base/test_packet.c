@@ -144,7 +144,7 @@ static const struct {
     ROW(6, PG_PROTO_TCP, extension_leans_out, PG_DROP_SHORT),
     ROW(6, PG_PROTO_TCP, jumbogram, PG_DROP_BAD_L4_HEADER),
     ROW(6, PG_PROTO_TCP, options_of_hosts, PG_DROP_NONE),
-    ROW(4, PG_PROTO_TCP, sctp, PG_DROP_UNSUPPORTED_PROTOCOL),
+    ROW(4, PG_PROTO_TCP, sctp, PG_DROP_SCTP),
     ROW(4, PG_PROTO_ICMP, icmp_of_the_other_family_v4, PG_DROP_UNSUPPORTED_PROTOCOL),
     ROW(6, PG_PROTO_ICMP6, icmp_of_the_other_family_v6, PG_DROP_UNSUPPORTED_PROTOCOL),
     ROW(6, PG_PROTO_TCP, no_next_header, PG_DROP_UNSUPPORTED_PROTOCOL),

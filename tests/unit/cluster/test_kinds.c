@@ -339,6 +339,17 @@ static void null_counts_as_not_written(void **state)
     unload(&l);
 }
 
+static void port_of_sctp_is_warned_of_where_it_stands(void **state)
+{
+    (void)state;
+    struct loaded l = load_text(SERVICE(
+        "sig", "  clusterIP: 10.96.3.4\n  ports: [{name: sig, port: 3868, protocol: SCTP}]\n"));
+    assert_loads(&l);
+    assert_int_equal(l.findings.count, 1);
+    assert_string_equal(l.findings.at[0].code, "PG128");
+    unload(&l);
+}
+
 static void every_field_of_a_service_is_read_with_its_line(void **state)
 {
     (void)state;
@@ -402,6 +413,7 @@ int main(void)
         cmocka_unit_test(all_errors_of_all_files_are_told_in_order),
         cmocka_unit_test(consequences_of_an_error_are_not_told),
         cmocka_unit_test(null_counts_as_not_written),
+        cmocka_unit_test(port_of_sctp_is_warned_of_where_it_stands),
         cmocka_unit_test(every_field_of_a_service_is_read_with_its_line),
     };
     return cmocka_run_group_tests_name("cluster/kinds", tests, NULL, NULL);
