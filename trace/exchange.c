@@ -192,11 +192,18 @@ uint64_t pg_exchange_flow_of(const struct pg_record *records, uint32_t count,
     return 0;
 }
 
+/* A preface that was read, or sent to the pod: once per connection. It has no flow of its own, so the field tells which. */
+static bool is_preface(const struct pg_record *r)
+{
+    return r->stage == PG_STAGE_PROXY_PROTOCOL && strcmp(r->name, "preface") == 0;
+}
+
 static bool told_now(const struct gathering *g, const struct pg_record *leg)
 {
     for (uint32_t i = g->carried; i < g->count; i++) {
         const struct pg_record *r = &g->records[i];
-        if (is_leg(r) && r->conntrack == leg->conntrack && r->direction == leg->direction &&
+        if (is_leg(r) == is_leg(leg) && is_preface(r) == is_preface(leg) &&
+            r->conntrack == leg->conntrack && r->direction == leg->direction &&
             r->field == leg->field) {
             return true;
         }
@@ -220,7 +227,8 @@ static void carry_legs(struct gathering *g)
     plain.count = own_count;
     for (uint32_t i = 0; i < g->leg_count; i++) {
         const struct pg_record *leg = &g->legs[i];
-        if ((leg->conntrack == client || leg->conntrack == upstream) && !told_now(&plain, leg)) {
+        bool ours = leg->conntrack == client || leg->conntrack == upstream || is_preface(leg);
+        if (ours && !told_now(&plain, leg)) {
             add(g, leg);
         }
     }
@@ -332,7 +340,7 @@ void pg_exchanges_feed(struct pg_exchanges *e, const struct pg_record *r)
         g->is_http = true;
     }
     add(g, r);
-    if (is_leg(r)) {
+    if (is_leg(r) || is_preface(r)) {
         keep_leg(g, r);
     }
     if (ends_request(r)) {

@@ -166,6 +166,40 @@ static void take_header(const struct pg_record *r, struct pg_exchange_view *v)
     }
 }
 
+/* The source a preface names: "v2 TCP4 198.51.100.7:40000 > 10.244.1.2:80". None: it names nobody ("v2 LOCAL"). */
+static struct pg_addr preface_source(const struct pg_value *v)
+{
+    struct pg_addr a = {0};
+    char text[sizeof v->text + 1];
+    copy(text, sizeof text, v->text, v->is_text ? v->len : 0);
+    char *end = strstr(text, " > ");
+    if (end == NULL) {
+        return a;
+    }
+    *end = 0;
+    char *start = strrchr(text, ' ');
+    char *port = strrchr(text, ':');
+    if (start != NULL && port > start) {
+        bool brackets = start[1] == '[' && port[-1] == ']';
+        start += 1 + brackets;
+        (void)pg_addr_parse(start, (size_t)(port - start) - brackets, &a);
+    }
+    return a;
+}
+
+static void take_preface(const struct pg_record *r, struct pg_exchange_view *v)
+{
+    if (strcmp(r->name, "preface") != 0 || r->direction != 0) {
+        return;
+    }
+    if (r->field == PG_FIELD_PROXY) {
+        v->seen.has_proxy = true; /* in front of the pod's connection */
+        v->seen.proxy = preface_source(&r->after);
+    } else {
+        v->seen.client = preface_source(&r->after); /* who may send one speaks for his client */
+    }
+}
+
 static void take_event(const struct pg_record *r, struct pg_exchange_view *v)
 {
     if (strcmp(r->name, "request") == 0 && r->stage == PG_STAGE_HTTP_PARSE) {
@@ -179,15 +213,19 @@ static void take_event(const struct pg_record *r, struct pg_exchange_view *v)
 
 static void look_at_http(const struct pg_exchange *x, struct pg_exchange_view *v)
 {
+    for (uint32_t i = 0; i < x->carried; i++) { /* a preface is told once per connection */
+        if (x->records[i].stage == PG_STAGE_PROXY_PROTOCOL) {
+            take_preface(&x->records[i], v);
+        }
+    }
     for (uint32_t i = x->carried; i < x->count; i++) {
         const struct pg_record *r = &x->records[i];
-        if (r->kind == PG_RECORD_EVENT) {
+        if (r->stage == PG_STAGE_PROXY_PROTOCOL) {
+            take_preface(r, v);
+        } else if (r->kind == PG_RECORD_EVENT) {
             take_event(r, v);
         } else if (r->field == PG_FIELD_HEADER && r->direction == 0) {
             take_header(r, v);
-        } else if (r->field == PG_FIELD_PROXY && r->direction == 0 && !r->after.is_text) {
-            v->seen.has_proxy = true; /* in front of the pod's connection */
-            v->seen.proxy = r->after.addr;
         }
     }
     const struct pg_record *end = &x->records[x->count - 1];
@@ -242,7 +280,9 @@ void pg_exchange_look(const struct pg_exchange *x, struct pg_exchange_view *ret)
     v->has_verdict = !pg_addr_is_none(&v->client.addr) && !pg_addr_is_none(&v->peer.addr) &&
                      v->refusal[0] == 0 && v->drop[0] == 0;
     if (v->has_verdict) {
-        v->seen.client = v->client.addr;
+        if (pg_addr_is_none(&v->seen.client)) {
+            v->seen.client = v->client.addr;
+        }
         v->seen.peer = v->peer.addr;
         v->verdict = pg_verdict_decide(&v->seen);
     }

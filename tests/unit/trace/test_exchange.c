@@ -190,6 +190,67 @@ static void the_second_request_gets_what_was_told_once(void **state)
     assert_int_equal(v.began_us, got.x[1].records[4].time_us);
 }
 
+static void preface(uint32_t label, bool to_pod, const char *text)
+{
+    struct pg_record r = {.kind = to_pod ? PG_RECORD_REWRITE : PG_RECORD_EVENT,
+                          .stage = PG_STAGE_PROXY_PROTOCOL,
+                          .field = to_pod ? PG_FIELD_PROXY : PG_FIELD_NONE,
+                          .label = label,
+                          .name = "preface",
+                          .after = pg_value_text(text, strlen(text))};
+    feed(r);
+}
+
+/* A balancer speaks for its client, and the ingress hands that on to the pod: once, for all requests of the connection. */
+static void prefaces_name_the_client_and_a_carrier(void **state)
+{
+    struct pg_exchange_view v;
+    struct pg_addr behind = pg_addr_v4(203, 0, 113, 77);
+    (void)state;
+    client_leg(7, false);
+    preface(7, false, "v1 TCP4 203.0.113.77:4711 > 203.0.113.10:443");
+    for (int n = 0; n < 2; n++) {
+        request(7, "GET /a host x");
+        if (n == 0) {
+            upstream_leg(7, 2, 5000);
+        }
+        event(7, PG_STAGE_UPSTREAM, n == 0 ? "connect" : "reuse", end_at(10, 244, 1, 2, 5000), "x",
+              0);
+        if (n == 0) {
+            preface(7, true, "v2 TCP4 203.0.113.77:4711 > 203.0.113.10:443");
+        }
+        response(7, "200");
+        assert_int_equal(got.count, n + 1);
+        pg_exchange_look(&got.x[n], &v);
+        assert_true(pg_addr_equal(&v.seen.client, &behind));
+        assert_true(v.seen.has_proxy);
+        assert_true(pg_addr_equal(&v.seen.proxy, &behind));
+        assert_int_equal(v.verdict, PG_VERDICT_CARRIED);
+    }
+}
+
+static void prefaces_that_name_nobody(void **state)
+{
+    static const char *const texts[] = {
+        "v2 LOCAL", "v1 UNKNOWN",      "",
+        " > ",      "v1 TCP6 ::1 > x", "v2 TCP6 [2001:db8::7]:99 > [2001:db8::1]:80"};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct pg_exchange_view v;
+        uint32_t label = 20 + (uint32_t)i;
+        got.count = 0;
+        client_leg(label, false);
+        request(label, "GET /a host x");
+        upstream_leg(label, 2, 5000);
+        event(label, PG_STAGE_UPSTREAM, "connect", end_at(10, 244, 1, 2, 5000), "x", 0);
+        preface(label, true, texts[i]);
+        response(label, "200");
+        pg_exchange_look(&got.x[0], &v);
+        assert_true(v.seen.has_proxy);
+        assert_int_equal(pg_addr_is_none(&v.seen.proxy), i != 5);
+    }
+}
+
 /* A watcher came while the connection was open: the end of what was before is told first, on the other leg. */
 static void legs_are_told_apart_in_any_order(void **state)
 {
@@ -370,6 +431,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(both_legs_are_one_exchange, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_second_request_gets_what_was_told_once, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(prefaces_name_the_client_and_a_carrier, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(prefaces_that_name_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(legs_are_told_apart_in_any_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_ends_a_request, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flow_without_http_is_over_when_it_is_silent, set_up,
