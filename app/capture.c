@@ -153,6 +153,13 @@ static void explain(struct pg_tap *t)
     }
 }
 
+/* What ended the packet, and the line behind it where NAT decided so: the decision is asked for once more. */
+static void explain_drop(struct pg_tap *t, enum pg_drop drop)
+{
+    (void)snprintf(t->comments[0], COMMENT_BYTES, "dropped: %s", pg_drop_name(drop));
+    print_reason("why", pg_nat_why_dropped(t->path->nat, &t->before.tuple, drop), t->comments[1]);
+}
+
 /* ---- names ---- */
 
 static void name_services(const struct pg_snapshot *s, struct pg_pcapng_names *n)
@@ -290,8 +297,8 @@ void pg_tap_take_dropped(struct pg_tap *t, enum pg_drop reason)
         return;
     }
     t->held = false;
-    (void)snprintf(t->comments[0], COMMENT_BYTES, "dropped: %s", pg_drop_name(reason));
-    const char *const comments[3] = {t->comments[0], "", ""};
+    explain_drop(t, reason);
+    const char *const comments[3] = {t->comments[0], t->comments[1], ""};
     for (struct pg_capture *c = t->first; c != NULL; c = c->next) {
         if (matches(c, &t->before)) {
             keep_names_true(t, c);

@@ -1,7 +1,7 @@
 /* /metrics: Prometheus text format 0.0.4.
  *
  * Names follow what people alert on already: node_exporter's suffixes for conntrack, the usual ones for requests. Label sets are bounded: services
- * that a rule leads to, statuses, verdicts, names of drops and pools that are lists of ours. Durations are in seconds, as Prometheus wants them.
+ * that a rule leads to, hosts that rules name, statuses, verdicts, names of drops and pools that are lists of ours. Durations are in seconds, as Prometheus wants them.
  *
  * Called by live.c; reads counters and tables, changes nothing. */
 #include "podglass/dump.h"
@@ -72,11 +72,14 @@ static void of_service(struct pg_text *out, const char *name, const struct pg_se
 static void request_codes(const struct pg_request_stats *stats, struct pg_text *out)
 {
     head(out, "requests_total", "counter",
-         "Requests by service and status; 499: the client did not wait.");
+         "Requests by host of the rule, service and status; 499: the client did not wait.");
     for (uint32_t i = 0; i < pg_request_stats_count(stats); i++) {
         const struct pg_service_stats *s = pg_request_stats_at(stats, i);
         for (int k = 0; k < PG_STATS_CODES && s->codes[k].count != 0; k++) {
-            of_service(out, "requests_total", s);
+            pg_text_puts(out, "podglass_requests_total{");
+            label(out, "host", s->host);
+            pg_text_putc(out, ',');
+            label(out, "service", s->name);
             if (s->codes[k].status != 0) {
                 pg_text_printf(out, ",code=\"%u\"}", s->codes[k].status);
             } else {
@@ -110,26 +113,56 @@ static void histogram(const struct pg_service_stats *s, struct pg_text *out)
     pg_text_printf(out, "} %" PRIu64 "\n", s->requests);
 }
 
+/* All of a service, whatever the host: `first` is its first place. */
+static struct pg_service_stats sum_of(const struct pg_request_stats *stats, uint32_t first)
+{
+    struct pg_service_stats sum = *pg_request_stats_at(stats, first);
+    for (uint32_t i = sum.next_of_service; i != 0;) {
+        const struct pg_service_stats *s = pg_request_stats_at(stats, i);
+        sum.requests += s->requests;
+        sum.duration_us += s->duration_us;
+        for (int b = 0; b <= PG_STATS_BUCKETS; b++) {
+            sum.buckets[b] += s->buckets[b];
+        }
+        for (int v = 0; v < PG_VERDICT_COUNT; v++) {
+            sum.verdicts[v] += s->verdicts[v];
+        }
+        i = s->next_of_service;
+    }
+    return sum;
+}
+
+static void identities(const struct pg_service_stats *s, struct pg_text *out)
+{
+    for (int v = 0; v < PG_VERDICT_COUNT; v++) {
+        if (s->verdicts[v] != 0) {
+            of_service(out, "client_identity_total", s);
+            pg_text_printf(out, ",verdict=\"%s\"} %" PRIu64 "\n",
+                           pg_verdict_name((enum pg_verdict)v), s->verdicts[v]);
+        }
+    }
+}
+
 static void requests(const struct pg_request_stats *stats, struct pg_text *out)
 {
+    uint32_t count = pg_request_stats_count(stats);
     request_codes(stats, out);
     head(out, "request_duration_seconds", "histogram",
          "From a complete request head to the end of its response.");
-    for (uint32_t i = 0; i < pg_request_stats_count(stats); i++) {
-        if (pg_request_stats_at(stats, i)->requests != 0) {
-            histogram(pg_request_stats_at(stats, i), out);
+    for (uint32_t i = 0; i < count; i++) {
+        if (pg_request_stats_at(stats, i)->is_first_of_service) {
+            struct pg_service_stats sum = sum_of(stats, i);
+            if (sum.requests != 0) {
+                histogram(&sum, out);
+            }
         }
     }
     head(out, "client_identity_total", "counter",
          "What became of the client's address on its way to the pod, by request.");
-    for (uint32_t i = 0; i < pg_request_stats_count(stats); i++) {
-        const struct pg_service_stats *s = pg_request_stats_at(stats, i);
-        for (int v = 0; v < PG_VERDICT_COUNT; v++) {
-            if (s->verdicts[v] != 0) {
-                of_service(out, "client_identity_total", s);
-                pg_text_printf(out, ",verdict=\"%s\"} %" PRIu64 "\n",
-                               pg_verdict_name((enum pg_verdict)v), s->verdicts[v]);
-            }
+    for (uint32_t i = 0; i < count; i++) {
+        if (pg_request_stats_at(stats, i)->is_first_of_service) {
+            struct pg_service_stats sum = sum_of(stats, i);
+            identities(&sum, out);
         }
     }
 }

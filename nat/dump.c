@@ -308,3 +308,14 @@ void pg_nat_endpoint_use(const struct pg_nat *n, uint32_t service_port_index,
         *ret_hits += pg_use_at(n->uses, use)->hits;
     }
 }
+
+pg_reason_id pg_nat_why_dropped(const struct pg_nat *n, const struct pg_tuple *tuple,
+                                enum pg_drop drop)
+{
+    struct pg_nat_decision d;
+
+    if (!n->services)
+        return 0;
+    pg_nat_decide(n->services, tuple, pg_nat_entry_node(n->services, tuple), 0, PG_INDEX_NONE, &d);
+    return pg_nat_drop_of(&d) == drop ? d.dnat_reason : 0;
+}

@@ -14,7 +14,7 @@
 
 #define UPSTREAM_SPARE 1024 /* beyond one per session: idle ones */
 #define TARGET_LIMIT   65536
-#define STATS_SERVICES 2000 /* of which requests are counted by name */
+#define STATS_PLACES   2000 /* pairs of host and service of which requests are counted by name */
 #define HEAD_BUFFERS   2048 /* heads that arrive in pieces at the same time */
 
 static void use_defaults(struct pg_proxy_options *o)
@@ -78,7 +78,7 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->wheel = pg_wheel_new(now_us / 1000);
     p->sessions = pg_pool_new("sessions", sizeof(struct pg_session), p->options.session_limit);
     p->exchanges = pg_pool_new("exchanges", sizeof(struct pg_exchange), p->options.session_limit);
-    p->stats = pg_request_stats_new(STATS_SERVICES);
+    p->stats = pg_request_stats_new(STATS_PLACES);
     if (p->options.on_done)
         p->notes =
             pg_pool_new("request notes", sizeof(struct pg_request_note), p->options.session_limit);
@@ -156,12 +156,12 @@ void pg_routes_put(struct pg_routes *r)
 static void find_places(struct pg_proxy *p, struct pg_routes *r)
 {
     const struct pg_snapshot *s = r->snapshot;
-    r->places = calloc(s->service_count ? s->service_count : 1, sizeof(r->places[0]));
+    r->places = calloc(s->route_count ? s->route_count : 1, sizeof(r->places[0]));
     for (uint32_t i = 0; r->places && i < s->route_count; i++) {
         uint32_t service = s->routes[i].service;
-        if (service != PG_INDEX_NONE && r->places[service] == 0)
-            r->places[service] = pg_request_stats_place(p->stats, s->services[service].namespace,
-                                                        s->services[service].name);
+        if (service != PG_INDEX_NONE)
+            r->places[i] = pg_request_stats_place(p->stats, s->services[service].namespace,
+                                                  s->services[service].name, s->routes[i].host);
     }
 }
 

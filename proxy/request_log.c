@@ -132,7 +132,7 @@ static uint32_t place_of(const struct pg_session *s)
 {
     if (!s->route || !s->routes || s->route->service == PG_INDEX_NONE || !s->routes->places)
         return 0;
-    return s->routes->places[s->route->service];
+    return s->routes->places[s->route - s->routes->snapshot->routes];
 }
 
 static void tell(struct pg_session *s, uint16_t status, uint64_t took_us, const char *service)

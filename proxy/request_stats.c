@@ -1,4 +1,4 @@
-/* Counters of requests by service.
+/* Counters of requests by service and host.
  *
  * A list that only grows: a service that is gone keeps its numbers, and gets its place back if it returns, so a counter never goes down. Written by `request_log.c`
  * at the end of each request, read by the metrics between turns. Owns the list. */
@@ -21,18 +21,19 @@ struct pg_request_stats {
     struct pg_service_stats *at;
 };
 
-struct pg_request_stats *pg_request_stats_new(uint32_t services)
+struct pg_request_stats *pg_request_stats_new(uint32_t places)
 {
     struct pg_request_stats *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    s->limit = services + 1;
+    s->limit = places + 1;
     s->at = calloc(16, sizeof(s->at[0]));
     if (!s->at) {
         free(s);
         return NULL;
     }
     s->count = 1; /* place 0 */
+    s->at[0].is_first_of_service = true;
     return s;
 }
 
@@ -44,15 +45,20 @@ void pg_request_stats_free(struct pg_request_stats *s)
     free(s);
 }
 
-uint32_t pg_request_stats_place(struct pg_request_stats *s, const char *namespace, const char *name)
+uint32_t pg_request_stats_place(struct pg_request_stats *s, const char *namespace, const char *name,
+                                const char *host)
 {
     char text[sizeof(s->at[0].name)];
+    uint32_t last = 0; /* of the same service */
     int len = snprintf(text, sizeof(text), "%s/%s", namespace, name);
-    if (len < 0 || (size_t)len >= sizeof(text))
+    if (len < 0 || (size_t)len >= sizeof(text) || strlen(host) >= sizeof(s->at[0].host))
         return 0;
     for (uint32_t i = 1; i < s->count; i++) {
-        if (strcmp(s->at[i].name, text) == 0)
+        if (strcmp(s->at[i].name, text) != 0)
+            continue;
+        if (strcmp(s->at[i].host, host) == 0)
             return i;
+        last = i;
     }
     if (s->count == s->limit)
         return 0;
@@ -63,7 +69,12 @@ uint32_t pg_request_stats_place(struct pg_request_stats *s, const char *namespac
         memset(at + s->count, 0, 16 * sizeof(at[0]));
         s->at = at;
     }
-    memcpy(s->at[s->count].name, text, (size_t)len + 1);
+    struct pg_service_stats *new = &s->at[s->count];
+    memcpy(new->name, text, (size_t)len + 1);
+    memcpy(new->host, host, strlen(host) + 1);
+    new->is_first_of_service = last == 0;
+    if (last)
+        s->at[last].next_of_service = s->count;
     return s->count++;
 }
 

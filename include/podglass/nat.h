@@ -106,6 +106,9 @@ struct pg_nat_flow_view {
 /* Walk in bounded steps, as pg_table_walk. Each flow once (by its original direction). */
 bool pg_nat_walk(const struct pg_nat *n, uint64_t *cursor, uint32_t budget, uint64_t now_us,
                  void (*fn)(void *arg, const struct pg_nat_flow_view *flow), void *arg);
+/* Why a packet of this tuple was dropped for that, if the policy said so: the decision made once more. 0: somebody else did. */
+pg_reason_id pg_nat_why_dropped(const struct pg_nat *n, const struct pg_tuple *tuple,
+                                enum pg_drop drop);
 bool pg_nat_find(const struct pg_nat *n, const struct pg_tuple *either_direction, uint64_t now_us,
                  struct pg_nat_flow_view *ret);
 uint32_t pg_nat_flow_count(const struct pg_nat *n);

@@ -1,8 +1,8 @@
 /* folder: proxy */
-/* Requests counted by service, and one request told to whoever keeps a log.
+/* Requests counted by service and by the host of the rule that led there, and one request told to whoever keeps a log.
  *
- * The numbers cost a request a few additions: its service's place is found when routes are loaded, not when it ends. Sets are bounded: so many services, so many
- * different statuses of each; what is beyond is counted as "other". */
+ * The numbers cost a request a few additions: its service's place is found when routes are loaded, not when it ends. Sets are bounded: so many pairs of
+ * hosts that rules name (never what a client wrote) and services, so many different statuses of each; what is beyond is counted as "other". */
 #ifndef PODGLASS_REQUEST_STATS_H
 #define PODGLASS_REQUEST_STATS_H
 
@@ -10,6 +10,7 @@
 #include "podglass/text.h"
 #include "podglass/verdict.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PG_STATS_CODES   16 /* different statuses of a service; the last one stands for all others */
@@ -17,6 +18,9 @@
 
 struct pg_service_stats {
     char name[132]; /* "shop/web"; "" for requests that found no service */
+    char host[132]; /* "shop.example.test", "*.example.test" of the rule; "" for one without */
+    uint32_t next_of_service; /* a later place with the same name; 0: none */
+    bool is_first_of_service;
     uint64_t requests;
     uint64_t duration_us;                   /* sum */
     uint64_t buckets[PG_STATS_BUCKETS + 1]; /* not cumulative; the last is above all bounds */
@@ -29,11 +33,11 @@ struct pg_service_stats {
 extern const uint32_t pg_stats_bounds_us[PG_STATS_BUCKETS]; /* upper, inclusive */
 
 struct pg_request_stats;
-/* Place 0 is that of requests without a service, and of services beyond the limit. NULL: out of memory. */
-struct pg_request_stats *pg_request_stats_new(uint32_t services);
+/* Place 0 is that of requests without a service, and of those beyond the limit. NULL: out of memory. */
+struct pg_request_stats *pg_request_stats_new(uint32_t places);
 void pg_request_stats_free(struct pg_request_stats *s);
-uint32_t pg_request_stats_place(struct pg_request_stats *s, const char *namespace,
-                                const char *name);
+uint32_t pg_request_stats_place(struct pg_request_stats *s, const char *namespace, const char *name,
+                                const char *host);
 /* verdict PG_VERDICT_COUNT: none. */
 void pg_request_stats_add(struct pg_request_stats *s, uint32_t place, uint16_t status,
                           uint64_t duration_us, enum pg_verdict verdict);

@@ -56,6 +56,7 @@ is "the upstream SYN goes to the service, then to the pod" \
     "$(fields "$syn && ip.src == 10.244.1.2" frame.interface_name ip.dst | sed 's/10.244.*/POD/' | tr '\t\n' '  ')" "service 10.96.12.40 pod POD "
 is "directions are told" "$(fields "$syn && ip.dst == $VIP" frame.packet_flags_direction | sort -u)" "$(printf '%s' 0x00000001)"
 has "a drop is there, with its name" "$(fields "ip.dst == 10.96.12.99" frame.comment)" 'dropped: '
+has "and its code" "$(fields "ip.dst == 10.96.12.99" frame.comment)" 'why: .*  PG12[0-9]'
 is "the hop is in the MAC address" "$(fields "$syn && ip.dst == $VIP" eth.src eth.dst | sort -u | tr '\t' ' ')" "02:70:67:00:00:01 02:70:67:00:00:02"
 has "names come along" "$(tshark -N n -r "$FILE" 2>/dev/null)" ' pod/gateway-0\.edge . web\.shop\.svc '
 is "the payload is what was sent" "$(fields "http.request && ip.dst == $VIP" http.request.uri)" "/cart?ask=1"

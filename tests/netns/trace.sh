@@ -124,7 +124,7 @@ metrics=$(curl -s --unix-socket "$SOCK" http://podglass/metrics)
 if command -v promtool >/dev/null; then
     is "promtool has nothing to say" "$(promtool check metrics <<<"$metrics" 2>&1)" ""
 fi
-has "requests are counted by service" "$metrics" '^podglass_requests_total\{service="shop/web",code="200"\} [1-9]'
+has "requests are counted by service" "$metrics" '^podglass_requests_total\{host="shop.example.test",service="shop/web",code="200"\} [1-9]'
 is "as often as the ingress had them" "$(awk '/^podglass_requests_total/ { n += $NF } END { print n }' <<<"$metrics")" "$(counter http_requests)"
 has "verdicts too" "$metrics" '^podglass_client_identity_total\{service="shop/web",verdict="lost"\} [1-9]'
 lab_manifest Local >"$WORK/lab.yaml"
