@@ -14,16 +14,25 @@ const char *pg_one_of(struct pg_random *r, const char *const *words, uint32_t co
     return words[pg_random_below(r, count)];
 }
 
-static void put_lab(struct pg_random *r, struct pg_text *out)
+static void put_lab(struct pg_random *r, bool wide, struct pg_text *out)
 {
     uint32_t nodes = 1 + pg_random_below(r, 3);
 
-    pg_text_puts(out, "apiVersion: podglass/v1alpha1\nkind: Lab\nspec:\n  nodes:\n");
+    pg_text_puts(out, "apiVersion: podglass/v1alpha1\nkind: Lab\nspec:\n");
+    pg_text_puts(out, wide ? "  podCIDRs: [10.244.0.0/16, \"fd00:10:244::/56\"]\n"
+                             "  serviceCIDRs: [10.96.0.0/16, \"fd00:10:96::/112\"]\n"
+                           : "");
+    pg_text_puts(out, "  nodes:\n");
     for (uint32_t i = 1; i <= nodes; i++) {
         pg_text_printf(out,
                        "  - {name: node-%u, address: 192.0.2.1%u, podCIDR: 10.244.%u.0/24, zone: "
-                       "%s}\n",
+                       "%s",
                        i, i, i, i == 1 ? "a" : "b");
+        if (wide) {
+            pg_text_printf(out, ", address6: \"2001:db8::1%u\", podCIDR6: \"fd00:10:244:%u::/64\"",
+                           i, i);
+        }
+        pg_text_puts(out, "}\n");
     }
     pg_text_puts(out, "  ingress:\n    service: edge/gateway\n");
     const char *trusted =
@@ -82,7 +91,7 @@ static void put_policies(struct pg_random *r, bool outside, bool balancer, struc
 }
 
 static void put_service(struct pg_random *r, const char *ns, const char *name, const char *type,
-                        struct pg_text *out)
+                        bool wide, struct pg_text *out)
 {
     bool headless = strcmp(type, "None") == 0;
     bool balancer = strcmp(type, "LoadBalancer") == 0;
@@ -98,11 +107,19 @@ static void put_service(struct pg_random *r, const char *ns, const char *name, c
         uint32_t own = name[0] == 's' ? 100 + 25 * (uint32_t)(name[1] - '0') : 100;
         pg_text_printf(out, "  externalIPs: [203.0.113.%u]\n", own + pg_random_below(r, 25));
     }
+    if (wide) {
+        pg_text_puts(out, PG_ONE_OF(r, "", "  ipFamilyPolicy: PreferDualStack\n",
+                                    "  ipFamilyPolicy: RequireDualStack\n",
+                                    "  ipFamilyPolicy: SingleStack\n  ipFamilies: [IPv6]\n"));
+    }
     put_policies(r, outside, balancer, out);
     pg_text_printf(out, "  ports:\n  - {name: http, port: 80, targetPort: %s}\n",
                    PG_ONE_OF(r, "8080", "http"));
     if (pg_chance(r, 20)) {
         pg_text_puts(out, "  - {name: other, port: 81, targetPort: 8081}\n");
+    }
+    if (wide && pg_chance(r, 60)) {
+        pg_text_puts(out, "  - {name: udp, port: 53, protocol: UDP, targetPort: 5353}\n");
     }
 }
 
@@ -129,20 +146,30 @@ static void put_rules(struct pg_random *r, struct pg_text *out)
     }
 }
 
-void pg_put_cluster(struct pg_random *r, struct pg_text *out)
+static void put_cluster(struct pg_random *r, bool wide, struct pg_text *out)
 {
     char name[8];
 
-    put_lab(r, out);
+    put_lab(r, wide, out);
     put_service(r, "edge", "gateway", PG_ONE_OF(r, "LoadBalancer", "LoadBalancer", "NodePort"),
-                out);
+                wide, out);
     put_workload(r, "edge", "gateway", 1 + pg_random_below(r, 2), false, out);
     for (uint32_t i = 1; i <= 3; i++) {
         snprintf(name, sizeof name, "s%u", i);
         put_service(r, "shop", name, PG_ONE_OF(r, "ClusterIP", "NodePort", "LoadBalancer", "None"),
-                    out);
+                    wide, out);
         bool host = i == 3 && pg_chance(r, 30);
         put_workload(r, "shop", name, host ? 1 : pg_random_below(r, 4), host, out);
     }
     put_rules(r, out);
+}
+
+void pg_put_cluster(struct pg_random *r, struct pg_text *out)
+{
+    put_cluster(r, false, out);
+}
+
+void pg_put_wide_cluster(struct pg_random *r, struct pg_text *out)
+{
+    put_cluster(r, true, out);
 }

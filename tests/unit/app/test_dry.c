@@ -2,8 +2,11 @@
  *
  * The path draws its own numbers. So all outcomes of the dry run are listed, and the path's must be one of them: the same records (stage, kind,
  * field, name, addresses, reason, node), the same end, and what the pod says it saw. Ports that are drawn do not count. */
+#include "podglass/dgram.h"
 #include "podglass/dry.h"
 #include "podglass/http.h"
+#include "podglass/link.h"
+#include "podglass/packet.h"
 #include "podglass/sim.h"
 #include "random_cluster.h"
 
@@ -20,6 +23,7 @@
 #include <string.h>
 
 #define CLUSTERS     800
+#define WIDE         300
 #define REQUESTS     8
 #define RECORDS_MOST 64
 
@@ -29,27 +33,51 @@ struct asked {
     struct pg_addr from;
     struct pg_addr to;
     uint16_t port;
+    uint8_t proto;
+    bool v6;
     char preface[64];
     char head[512];
 };
 
-static struct pg_addr draw_from(struct pg_random *r, const struct pg_snapshot *s)
+static struct pg_addr draw_from(struct pg_random *r, const struct pg_snapshot *s,
+                                const struct asked *a)
 {
     uint32_t kind = pg_random_below(r, 10);
 
+    if (a->proto == PG_PROTO_UDP || (a->v6 && kind < 5)) { /* by the wire, from outside */
+        struct pg_addr from = pg_addr_v4(198, 51, 100, (uint8_t)(100 + pg_random_below(r, 100)));
+        if (a->v6) {
+            pg_addr_parse("2001:db8:99::7", 14, &from);
+        }
+        return from;
+    }
     if (kind < 5) {
         return s->clients[pg_random_below(r, s->client_count)].addr;
     }
     if (kind < 8) {
         const struct pg_pod *pod = &s->pods[pg_random_below(r, s->pod_count)];
         if (pod->backing == PG_BACKING_ECHO && !pod->host_network) {
-            return pod->addr[0];
+            return pod->addr[a->v6];
         }
     }
     if (kind == 8) {
-        return s->nodes[pg_random_below(r, s->node_count)].addr[0];
+        return s->nodes[pg_random_below(r, s->node_count)].addr[a->v6];
+    }
+    if (a->v6) {
+        return s->nodes[0].addr[1];
     }
     return pg_addr_v4(198, 51, 100, (uint8_t)(100 + pg_random_below(r, 100)));
+}
+
+/* A balancer's address of the family; none: it has none. */
+static struct pg_addr lb_of(const struct pg_snapshot *s, const struct pg_service *v, bool v6)
+{
+    for (uint32_t i = v->lb_first; i < v->lb_first + v->lb_count; i++) {
+        if (pg_addr_is_v4(&s->lb_ips[i].addr) != v6) {
+            return s->lb_ips[i].addr;
+        }
+    }
+    return (struct pg_addr){0};
 }
 
 static void draw_to(struct pg_random *r, const struct pg_snapshot *s, struct asked *a)
@@ -62,29 +90,34 @@ static void draw_to(struct pg_random *r, const struct pg_snapshot *s, struct ask
         &s->service_ports[v->port_first + pg_random_below(r, v->port_count)];
     uint32_t kind = pg_random_below(r, 12);
 
+    for (uint32_t i = 0; i < v->port_count && a->proto == PG_PROTO_UDP; i++) {
+        if (s->service_ports[v->port_first + i].proto == PG_PROTO_UDP) {
+            p = &s->service_ports[v->port_first + i];
+        }
+    }
     a->port = p->port;
-    a->to = v->cluster_ip[0];
+    a->to = v->cluster_ip[a->v6];
     if (kind < 5 && v->lb_count) {
-        a->to = s->lb_ips[v->lb_first].addr;
+        a->to = lb_of(s, v, a->v6);
     } else if (kind < 8 && p->node_port) {
-        a->to = s->nodes[pg_random_below(r, s->node_count)].addr[0];
+        a->to = s->nodes[pg_random_below(r, s->node_count)].addr[a->v6];
         a->port = p->node_port;
-    } else if (kind == 8 && v->external_count) {
+    } else if (kind == 8 && v->external_count && !a->v6) {
         a->to = s->external_ips[v->external_first];
-    } else if (kind == 9) {
+    } else if (kind == 9 && !a->v6) {
         a->to = pg_addr_v4(10, 96, 77, 77); /* nobody's */
     } else if (kind == 10) {
         a->port = 82;
     }
     if (kind == 11 || pg_addr_is_none(&a->to)) { /* a headless service has none */
-        a->to = s->pods[pg_random_below(r, s->pod_count)].addr[0];
+        a->to = s->pods[pg_random_below(r, s->pod_count)].addr[a->v6];
         a->port = (uint16_t)(pg_chance(r, 80) ? 8080 : 9999);
     }
 }
 
 static void draw_request(struct pg_random *r, const struct pg_snapshot *s, struct asked *a)
 {
-    a->from = draw_from(r, s);
+    a->from = draw_from(r, s, a);
     draw_to(r, s, a);
     bool demanded = s->lab.ingress.proxy.port_count > 0;
     snprintf(a->preface, sizeof a->preface, "%s",
@@ -179,7 +212,7 @@ static void collect(const struct pg_trace *t, uint64_t from, uint32_t label, str
     uint64_t missed;
 
     while (pg_trace_read(t, &from, &r, &missed)) {
-        if (r.label != label || r.direction != 0) {
+        if ((label != 0 && r.label != label) || r.direction != 0) {
             continue;
         }
         pg_text_clear(&line);
@@ -296,7 +329,7 @@ static bool next_draw(const struct pg_dry_result *result, uint64_t draw[PG_DRY_C
 
 /* How often each end was met: a generator that only makes drops proves nothing. */
 static uint32_t met[2][PG_DRY_END_COUNT]; /* [1]: behind the ingress */
-static uint32_t met_masqueraded, met_carried, cases, clashes;
+static uint32_t met_masqueraded, met_carried, cases, clashes, datagrams, v6_cases;
 
 static void count_case(const struct pg_dry_result *result)
 {
@@ -312,8 +345,10 @@ static bool find_outcome(struct pg_dry *dry, const struct asked *a, const struct
     struct pg_dry_request request = {.from = a->from,
                                      .to = a->to,
                                      .to_port = a->port,
-                                     .proto = PG_PROTO_TCP,
-                                     .head = pg_slice_of(a->head),
+                                     .proto = a->proto,
+                                     .wire = a->proto == PG_PROTO_UDP,
+                                     .head = a->proto == PG_PROTO_UDP ? (struct pg_slice){0}
+                                                                      : pg_slice_of(a->head),
                                      .preface = pg_slice_of(a->preface)};
     uint64_t draw[PG_DRY_CHOICES] = {0};
     struct pg_dry_result result;
@@ -326,7 +361,7 @@ static bool find_outcome(struct pg_dry *dry, const struct asked *a, const struct
         pg_trace_set_level(t, PG_TRACE_FLOWS);
         pg_dry_run(dry, &request, draw, t, &result);
         collect(t, 1, 1, &lines);
-        bool end = end_agrees(pg_dry_snapshot(dry), &result, got);
+        bool end = got == NULL || end_agrees(pg_dry_snapshot(dry), &result, got);
         found = end && lines_same(&lines, path);
         if (say) {
             print_message("  ends %s: %s\n", pg_dry_end_name(result.end), end ? "agrees" : "NOT");
@@ -351,6 +386,50 @@ static bool has_clash(const struct lines *l)
         }
     }
     return false;
+}
+
+static void blame(struct pg_dry *dry, const struct asked *a, const struct lines *path,
+                  const struct pg_response *got, const struct pg_text *yaml)
+{
+    char text[PG_ADDR_TEXT], to[PG_ENDPOINT_TEXT];
+
+    fputs(yaml->at, stderr);
+    print_message("\n%s from %s to %s\n%s\n", pg_proto_name(a->proto),
+                  pg_addr_print(&a->from, text), pg_endpoint_print(&a->to, a->port, to), a->head);
+    if (got) {
+        print_message("got error %d status %u\n%s\n", got->error, got->status,
+                      got->body.at ? got->body.at : "");
+    }
+    print_lines("path:", path);
+    find_outcome(dry, a, path, got, true);
+    fail_msg("the path did what the dry run does not know");
+}
+
+/* A datagram of somebody outside: what becomes of it is what the records say, nobody answers. */
+static void compare_datagram(struct pg_sim *sim, struct pg_dry *dry, const struct asked *a,
+                             uint16_t from_port, const struct pg_text *yaml)
+{
+    struct pg_trace *trace = pg_path_trace(sim->path);
+    uint64_t from = pg_trace_next_seq(trace);
+    struct pg_tuple t = {.src = a->from,
+                         .dst = a->to,
+                         .src_port = from_port,
+                         .dst_port = a->port,
+                         .proto = PG_PROTO_UDP};
+    struct lines path = {0};
+    uint8_t bytes[128];
+    uint32_t len = pg_dgram_build(&t, "hello", 5, bytes, sizeof bytes);
+
+    assert_true(len > 0);
+    assert_int_equal(pg_wire_inject(sim->wire, bytes, len), 0);
+    pg_sim_settle(sim);
+    collect(trace, from, 0, &path);
+    if (!has_clash(&path) && !find_outcome(dry, a, &path, NULL, false)) {
+        blame(dry, a, &path, NULL, yaml);
+    }
+    datagrams++;
+    lines_free(&path);
+    pg_sim_pass(sim, 5000000);
 }
 
 static void compare(struct pg_sim *sim, struct pg_dry *dry, const struct asked *a,
@@ -378,21 +457,14 @@ static void compare(struct pg_sim *sim, struct pg_dry *dry, const struct asked *
     collect(trace, from, got.label, &path);
     clashes += has_clash(&path);
     if (!has_clash(&path) && !find_outcome(dry, a, &path, &got, false)) {
-        char text[PG_ADDR_TEXT], to[PG_ENDPOINT_TEXT];
-        fputs(yaml->at, stderr);
-        print_message("\nfrom %s to %s\n%s\ngot error %d status %u\n%s\n",
-                      pg_addr_print(&a->from, text), pg_endpoint_print(&a->to, a->port, to),
-                      a->head, got.error, got.status, got.body.at ? got.body.at : "");
-        print_lines("path:", &path);
-        find_outcome(dry, a, &path, &got, true);
-        fail_msg("the path did what the dry run does not know");
+        blame(dry, a, &path, &got, yaml);
     }
     lines_free(&path);
     pg_response_free(&got);
     pg_sim_pass(sim, 5000000);
 }
 
-static void try_cluster(struct pg_random *r, uint64_t seed)
+static void try_cluster(struct pg_random *r, uint64_t seed, bool wide)
 {
     struct pg_text yaml = {0};
     struct pg_snapshot *s = NULL;
@@ -407,7 +479,11 @@ static void try_cluster(struct pg_random *r, uint64_t seed)
         .proxy = {.session_limit = 32, .connect_timeout_ms = 2000, .upstream_idle_ms = 1}};
     struct pg_sim sim;
 
-    pg_put_cluster(r, &yaml);
+    if (wide) {
+        pg_put_wide_cluster(r, &yaml);
+    } else {
+        pg_put_cluster(r, &yaml);
+    }
     struct pg_manifest_input input = {.path = "t.yaml", .text = yaml.at, .text_len = yaml.len};
     if (pg_snapshot_load(&input, 1, &load, &s, &findings) != 0) {
         struct pg_text line = {0};
@@ -422,9 +498,16 @@ static void try_cluster(struct pg_random *r, uint64_t seed)
     assert_int_equal(pg_sim_open(&options, s, seed, &sim), 0);
     struct pg_dry *dry = pg_dry_new(s);
     for (int i = 0; i < REQUESTS; i++) {
-        struct asked a;
+        struct asked a = {.proto = wide && pg_chance(r, 40) ? PG_PROTO_UDP : PG_PROTO_TCP,
+                          .v6 = wide && pg_chance(r, 60)};
         draw_request(r, s, &a);
-        if (!pg_addr_equal(&a.from, &a.to)) {
+        if (pg_addr_equal(&a.from, &a.to) || pg_addr_is_none(&a.from) || pg_addr_is_none(&a.to)) {
+            continue;
+        }
+        v6_cases += a.v6;
+        if (a.proto == PG_PROTO_UDP) {
+            compare_datagram(&sim, dry, &a, (uint16_t)(20000 + i), &yaml);
+        } else {
             compare(&sim, dry, &a, &yaml);
         }
     }
@@ -441,7 +524,7 @@ static void dry_run_and_path_say_the_same(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
         pg_random_seed(&r, seed);
-        try_cluster(&r, seed);
+        try_cluster(&r, seed, false);
     }
     print_message(
         "%u cases: pod %u, pod behind the ingress %u, refused %u, rejected %u, dropped %u, "
@@ -457,6 +540,26 @@ static void dry_run_and_path_say_the_same(void **state)
     assert_true(met_masqueraded > 100 && met_carried > 20);
 }
 
+/* IPv6, services of one family or both, and UDP. */
+static void both_families_and_datagrams(void **state)
+{
+    struct pg_random r;
+
+    (void)state;
+    cases = v6_cases = datagrams = 0;
+    memset(met, 0, sizeof met);
+    for (uint64_t seed = 1; seed <= WIDE; seed++) {
+        pg_random_seed(&r, 1000000 + seed);
+        try_cluster(&r, seed, true);
+    }
+    print_message("%u cases, %u of IPv6, %u datagrams: pod %u, behind the ingress %u, rejected %u, "
+                  "dropped %u, wire %u\n",
+                  cases, v6_cases, datagrams, met[0][PG_DRY_POD], met[1][PG_DRY_POD],
+                  met[0][PG_DRY_REJECTED], met[0][PG_DRY_DROPPED], met[0][PG_DRY_WIRE]);
+    assert_true(v6_cases > 300 && datagrams > 200 && met[0][PG_DRY_POD] > 50);
+    assert_true(met[1][PG_DRY_POD] > 20 && met[0][PG_DRY_REJECTED] > 20);
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -468,6 +571,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dry_run_and_path_say_the_same),
+        cmocka_unit_test(both_families_and_datagrams),
     };
 
     return cmocka_run_group_tests(tests, NULL, tear_down);
