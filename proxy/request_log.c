@@ -80,29 +80,76 @@ static struct pg_addr origin_of(const struct pg_session *s)
     return o->origin_of ? o->origin_of(o->origin_arg, &t) : t.src;
 }
 
-/* Value of the line of ours that begins so; the head was written by http_rewrite.c. */
-static struct pg_slice line_of(const char *head, size_t len, struct pg_slice name)
+#define CHAIN_ROOM \
+    1024 /* what is longer is cut: its right end matters less than that there is one */
+
+/* All lines of a header, in any case, as one list; the head was written by http_rewrite.c. */
+static struct pg_slice lines_of(const char *head, size_t len, struct pg_slice name,
+                                char out[CHAIN_ROOM])
 {
-    const char *at = memmem(head, len, name.at, name.len);
-    if (!at)
-        return (struct pg_slice){NULL, 0};
-    at += name.len;
-    const char *end = memchr(at, '\r', len - (size_t)(at - head));
-    return (struct pg_slice){at, end ? (size_t)(end - at) : 0};
+    size_t used = 0;
+    const char *end = head + len, *at = head;
+    while ((at = memmem(at, (size_t)(end - at), "\r\n", 2)) && (size_t)(end - at) > name.len + 4) {
+        at += 2;
+        if (!pg_slice_equal_nocase((struct pg_slice){at, name.len}, name) ||
+            memcmp(at + name.len, ": ", 2) != 0)
+            continue;
+        at += name.len + 2;
+        const char *stop = memchr(at, '\r', (size_t)(end - at));
+        size_t n = stop ? (size_t)(stop - at) : 0;
+        if (used + n + 2 > CHAIN_ROOM)
+            break;
+        memcpy(out + used, ", ", used > 0 ? 2 : 0);
+        used += used > 0 ? 2 : 0;
+        memcpy(out + used, at, n);
+        used += n;
+    }
+    return (struct pg_slice){used ? out : NULL, used};
 }
 
-static enum pg_verdict verdict_of_chain(const struct pg_session *s, const struct pg_addr *hop,
-                                        size_t len)
+/* What of the list others wrote, by the policy that let it pass. */
+static struct pg_slice claimed_of(struct pg_slice chain, enum pg_policy policy)
 {
+    const char *comma;
+    switch (policy) {
+    case PG_POLICY_PASS:
+    case PG_POLICY_PRESERVE: return chain;
+    case PG_POLICY_APPEND:
+    case PG_POLICY_APPEND_ALWAYS:
+    case PG_POLICY_SECOND_LINE:
+        comma = chain.at ? memrchr(chain.at, ',', chain.len) : NULL;
+        return (struct pg_slice){chain.at, comma ? (size_t)(comma - chain.at) : 0};
+    default: return (struct pg_slice){NULL, 0};
+    }
+}
+
+/* The pod reads nothing but what we wrote ourselves. */
+static bool all_is_ours(const struct pg_identity *identity)
+{
+    enum pg_policy chain = (enum pg_policy)identity->policy[PG_IDENTITY_X_FORWARDED_FOR];
+    enum pg_policy real = (enum pg_policy)identity->policy[PG_IDENTITY_X_REAL_IP];
+    return (chain == PG_POLICY_APPEND || chain == PG_POLICY_REPLACE ||
+            chain == PG_POLICY_PRESERVE) &&
+           real != PG_POLICY_PASS && real != PG_POLICY_ANY_OR_SET;
+}
+
+static enum pg_verdict verdict_of_head(const struct pg_session *s, bool trusted, size_t len)
+{
+    const struct pg_identity *identity = &s->routes->identity;
     uint16_t port;
-    char text[PG_ADDR_TEXT];
+    char chain[CHAIN_ROOM], real[CHAIN_ROOM];
     const char *head = s->proxy->out;
     struct pg_seen seen = {.client = origin_of(s), .peer = pg_conn_local(s->client, &port)};
-    size_t own = strlen(pg_addr_print(hop, text)) + 2; /* ", " and what we added */
-    seen.xff = line_of(head, len, PG_SLICE_LITERAL("\r\nX-Forwarded-For: "));
-    seen.x_real_ip = line_of(head, len, PG_SLICE_LITERAL("\r\nX-Real-IP: "));
-    seen.client_xff = seen.xff;
-    seen.client_xff.len = seen.xff.len > own ? seen.xff.len - own : 0;
+    seen.xff = lines_of(head, len, PG_SLICE_LITERAL("X-Forwarded-For"), chain);
+    seen.x_real_ip = lines_of(head, len, PG_SLICE_LITERAL("X-Real-IP"), real);
+    seen.client_xff =
+        claimed_of(seen.xff, (enum pg_policy)identity->policy[PG_IDENTITY_X_FORWARDED_FOR]);
+    if (identity->policy[PG_IDENTITY_X_REAL_IP] != PG_POLICY_SET && !trusted)
+        seen.client_x_real_ip = seen.x_real_ip;
+    if (s->routes->preface.settings->to_pods) {
+        seen.has_proxy = true;
+        seen.proxy = pg_request_ends(s).client;
+    }
     return pg_verdict_decide(&seen);
 }
 
@@ -115,8 +162,8 @@ void pg_request_log_sent(struct pg_session *s, const struct pg_client_addr *who,
         struct pg_addr origin = origin_of(s);
         s->origin = pg_addr_equal(&origin, &who->hop) ? PG_ORIGIN_HOP : PG_ORIGIN_OTHER;
     }
-    if (who->hop_trusted)
-        x->verdict = (uint8_t)verdict_of_chain(s, &who->hop, head_len);
+    if (who->hop_trusted || !all_is_ours(&s->routes->identity))
+        x->verdict = (uint8_t)verdict_of_head(s, who->hop_trusted, head_len);
     else
         x->verdict = s->origin == PG_ORIGIN_HOP ? PG_VERDICT_CARRIED : PG_VERDICT_LOST;
 }
@@ -135,18 +182,25 @@ static uint32_t place_of(const struct pg_session *s)
     return s->routes->places[s->route - s->routes->snapshot->routes];
 }
 
+/* Who spoke HTTP to us: whom the preface names, if there was one. */
+static struct pg_addr hop_of(const struct pg_session *s)
+{
+    const struct pg_preface *preface = pg_preface_read(s->preface);
+    uint16_t port;
+    return preface && !preface->is_real ? preface->src : pg_conn_peer(s->client, &port);
+}
+
 static void tell(struct pg_session *s, uint16_t status, uint64_t took_us, const char *service)
 {
     const struct pg_proxy *p = s->proxy;
     const struct pg_exchange *x = s->exchange;
-    uint16_t port;
     struct pg_request_done d = {
         .note = x->note ? pg_pool_at(p->notes, x->note - 1) : NULL,
         .service = service,
         .label = pg_conn_label(s->client),
         .status = status,
         .reused = s->up && s->up->reused,
-        .hop = pg_conn_peer(s->client, &port),
+        .hop = hop_of(s),
         .client = x->client,
         .origin = origin_of(s),
         .upstream = x->service_addr,
