@@ -100,9 +100,9 @@ static void put_upgrade(struct writer *w, const struct pg_http_head *h, const ch
     if (!h->websocket)
         return;
     put_ours(w, "Connection", first_value(h, bytes, PG_HTTP_NAME_CONNECTION),
-             PG_SLICE_LITERAL("Upgrade"), code_reason(PG_CODE_HOP_BY_HOP));
+             PG_SLICE_LITERAL("Upgrade"), watched_reason(w, PG_CODE_HOP_BY_HOP));
     put_ours(w, "Upgrade", first_value(h, bytes, PG_HTTP_NAME_UPGRADE),
-             PG_SLICE_LITERAL("websocket"), code_reason(PG_CODE_HOP_BY_HOP));
+             PG_SLICE_LITERAL("websocket"), watched_reason(w, PG_CODE_HOP_BY_HOP));
 }
 
 static bool is_of_upgrade(const struct pg_http_head *h, enum pg_http_name id)
@@ -249,7 +249,7 @@ static void put_fields(struct writer *w, const struct pg_http_rewrite_in *in,
         /* Expect has been answered here. */
         if (is_hop_by_hop(f->id) || f->id == PG_HTTP_NAME_EXPECT ||
             (connection && nominated(h, in->bytes, name) && !is_protected(name)))
-            dropped(w, name, value, code_reason(PG_CODE_HOP_BY_HOP));
+            dropped(w, name, value, watched_reason(w, PG_CODE_HOP_BY_HOP));
         else
             put_field(w, name, value);
     }
@@ -317,7 +317,7 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
             is_of_upgrade(head, f->id))
             continue;
         if (is_hop_by_hop(f->id) || (connection && nominated(head, bytes, name)))
-            dropped(&w, name, value, code_reason(PG_CODE_HOP_BY_HOP));
+            dropped(&w, name, value, watched_reason(&w, PG_CODE_HOP_BY_HOP));
         else if (!filtered_by(&w, filters, response_kinds, name, value))
             put_field(&w, name, value);
     }

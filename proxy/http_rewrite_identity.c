@@ -13,10 +13,11 @@
 
 /* ---- lines as they come ---- */
 
-static pg_reason_id why_removed(const struct pg_identity *identity, enum pg_identity_header header)
+static pg_reason_id why_removed(const struct writer *w, const struct pg_identity *identity,
+                                enum pg_identity_header header)
 {
     pg_reason_id reason = identity->removed[header];
-    return reason ? reason : code_reason(PG_CODE_IDENTITY_DROPPED);
+    return reason ? reason : watched_reason(w, PG_CODE_IDENTITY_DROPPED);
 }
 
 static void remember(struct pg_identity_lines *lines, const struct pg_http_rewrite_in *in,
@@ -38,9 +39,9 @@ static void put_client_header(struct writer *w, const struct pg_http_rewrite_in 
     if (identity->client_header_passes)
         put_field(w, name, value);
     else
-        dropped(
-            w, name, value,
-            code_reason(in->who->hop_trusted ? PG_CODE_HEADER_POLICY : PG_CODE_IDENTITY_DROPPED));
+        dropped(w, name, value,
+                watched_reason(w, in->who->hop_trusted ? PG_CODE_HEADER_POLICY
+                                                       : PG_CODE_IDENTITY_DROPPED));
 }
 
 static bool has_client_header(const struct pg_identity *identity)
@@ -69,6 +70,8 @@ bool pg_identity_put_line(struct writer *w, const struct pg_http_rewrite_in *in,
 {
     const struct pg_http_field *f = &in->head->fields[field];
     bool twin;
+    if (f->id == PG_HTTP_NAME_OTHER)
+        return put_other(w, in, identity, f);
     enum pg_identity_header header = pg_identity_of_field(in->bytes, f, &twin);
     if (header == PG_IDENTITY_COUNT)
         return put_other(w, in, identity, f);
@@ -83,7 +86,7 @@ bool pg_identity_put_line(struct writer *w, const struct pg_http_rewrite_in *in,
     if (fate == PG_FATE_REPLACE) {
         remember(lines, in, header, field);
     } else if (fate == PG_FATE_REMOVE) {
-        dropped(w, name, value, why_removed(identity, header));
+        dropped(w, name, value, why_removed(w, identity, header));
     } else {
         put_field(w, name, value);
         if (w->trace && identity->written[header])

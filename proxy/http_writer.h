@@ -57,6 +57,12 @@ static inline pg_reason_id code_reason(enum pg_code code)
     return pg_reason_intern(&(struct pg_reason){.code = code});
 }
 
+/* The same for a record that is only written when somebody watches: finding a reason costs more than writing a field. */
+static inline pg_reason_id watched_reason(const struct writer *w, enum pg_code code)
+{
+    return w->trace ? code_reason(code) : 0;
+}
+
 static inline struct pg_value value_of(struct pg_slice s)
 {
     return s.at ? pg_value_text(s.at, s.len) : pg_value_none();
