@@ -91,8 +91,8 @@ static bool pair_check(const struct pg_field *root, const struct pg_raw_secret *
     if (s->secret.cert_len == 0 || s->secret.key_len == 0)
         pg_text_printf(&why, "%s is empty", s->secret.cert_len == 0 ? CERT_ENTRY : KEY_ENTRY);
     else if (load->options.check_pair != NULL)
-        good = load->options.check_pair(s->secret.cert, s->secret.cert_len, s->secret.key,
-                                        s->secret.key_len, &why);
+        good = load->options.check_pair((struct pg_slice){s->secret.cert, s->secret.cert_len},
+                                        (struct pg_slice){s->secret.key, s->secret.key_len}, &why);
     if (why.len > 0) {
         good = false;
         struct pg_field data = pg_field_get(root, "data");

@@ -89,10 +89,11 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->heads = pg_buf_pool_new(HEAD_BUFFERS);
     p->tls = pg_tls_new(p);
     p->passthroughs = pg_passthrough_pool_new(p->options.session_limit);
+    p->h2 = pg_h2_new(p);
     p->prefaces = pg_prefaces_new(p, p->options.session_limit);
     if (p->stats && (p->notes || !p->options.on_done) && p->wheel && p->sessions && p->exchanges &&
         p->upstreams && p->targets && p->target_table && p->heads && p->tls && p->passthroughs &&
-        p->prefaces)
+        p->h2 && p->prefaces)
         return p;
     pg_proxy_free(p);
     return NULL;
@@ -121,6 +122,7 @@ void pg_proxy_free(struct pg_proxy *p)
     if (!p)
         return;
     free_sessions(p);
+    pg_h2_free(p);
     pg_tls_free(p);
     pg_passthrough_end_all(p);
     if (p->upstreams)
@@ -207,6 +209,7 @@ static void on_timer(void *arg, struct pg_timer *timer)
     case PG_TIMER_OF_UPSTREAM: pg_upstream_timeout((struct pg_upstream *)(void *)owned); break;
     case PG_TIMER_OF_PREFACE: pg_preface_timeout(owned); break;
     case PG_TIMER_OF_TLS: pg_tls_timeout(owned); break;
+    case PG_TIMER_OF_H2: pg_h2_timeout(owned); break;
     case PG_TIMER_OF_PASSTHROUGH: pg_passthrough_timeout(owned); break;
     }
 }
@@ -243,6 +246,7 @@ void pg_proxy_drain(struct pg_proxy *p)
     p->draining = true;
     pg_upstream_close_idle(p);
     pg_tls_drain(p);
+    pg_h2_drain(p);
     for (uint32_t i = 0; i < limit; i++) {
         if (pg_pool_in_use(p->sessions, i))
             pg_session_event(pg_pool_at(p->sessions, i), PG_EVENT_DRAIN, 0);

@@ -17,6 +17,7 @@
 #include "podglass/table.h"
 #include "podglass/wheel.h"
 
+#include "h2.h"
 #include "loads.h"
 #include "tls.h"
 
@@ -27,6 +28,7 @@ enum pg_timer_owner {
     PG_TIMER_OF_UPSTREAM,
     PG_TIMER_OF_PREFACE,
     PG_TIMER_OF_TLS,
+    PG_TIMER_OF_H2,
     PG_TIMER_OF_PASSTHROUGH
 };
 
@@ -193,6 +195,7 @@ struct pg_proxy {
     struct pg_prefaces *prefaces;
     struct pg_tls_shared *tls;
     struct pg_pool *passthroughs;
+    struct pg_h2_shared *h2;
     uint32_t idle_upstreams;
     bool draining;
     /* Scratch of one event: the head that was parsed last, and a head being written. */

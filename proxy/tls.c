@@ -29,7 +29,7 @@
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *arg)
 {
-    static const unsigned char ours[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    static const unsigned char ours[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
     unsigned char *chosen = NULL;
     (void)ssl;
     (void)arg;
@@ -285,7 +285,10 @@ static bool opened(struct pg_tls *t)
     }
     t->state = PG_TLS_OPEN;
     pg_wheel_cancel(p->wheel, &t->timer.timer);
-    pg_session_begin(p, t->stream.plain);
+    if (strcmp(protocol_of(t), "h2") == 0)
+        pg_h2_begin(p, t->stream.plain);
+    else
+        pg_session_begin(p, t->stream.plain);
     return true;
 }
 
@@ -339,7 +342,9 @@ static const struct pg_inner_layer layer = {on_turn};
 
 const char *pg_tls_name(const struct pg_conn *client)
 {
-    const struct pg_tls *t = pg_inner_arg(client, &layer);
+    const struct pg_tls *t = NULL;
+    for (const struct pg_conn *c = client; c && !t; c = pg_inner_below(c)) /* streams of h2 */
+        t = pg_inner_arg(c, &layer);
     return t ? t->name : NULL;
 }
 

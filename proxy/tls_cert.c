@@ -101,21 +101,19 @@ static const char *pair_fault(const struct pg_cert *c)
     return fault;
 }
 
-static const char *read_pair(const char *cert, size_t cert_len, const char *key, size_t key_len,
-                             struct pg_cert *ret)
+static const char *read_pair(struct pg_slice cert, struct pg_slice key, struct pg_cert *ret)
 {
-    if (cert_len > INT32_MAX || !read_certificates(cert, cert_len, ret))
+    if (cert.len > INT32_MAX || !read_certificates(cert.at, cert.len, ret))
         return "tls.crt is no certificate in PEM form";
-    if (key_len > INT32_MAX || !read_key(key, key_len, ret))
+    if (key.len > INT32_MAX || !read_key(key.at, key.len, ret))
         return "tls.key is no private key in PEM form without passphrase";
     return pair_fault(ret);
 }
 
-bool pg_tls_check_pair(const char *cert, size_t cert_len, const char *key, size_t key_len,
-                       struct pg_text *ret_why)
+bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why)
 {
     struct pg_cert c = {0};
-    const char *fault = read_pair(cert, cert_len, key, key_len, &c);
+    const char *fault = read_pair(cert, key, &c);
     cert_free(&c);
     if (fault)
         pg_text_puts(ret_why, fault);
@@ -254,8 +252,9 @@ struct pg_certs *pg_certs_new(const struct pg_snapshot *s)
     }
     for (uint32_t i = 0; i < s->secret_count; i++) {
         const struct pg_secret *secret = &s->secrets[i];
-        if (secret->usable && read_pair(secret->cert, secret->cert_len, secret->key,
-                                        secret->key_len, &c->secrets[i]) != NULL)
+        struct pg_slice cert = {secret->cert, secret->cert_len};
+        struct pg_slice key = {secret->key, secret->key_len};
+        if (secret->usable && read_pair(cert, key, &c->secrets[i]) != NULL)
             cert_free(&c->secrets[i]);
     }
     return c;

@@ -252,6 +252,7 @@ struct pg_load_options {
     bool (*check_pair)(const char *cert, size_t cert_len, const char *key, size_t key_len,
                        struct pg_text *ret_why);
     const char *profile; /* of the ingress, as --set lab.ingress.profile=; NULL: as written */
+    bool (*check_pair)(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
     struct pg_checks *
         checks; /* filled with what documents of kind Check ask (checks.h), if the load is good; NULL: such documents are noted and left out */
 };

@@ -51,7 +51,6 @@ bool pg_tls_host_fits(const struct pg_snapshot *s, const char *server_name,
 
 /* ---- tls_cert.c ---- */
 /* For struct pg_load_options.check_pair. */
-bool pg_tls_check_pair(const char *cert, size_t cert_len, const char *key, size_t key_len,
-                       struct pg_text *ret_why);
+bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
 
 #endif

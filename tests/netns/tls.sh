@@ -240,7 +240,6 @@ for key in shop other; do
     is "no output has the key $key" "$(grep -cF -e "$middle" -e "$coded" "$WORK/said" || true)" 0
 done
 
-wait_pool 10 "tls connections" 0
 check_balance
 stop_podglass
 done_testing

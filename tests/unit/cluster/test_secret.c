@@ -55,13 +55,10 @@ static void wrong_secrets_are_told_without_what_is_in_them(void **state)
     }
 }
 
-static bool refuse(const char *cert, size_t cert_len, const char *key, size_t key_len,
-                   struct pg_text *ret_why)
+static bool refuse(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why)
 {
-    assert_int_equal(cert_len, 4);
-    assert_int_equal(key_len, 3);
-    assert_memory_equal(cert, "cert", 4);
-    assert_memory_equal(key, "key", 3);
+    assert_true(pg_slice_is(cert, "cert"));
+    assert_true(pg_slice_is(key, "key"));
     pg_text_puts(ret_why, "they do not fit");
     return false;
 }

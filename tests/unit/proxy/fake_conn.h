@@ -185,6 +185,18 @@ void *pg_inner_arg(const struct pg_conn *c, const struct pg_inner_layer *layer)
     return NULL;
 }
 
+struct pg_conn *pg_inner_below(const struct pg_conn *c)
+{
+    (void)c;
+    return NULL;
+}
+
+uint64_t pg_conn_unacked(const struct pg_conn *c)
+{
+    (void)c;
+    return 0;
+}
+
 struct pg_conn *pg_inner_new(struct pg_conn *below, struct pg_inner *inner)
 {
     (void)below;
