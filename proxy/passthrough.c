@@ -233,5 +233,5 @@ void pg_passthrough_begin(struct pg_proxy *p, struct pg_conn *client, const char
         end(t, true);
         return;
     }
-    wait_ms(t, p->options.connect_timeout_ms);
+    wait_ms(t, pg_limit_ms(p, PG_LIMIT_CONNECT_TIME));
 }
