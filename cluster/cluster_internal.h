@@ -168,6 +168,8 @@ void pg_kinds_lab_limits(const struct pg_field *ingress, struct pg_ingress_limit
 void pg_kinds_lab_services(const struct pg_field *spec, struct pg_raw_lab *lab);
 void pg_lab_default_services(struct pg_service_settings *to);
 void pg_kinds_lab_ingress_default(struct pg_ingress_settings *ret);
+void pg_kinds_lab_upstream(const struct pg_field *ingress,
+                           struct pg_ingress_settings *to); /* kinds_lab_upstream.c */
 struct pg_pod_spec pg_kinds_pod_spec(const struct pg_field *spec);
 
 /* --- derive*.c, in the order they run --- */

@@ -24,6 +24,8 @@ static const struct pg_known ingress_fields[] = {{"service", NULL},
                                                  {"proxyProtocol", NULL},
                                                  {"limits", NULL},
                                                  {"timeouts", NULL},
+                                                 {"upstream", NULL},
+                                                 {"balance", NULL},
                                                  {NULL, NULL}};
 static const struct pg_known proxy_fields[] = {
     {"ports", NULL},      {"allowedSources", NULL}, {"timeoutSeconds", NULL}, {"httpsPorts", NULL},
@@ -38,6 +40,7 @@ void pg_kinds_lab_ingress_default(struct pg_ingress_settings *ret)
     static const struct pg_source nowhere = {"", 0};
     *ret = (struct pg_ingress_settings){.config_map = "",
                                         .trusted_source = nowhere,
+                                        .upstream_source = nowhere,
                                         .hops_source = nowhere,
                                         .profile_source = nowhere,
                                         .proxy = {.ports_source = nowhere,
@@ -313,4 +316,5 @@ void pg_kinds_lab_ingress(const struct pg_field *spec, struct pg_raw_lab *lab)
     trust_read(&ingress, to);
     proxy_read(&ingress, &to->proxy);
     pg_kinds_lab_limits(&ingress, &to->limits);
+    pg_kinds_lab_upstream(&ingress, to);
 }

@@ -220,7 +220,6 @@ static bool from_cache(struct pg_dns_forward *f, const struct pg_dns_waiting *w)
     if (len == 0) {
         return false;
     }
-    count(f, PG_COUNT_DNS_CACHE_HITS);
     pg_dns_give(f, w, message, len, f->cached);
     return true;
 }
@@ -245,7 +244,7 @@ bool pg_dns_forward_ask(struct pg_dns_forward *f, const void *query, uint32_t le
 
     memcpy(w->name, about->beyond_name, sizeof(w->name));
     if (good && from_cache(f, w)) {
-        good = false; /* nothing more to do */
+        count(f, PG_COUNT_DNS_CACHE_HITS);
     } else if (w == &refused) {
         count(f, PG_COUNT_DNS_FORWARD_BUSY);
         pg_dns_give_error(f, w, PG_DNS_REFUSE);

@@ -5,6 +5,7 @@
  *
  * Owns the pools, the wheel and the loads. Always true: limits are fixed at start; nothing is allocated for a connection or a
  * request. */
+#include "balance.h"
 #include "passthrough.h"
 #include "proxy_internal.h"
 
@@ -90,10 +91,11 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->tls = pg_tls_new(p);
     p->passthroughs = pg_passthrough_pool_new(p->options.session_limit);
     p->h2 = pg_h2_new(p);
+    p->balance = pg_balance_new(p);
     p->prefaces = pg_prefaces_new(p, p->options.session_limit);
     if (p->stats && (p->notes || !p->options.on_done) && p->wheel && p->sessions && p->exchanges &&
         p->upstreams && p->targets && p->target_table && p->heads && p->tls && p->passthroughs &&
-        p->h2 && p->prefaces)
+        p->h2 && p->balance && p->prefaces)
         return p;
     pg_proxy_free(p);
     return NULL;
@@ -130,6 +132,7 @@ void pg_proxy_free(struct pg_proxy *p)
     pg_prefaces_free(p->prefaces);
     pg_routes_put(p->routes);
     pg_buf_pool_free(p->heads);
+    pg_balance_free(p->balance);
     pg_table_free(p->target_table);
     pg_pool_free(p->targets);
     pg_pool_free(p->upstreams);
@@ -149,6 +152,7 @@ void pg_routes_put(struct pg_routes *r)
         return;
     free(r->places);
     pg_certs_free(r->certs);
+    free(r->turns);
     pg_router_free(r->router);
     pg_snapshot_put(r->snapshot);
     free(r);
@@ -159,6 +163,7 @@ static void find_places(struct pg_proxy *p, struct pg_routes *r)
 {
     const struct pg_snapshot *s = r->snapshot;
     r->places = calloc(s->route_count ? s->route_count : 1, sizeof(r->places[0]));
+    r->turns = calloc(s->service_count ? s->service_count : 1, sizeof(r->turns[0]));
     for (uint32_t i = 0; r->places && i < s->route_count; i++) {
         uint32_t service = s->routes[i].service;
         if (service != PG_INDEX_NONE)

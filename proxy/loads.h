@@ -20,6 +20,7 @@ struct pg_routes {
     struct pg_certs *certs;
     struct pg_ingress_port ports[PG_INGRESS_PORTS];
     uint32_t port_count;
+    uint32_t *turns;  /* service -> requests so far, for one after the other; NULL: as places */
     uint32_t *places; /* route -> place in the stats; NULL: out of memory, all count as none */
 };
 

@@ -22,6 +22,7 @@
 #include "tls.h"
 
 struct pg_session;
+struct pg_balance; /* balance.h */
 
 enum pg_timer_owner {
     PG_TIMER_OF_SESSION,
@@ -122,11 +123,14 @@ struct pg_exchange {
     uint64_t body_limit;         /* 0: none */
     uint64_t until_ms;           /* the end of all patience; 0: none */
     uint32_t connect_ms, send_ms, read_ms;
+    uint32_t load; /* 1 + its pod's load; 0: not counted */
     uint32_t note; /* 1 + its note for the log; 0: none */
     uint16_t service_port;
     uint64_t window_ms;     /* in which the client's speed is looked at: since then, */
     uint64_t window_passed; /* and so many bytes had passed both ways */
     uint8_t interims;       /* informational answers so far */
+    uint8_t candidates;     /* pods there were to choose among */
+    bool balanced;          /* service_addr is a pod's, chosen by balance.c */
     uint8_t verdict;        /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
     bool ended;             /* counted and told */
 };
@@ -197,6 +201,7 @@ struct pg_proxy {
     struct pg_pool *passthroughs;
     struct pg_h2_shared *h2;
     uint32_t idle_upstreams;
+    struct pg_balance *balance;
     bool draining;
     /* Scratch of one event: the head that was parsed last, and a head being written. */
     struct pg_http_head head;

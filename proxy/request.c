@@ -6,7 +6,7 @@
  * A request that may be sent a second time (no body, idempotent) takes any idle upstream connection, and its head stays unread
  * in the client's connection until an answer comes. Any other takes one only if it was used just now: the pod might have
  * closed it, and then there would be nothing left to do but 502. */
-#include "proxy_internal.h"
+#include "balance.h"
 
 #include "podglass/tls_decide.h"
 
@@ -46,7 +46,8 @@ static void tell_upstream(struct pg_session *s)
     struct pg_addr local = pg_conn_local(s->up->conn, &port);
     pg_session_tell(s, PG_STAGE_UPSTREAM, s->up->reused ? "reuse" : "connect",
                     pg_value_endpoint(&local, port),
-                    pg_value_endpoint(&s->exchange->service_addr, s->exchange->service_port), 0);
+                    pg_value_endpoint(&s->exchange->service_addr, s->exchange->service_port),
+                    pg_upstream_reason(s->routes->snapshot, s->route));
 }
 
 /* ---- deciding ---- */
@@ -173,6 +174,8 @@ static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *lo
         s->reason = backend.reason;
         return backend.error;
     }
+    if (pg_upstream_mode(s->routes->snapshot, s->route) == PG_UPSTREAM_ENDPOINTS)
+        return pg_balance_choose(s, local);
     if (!p->zone)
         return PG_HTTP_ERROR_NO_NAME;
     enum pg_dns_status status =

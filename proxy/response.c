@@ -6,7 +6,7 @@
  * Until the head of a response has gone to the client, trouble is answered with a status; afterwards only a reset tells the truth about a
  * body that is not complete. If a pooled connection turns out to be closed before a byte of answer, the request is sent once more
  * on a fresh one, provided it may be. */
-#include "proxy_internal.h"
+#include "balance.h"
 
 #include "podglass/packet.h"
 
@@ -101,8 +101,10 @@ static uint32_t ready_endpoints(const struct pg_session *s)
 
 /* Nothing of the request has been sent when connecting fails, so any may be tried again, with luck at another endpoint. Not
  * after a timeout: the client has waited long enough, and what drops packets once drops them again. */
-static bool may_connect_again(const struct pg_session *s, int error)
+static bool may_connect_again(struct pg_session *s, int error)
 {
+    if (s->state == PG_SESSION_CONNECT && s->exchange->balanced)
+        return pg_balance_again(s); /* whatever it was: the next one is another pod */
     return s->state == PG_SESSION_CONNECT && error != -ETIMEDOUT &&
            s->tries < s->proxy->limits.value[PG_LIMIT_TRIES] && ready_endpoints(s) > 1;
 }

@@ -5,7 +5,7 @@
  * from the connection by reading a head: whoever acts on it does that.
  *
  * After Connection: close we send FIN and read on for a while, because a reset could overtake the answer. */
-#include "proxy_internal.h"
+#include "balance.h"
 
 #include "podglass/packet.h"
 
@@ -72,6 +72,7 @@ void pg_session_drop_exchange(struct pg_session *s)
 {
     struct pg_proxy *p = s->proxy;
     pg_session_drop_head(s);
+    pg_balance_done(s);
     if (s->exchange)
         pg_request_log_forget(s);
     if (s->exchange)

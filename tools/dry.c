@@ -303,7 +303,7 @@ void pg_dry_run(struct pg_dry *d, const struct pg_dry_request *request,
                 const uint64_t draw[PG_DRY_CHOICES], struct pg_trace *trace,
                 struct pg_dry_result *ret)
 {
-    struct pg_dry_running r = {d, request, draw, trace, ret};
+    struct pg_dry_running r = {d, request, draw, trace, ret, 0, false};
     struct pg_tuple tuple = {.src = request->from,
                              .dst = request->to,
                              .src_port = request->from_port,

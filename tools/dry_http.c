@@ -126,6 +126,30 @@ static bool filter(struct pg_dry_running *r, const char *bytes, const struct pg_
     return plan->error || plan->status;
 }
 
+/* TLS that is passed on unread goes to the service. */
+static bool chooses_pods(const struct pg_dry_running *r)
+{
+    return !r->passed_through &&
+           pg_upstream_mode(r->d->snapshot, r->result->route) == PG_UPSTREAM_ENDPOINTS;
+}
+
+/* One after the other, or the least busy: to one request any of them may fall. */
+static enum pg_http_error choose_endpoint(struct pg_dry_running *r, bool v6, struct pg_tuple *ret)
+{
+    struct pg_candidates c = pg_backend_candidates(r->d->snapshot, r->result->route, v6);
+
+    if (c.count == 0) {
+        return PG_HTTP_ERROR_NO_ENDPOINT;
+    }
+    r->result->of[PG_DRY_ADDRESS] = c.count;
+    const struct pg_endpoint *e =
+        pg_backend_candidate(&c, (uint32_t)((r->draw[PG_DRY_ADDRESS] + r->tries) % c.count));
+
+    ret->dst = e->addr;
+    ret->dst_port = e->port;
+    return PG_HTTP_ERROR_NONE;
+}
+
 static enum pg_http_error resolve(struct pg_dry_running *r, bool want_v6, struct pg_tuple *ret,
                                   pg_reason_id *ret_why)
 {
@@ -138,6 +162,9 @@ static enum pg_http_error resolve(struct pg_dry_running *r, bool want_v6, struct
     if (backend.error) {
         *ret_why = backend.reason;
         return backend.error;
+    }
+    if (chooses_pods(r)) {
+        return choose_endpoint(r, want_v6, ret);
     }
     enum pg_dns_status status = pg_dns_resolve(r->d->zone, backend.name, backend.name_len, want_v6,
                                                found, PG_BACKEND_ADDRS, &count, &reason);
@@ -209,25 +236,42 @@ static enum pg_http_error upstream_error(const struct pg_dry_result *result)
     }
 }
 
-/* Connects to the service; true: a pod has the connection. */
-static bool connect_upstream(struct pg_dry_running *r, const struct pg_tuple *up)
+/* Could another pod be tried? Of this one nothing was heard, and it was sent nothing. */
+static bool may_try_another(const struct pg_dry_running *r)
+{
+    return chooses_pods(r) && r->tries < r->d->snapshot->lab.ingress.limits.value[PG_LIMIT_TRIES] &&
+           r->tries < r->result->of[PG_DRY_ADDRESS];
+}
+
+enum connected { CONNECTED, TRY_ANOTHER, ENDED };
+
+/* Connects to the service, or the pod that was chosen. CONNECTED: a pod has the connection. */
+static enum connected connect_upstream(struct pg_dry_running *r, const struct pg_tuple *up)
 {
     struct pg_dry_result *result = r->result;
     bool arrived = pg_dry_leg(r, up, PG_STAGE_NAT_OUTPUT);
 
     tell(r, PG_STAGE_UPSTREAM, "connect", pg_value_any_port(&up->src),
-         pg_value_endpoint(&up->dst, up->dst_port), 0);
+         pg_value_endpoint(&up->dst, up->dst_port),
+         r->passed_through ? 0 : pg_upstream_reason(r->d->snapshot, result->route));
     if (arrived && pg_dry_arrive(r)) {
         result->end = PG_DRY_LOOP;
-        return false;
+        return ENDED;
     }
     if (arrived && (result->end == PG_DRY_POD || result->end == PG_DRY_WIRE)) {
-        return true;
+        return CONNECTED;
+    }
+    r->tries++;
+    if (may_try_another(r)) {
+        result->leg_count = 1;
+        result->reason = 0;
+        tell(r, PG_STAGE_UPSTREAM, "retry", pg_value_none(), pg_value_none(), 0);
+        return TRY_ANOTHER;
     }
     pg_reason_id cause = result->reason;
     refuse(r, upstream_error(result), 0);
     result->reason = cause ? cause : result->reason;
-    return false;
+    return ENDED;
 }
 
 static void send_preface(struct pg_dry_running *r, const struct pg_ends *ends)
@@ -341,19 +385,54 @@ static bool pass_through(struct pg_dry_running *r)
     struct pg_route_facts facts = {.host = pg_slice_of(name), .path = PG_SLICE_LITERAL("/")};
     pg_route_match(r->d->router, &facts, &match);
     r->result->route = match.route;
+    r->passed_through = true;
     enum pg_http_error error =
         match.route ? resolve(r, !pg_addr_is_v4(&up.src), &up, &why) : PG_HTTP_ERROR_NO_ROUTE;
     if (error) {
         refuse(r, error, match.route ? why : match.reason);
-    } else if (connect_upstream(r, &up)) {
+    } else if (connect_upstream(r, &up) == CONNECTED) {
         r->result->head = r->request->head;
     }
     return true;
 }
 
+/* From a head to where it goes. false: it ended. */
+static bool decide(struct pg_dry_running *r, const char *bytes, const struct pg_ends *ends,
+                   struct pg_tuple *up, struct pg_client_addr *who)
+{
+    pg_reason_id why = 0;
+
+    pg_client_addr_of_ends(&r->d->identity.trust, ends, &r->d->head, bytes, who);
+    if (r->tries == 0) {
+        tell_request(r, &r->d->head, bytes);
+        tell(r, PG_STAGE_CLIENT_ADDR, "client", pg_dry_endpoint(&who->hop, ends->client_port),
+             pg_value_endpoint(&who->client, 0), who->reason);
+    }
+    enum pg_http_error error = check_certificate(r, bytes);
+
+    if (!error) {
+        error = route(r, bytes, &why);
+    }
+    if (!error && filter(r, bytes, who)) {
+        return false;
+    }
+    if (!error) {
+        error = resolve(r, !pg_addr_is_v4(&r->result->arrives[0].dst), up, &why);
+    }
+    if (!error) {
+        uint64_t most = r->d->plan.body_limit;
+        error = pg_limits_of_body(
+            most < UINT64_MAX ? most : r->d->snapshot->lab.ingress.limits.value[PG_LIMIT_BODY],
+            &r->d->head);
+    }
+    if (error) {
+        refuse(r, error, why);
+    }
+    return !error;
+}
+
 void pg_dry_ingress(struct pg_dry_running *r)
 {
-    struct pg_http_head *h = &r->d->head;
     struct pg_slice sent = r->request->head;
     struct pg_http_scan scan = {0};
     enum pg_http_error error = PG_HTTP_ERROR_NONE;
@@ -362,7 +441,7 @@ void pg_dry_ingress(struct pg_dry_running *r)
     struct pg_client_addr who;
     struct pg_preface preface;
     const struct pg_ingress_limits *limits = &r->d->snapshot->lab.ingress.limits;
-    pg_reason_id why = 0;
+    enum connected connected = TRY_ANOTHER;
 
     if (!read_preface(r, &preface)) {
         return;
@@ -382,39 +461,21 @@ void pg_dry_ingress(struct pg_dry_running *r)
     if (pass_through(r)) {
         return;
     }
-    int status = pg_http_parse(PG_HTTP_REQUEST, &scan, sent.at, (uint32_t)sent.len, h, &error);
+    int status =
+        pg_http_parse(PG_HTTP_REQUEST, &scan, sent.at, (uint32_t)sent.len, &r->d->head, &error);
     if (status != 0) {
         refuse(r, status == -EBADMSG ? error : PG_HTTP_ERROR_HEAD_TIMEOUT, 0);
         return;
     }
-    error = pg_limits_of_head(limits, h);
+    error = pg_limits_of_head(limits, &r->d->head);
     if (error) {
         refuse(r, error, 0);
         return;
     }
-    tell_request(r, h, sent.at);
-    pg_client_addr_of_ends(&r->d->identity.trust, &ends, h, sent.at, &who);
-    tell(r, PG_STAGE_CLIENT_ADDR, "client", pg_dry_endpoint(&who.hop, ends.client_port),
-         pg_value_endpoint(&who.client, 0), who.reason);
-    error = check_certificate(r, sent.at);
-    if (!error) {
-        error = route(r, sent.at, &why);
+    while (connected == TRY_ANOTHER && decide(r, sent.at, &ends, &up, &who)) {
+        connected = connect_upstream(r, &up);
     }
-    if (!error && filter(r, sent.at, &who)) {
-        return;
-    }
-    if (!error) {
-        error = resolve(r, !pg_addr_is_v4(&in->dst), &up, &why);
-    }
-    if (!error) {
-        uint64_t most = r->d->plan.body_limit;
-        error = pg_limits_of_body(most < UINT64_MAX ? most : limits->value[PG_LIMIT_BODY], h);
-    }
-    if (error) {
-        refuse(r, error, why);
-        return;
-    }
-    if (connect_upstream(r, &up)) {
+    if (connected == CONNECTED) {
         rewrite(r, sent.at, &who, &ends);
     }
 }

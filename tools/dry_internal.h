@@ -36,6 +36,8 @@ struct pg_dry_running {
     const uint64_t *draw;
     struct pg_trace *trace; /* NULL: none */
     struct pg_dry_result *result;
+    uint32_t tries;      /* pods that could not be connected to */
+    bool passed_through; /* its TLS is not ended here */
 };
 
 /* dry.c: NAT of the first packet of a connection. true: it goes on, and arrives[leg] is what it became. */

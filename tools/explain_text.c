@@ -122,7 +122,7 @@ static void note_others(struct notes *n, const struct pg_explain *e, const struc
         put_endpoint(o, &value);
         pg_text_printf(&text, "%4s  ", pg_odds_print(o->odds, odds));
         put_who(e, o, dst, &text);
-        if (o->reason != r->reason) {
+        if (o->reason != r->reason && r->kind != PG_RECORD_EVENT) {
             enum pg_code code = pg_reason_get(o->reason)->code;
             pg_text_printf(&text, ": %s  %s", pg_code_title(code), pg_code_name(code));
         }
@@ -276,6 +276,9 @@ static void note_record(struct notes *n, const struct pg_explain *e, const struc
         note_route(n, e, r);
     } else if (r->stage == PG_STAGE_DNS) {
         note_dns(n, e, r);
+    } else if (r->stage == PG_STAGE_UPSTREAM && strcmp(r->name, "connect") == 0 && leg == 1 &&
+               pg_reason_get(r->reason)->code == PG_CODE_TO_ENDPOINT) {
+        note_others(n, e, r, &e->odds.dst[1], true);
     }
     if (first) {
         head_of_ingress(n, e, r);

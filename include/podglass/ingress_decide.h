@@ -65,6 +65,23 @@ void pg_backend_decide(const struct pg_snapshot *s, const struct pg_route *route
 uint16_t pg_backend_port(const struct pg_snapshot *s, const struct pg_route *route,
                          const struct pg_addr *addr);
 
+/* ---- endpoints.c ---- */
+enum pg_upstream_mode pg_upstream_mode(const struct pg_snapshot *s, const struct pg_route *route);
+pg_reason_id pg_upstream_reason(const struct pg_snapshot *s,
+                                const struct pg_route *route); /* who says so */
+/* Endpoints of a route's backend in one family, of which one is chosen. */
+struct pg_candidates {
+    const struct pg_snapshot *snapshot;
+    const struct pg_service_port *port; /* NULL: no such port */
+    bool ready;                         /* false: none is, and those that end serve still */
+    bool v6;
+    uint32_t count;
+};
+struct pg_candidates pg_backend_candidates(const struct pg_snapshot *s,
+                                           const struct pg_route *route, bool v6);
+const struct pg_endpoint *pg_backend_candidate(const struct pg_candidates *c,
+                                               uint32_t n); /* below count */
+
 /* ---- client_addr.c: reference http-ingress.md B2 ---- */
 struct pg_trust {
     const struct pg_prefix *trusted;

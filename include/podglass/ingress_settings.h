@@ -69,7 +69,16 @@ struct pg_proxy_settings {
 #define PG_CONFIG_PROXY   (UINT32_C(1) << 30)
 #define PG_CONFIG_PROFILE (UINT32_C(1) << 29)
 
+enum pg_upstream_mode {
+    PG_UPSTREAM_SERVICE,   /* connects to the service address: NAT chooses, for each connection */
+    PG_UPSTREAM_ENDPOINTS, /* connects to pods: the ingress chooses, for each request */
+};
+enum pg_balance_kind { PG_BALANCE_ROUND_ROBIN, PG_BALANCE_LEAST_CONNECTIONS };
+
 struct pg_ingress_settings {
+    enum pg_upstream_mode upstream;
+    enum pg_balance_kind balance; /* of ENDPOINTS */
+    struct pg_source upstream_source;
     struct pg_prefix trusted_proxies[PG_TRUSTED_MOST]; /* whose X-Forwarded-* count */
     uint32_t trusted_proxy_count;
     struct pg_source trusted_source;

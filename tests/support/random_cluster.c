@@ -39,6 +39,7 @@ static void put_lab(struct pg_random *r, bool wide, struct pg_text *out)
         PG_ONE_OF(r, "", "", "10.244.0.0/16", "192.0.2.0/24", "198.51.100.66/32", "0.0.0.0/0");
     pg_text_printf(out, "    trustedProxies: [%s%s%s]\n", *trusted ? "\"" : "", trusted,
                    *trusted ? "\"" : "");
+    pg_text_printf(out, "    upstream: %s\n", PG_ONE_OF(r, "service", "service", "endpoints"));
     if (pg_chance(r, 30)) {
         pg_text_printf(out, "    profile: %s\n",
                        PG_ONE_OF(r, "strict", "ingress-nginx", "envoy-edge", "traefik", "haproxy"));

@@ -221,6 +221,15 @@ static bool value_matches(const struct pg_value *v, const char *wanted)
     return matches(wanted, text);
 }
 
+/* A code, or a part of the text. */
+static bool reason_matches(pg_reason_id id, const char *wanted)
+{
+    char text[512];
+    pg_reason_print(id, text, sizeof text);
+    return strcmp(pg_code_name(pg_reason_get(id)->code), wanted) == 0 ||
+           strstr(text, wanted) != NULL;
+}
+
 static bool record_matches(const struct pg_record *r, const struct walk_line *l, uint8_t kind)
 {
     char reason[512];
@@ -231,8 +240,7 @@ static bool record_matches(const struct pg_record *r, const struct walk_line *l,
         char text[512];
         snprintf(text, sizeof text, "%s", pg_value_print(&r->after, reason, sizeof reason));
         return strcmp(r->name, word(l, 3)) == 0 && (l->count < 5 || matches(word(l, 4), text)) &&
-               (strcmp(word(l, 5), "because") != 0 ||
-                strcmp(pg_code_name(pg_reason_get(r->reason)->code), word(l, 6)) == 0);
+               (strcmp(word(l, 5), "because") != 0 || reason_matches(r->reason, word(l, 6)));
     }
     const char *field = r->field == PG_FIELD_HEADER ? r->name : pg_field_name(r->field);
     if (strcasecmp(field, word(l, 3)) != 0 || !value_matches(&r->before, word(l, 4))) {
@@ -243,9 +251,7 @@ static bool record_matches(const struct pg_record *r, const struct walk_line *l,
         return false;
     }
     if (strcmp(word(l, because), "because") == 0) {
-        pg_reason_print(r->reason, reason, sizeof reason);
-        return strstr(reason, word(l, because + 1)) != NULL ||
-               strcmp(pg_code_name(pg_reason_get(r->reason)->code), word(l, because + 1)) == 0;
+        return reason_matches(r->reason, word(l, because + 1));
     }
     return true;
 }

@@ -1,0 +1,15 @@
+/* Choosing pods, for the files of this folder: balance.c. */
+#ifndef PODGLASS_PROXY_BALANCE_H
+#define PODGLASS_PROXY_BALANCE_H
+
+#include "proxy_internal.h"
+
+struct pg_balance *pg_balance_new(const struct pg_proxy *p); /* NULL: out of memory */
+void pg_balance_free(struct pg_balance *b);
+/* Chooses a pod for the request: exchange->service_addr and its port. */
+enum pg_http_error pg_balance_choose(struct pg_session *s, const struct pg_addr *local);
+/* The pod chosen last could not be connected to. true: another one may be tried. */
+bool pg_balance_again(struct pg_session *s);
+void pg_balance_done(struct pg_session *s); /* the exchange goes, or chooses anew */
+
+#endif
