@@ -24,7 +24,7 @@ static bool find_ends(struct pg_check_run *r, const struct pg_snapshot *s, const
         if (pg_addr_is_none(&from.addr)) {
             continue;
         }
-        status = pg_end_resolve(s, z, pg_slice_of(q->host), &from, &r->to, &reason);
+        status = pg_end_resolve(s, z, pg_slice_of(q->host), &from, &r->to, &reason, NULL);
         if (status == PG_DNS_OK && pg_addr_is_v4(&r->to) == (family == 0)) {
             r->from = from.addr;
             return true;

@@ -137,7 +137,8 @@ static int find_host(const struct pg_snapshot *s, const struct pg_zone *zone, st
                      bool known_only, struct pg_asked *a, struct pg_text *why)
 {
     bool v6 = !pg_addr_is_v4(&a->from.addr);
-    enum pg_dns_status status = pg_end_resolve(s, zone, host, &a->from, &a->to, &a->to_reason);
+    enum pg_dns_status status =
+        pg_end_resolve(s, zone, host, &a->from, &a->to, &a->to_reason, &a->walk);
 
     a->to_known = status == PG_DNS_OK;
     if (!a->to_known && !known_only) {

@@ -153,9 +153,21 @@ struct search {
     bool v6;
     struct pg_addr *ret;
     pg_reason_id *ret_reason;
+    struct pg_name_walk *walk; /* NULL: not wanted */
     enum pg_dns_status
         status; /* the best so far: OK, or that a name is there without such an address */
 };
+
+static void note_step(struct pg_name_walk *w, const char *name, enum pg_dns_status status)
+{
+    size_t len = strlen(name);
+
+    if (w && w->count < PG_NAME_WALK) {
+        (void)snprintf(w->step[w->count].name, sizeof(w->step[0].name), "%.258s%s", name,
+                       len > 0 && name[len - 1] == '.' ? "" : ".");
+        w->step[w->count++].status = status;
+    }
+}
 
 /* true: that is it. */
 static bool ask_zone(struct search *q, const char *name)
@@ -166,6 +178,7 @@ static bool ask_zone(struct search *q, const char *name)
     enum pg_dns_status status =
         pg_dns_resolve(q->zone, name, strlen(name), q->v6, &a, 1, &count, &reason);
 
+    note_step(q->walk, name, status);
     if (status == PG_DNS_OK && count > 0) {
         *q->ret = a;
         *q->ret_reason = reason;
@@ -221,16 +234,21 @@ static void search(struct search *q, const struct pg_snapshot *s, struct pg_slic
 
 enum pg_dns_status pg_end_resolve(const struct pg_snapshot *s, const struct pg_zone *zone,
                                   struct pg_slice host, const struct pg_end_of *from,
-                                  struct pg_addr *ret, pg_reason_id *ret_reason)
+                                  struct pg_addr *ret, pg_reason_id *ret_reason,
+                                  struct pg_name_walk *ret_walk)
 {
     struct search q = {.zone = zone,
                        .v6 = !pg_addr_is_v4(&from->addr),
                        .ret = ret,
                        .ret_reason = ret_reason,
+                       .walk = ret_walk,
                        .status = PG_DNS_NXDOMAIN};
 
     *ret = (struct pg_addr){0};
     *ret_reason = 0;
+    if (ret_walk) {
+        ret_walk->count = 0;
+    }
     if (pg_addr_parse(host.at, host.len, ret) == 0) {
         return PG_DNS_OK;
     }

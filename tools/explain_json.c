@@ -186,6 +186,25 @@ static void put_end(struct pg_json *j, const struct pg_explain *e)
     pg_json_object_end(j);
 }
 
+/* What a pod's resolver asks the DNS for, each name twice: A and AAAA. */
+static void put_resolver(struct pg_json *j, const struct pg_explain *e)
+{
+    const struct pg_asked *a = &e->ask.asked;
+
+    if (!a->from.namespace || a->walk.count == 0) {
+        return;
+    }
+    pg_json_key(j, "resolver");
+    pg_json_array(j);
+    for (uint32_t i = 0; i < a->walk.count; i++) {
+        pg_json_object(j);
+        pg_json_key_string(j, "name", a->walk.step[i].name);
+        pg_json_key_string(j, "status", pg_dns_status_name(a->walk.step[i].status));
+        pg_json_object_end(j);
+    }
+    pg_json_array_end(j);
+}
+
 void pg_explain_json(const struct pg_explain *e, struct pg_text *out)
 {
     struct pg_json j;
@@ -199,6 +218,7 @@ void pg_explain_json(const struct pg_explain *e, struct pg_text *out)
     pg_json_key_string(&j, "fromName", e->ask.asked.from.name);
     pg_json_key_addr(&j, "to", &e->ask.request.to);
     pg_json_key_uint(&j, "toPort", e->ask.request.to_port);
+    put_resolver(&j, e);
     put_hops(&j, e);
     put_odds(&j, e);
     put_end(&j, e);

@@ -450,6 +450,35 @@ static void put_title(const struct pg_explain *e, struct pg_text *out)
     pg_text_putc(out, '\n');
 }
 
+/* A resolver asks for both families at once; a name that is not there is not there in either. */
+static void put_walk(const struct pg_explain *e, struct pg_text *out)
+{
+    const struct pg_asked *a = &e->ask.asked;
+    const char *domain = e->snapshot->lab.cluster_domain;
+    uint32_t denied = 0;
+
+    if (!a->from.namespace || a->walk.count == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < a->walk.count; i++) {
+        denied += a->walk.step[i].status == PG_DNS_NXDOMAIN ? 2 : 0;
+    }
+    pg_text_printf(out,
+                   "the pod's resolver, search %s.svc.%s svc.%s %s, ndots:5: %u questions (A and "
+                   "AAAA), %u NXDOMAIN\n",
+                   a->from.namespace, domain, domain, domain, 2 * a->walk.count, denied);
+    for (uint32_t i = 0; i < a->walk.count; i++) {
+        enum pg_dns_status status = a->walk.step[i].status;
+        bool forwarded = status == PG_DNS_REFUSED && e->snapshot->lab.dns_upstream_count > 0;
+
+        pg_text_puts(out, "      ");
+        pg_text_add_escaped(out, a->walk.step[i].name, strlen(a->walk.step[i].name));
+        pg_text_printf(out, "  %s\n",
+                       forwarded ? "asked of an upstream server" : pg_dns_status_name(status));
+    }
+    pg_text_putc(out, '\n');
+}
+
 void pg_explain_text(const struct pg_explain *e, bool color, struct pg_text *out)
 {
     struct notes *n = calloc(1, sizeof *n);
@@ -458,6 +487,7 @@ void pg_explain_text(const struct pg_explain *e, bool color, struct pg_text *out
         return;
     }
     put_title(e, out);
+    put_walk(e, out);
     make_notes(n, e);
     pg_hops_print_notes(&e->hops, n->at, n->count, color, out);
     if (e->shown.has_verdict) {

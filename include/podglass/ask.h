@@ -21,11 +21,21 @@ struct pg_end_of {
 /* An address, a client of the lab, "pod:NS/NAME", "node:NAME"; NULL: the first client. 0; or -EINVAL with the reason in why (not escaped). */
 int pg_end_from(const struct pg_snapshot *s, const char *text, struct pg_end_of *ret,
                 struct pg_text *why);
+/* The names that a resolver asks for, one after the other, until one has an address: its search list. */
+#define PG_NAME_WALK 5
+struct pg_name_walk {
+    uint32_t count;
+    struct {
+        char name[260]; /* with its final dot */
+        enum pg_dns_status status;
+    } step[PG_NAME_WALK];
+};
 /* The address of a host for `from`, of its family: written as an address, or by the cluster's DNS as a resolver would ask it (search list included).
  * *ret_reason: what answered, 0 for an address. */
 enum pg_dns_status pg_end_resolve(const struct pg_snapshot *s, const struct pg_zone *zone,
                                   struct pg_slice host, const struct pg_end_of *from,
-                                  struct pg_addr *ret, pg_reason_id *ret_reason);
+                                  struct pg_addr *ret, pg_reason_id *ret_reason,
+                                  struct pg_name_walk *ret_walk); /* walk NULL: not wanted */
 /* First address of the service in front of the ingress that somebody outside can use; none if there is no ingress. */
 struct pg_addr pg_end_of_ingress(const struct pg_snapshot *s, bool v6);
 
@@ -52,6 +62,7 @@ struct pg_asked {
     char server_name[PG_SERVER_NAME];
     pg_reason_id to_reason; /* what of the DNS answered; 0: an address was written */
     bool to_known;          /* false: DNS knows no such host, and the ingress' address was taken */
+    struct pg_name_walk walk; /* what was asked of the DNS; nothing for an address */
 };
 #define PG_ASK_HEADERS 100
 /* 0; or -EINVAL with the reason in why, and nothing to free. */

@@ -56,6 +56,12 @@ want "from 10.244.2.9 (pod shop/web-1)" "${explain[@]}" --from pod shop/web-1 ht
 want "from 192.0.2.11 (node node-1)" "${explain[@]}" --from node:node-1 http://web.shop.svc/
 want "from 198.51.100.66 (mallory)" "${explain[@]}" --from mallory "$shop"
 
+# How a pod's resolver finds the name.
+want "search shop.svc.cluster.local svc.cluster.local cluster.local, ndots:5: 8 questions (A and AAAA), 6 NXDOMAIN" \
+    "${explain[@]}" --from pod:shop/web-1 "$shop"
+want "shop.example.test.shop.svc.cluster.local.  NXDOMAIN" "${explain[@]}" --from pod:shop/web-1 "$shop"
+want "2 questions (A and AAAA), 0 NXDOMAIN" "${explain[@]}" --from pod:shop/web-1 http://web/
+
 # What is asked.
 want "PG121" "${explain[@]}" --to 10.96.12.40:81
 want "answered by the cluster's DNS" "${explain[@]}" --to 10.96.0.10:53/udp

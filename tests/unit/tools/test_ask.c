@@ -90,20 +90,62 @@ static void names_are_searched_as_a_resolver_would(void **state)
         struct pg_end_of from;
         struct pg_addr a;
         pg_reason_id reason;
+        struct pg_name_walk walk;
         struct pg_text why = {0};
         char text[PG_ADDR_TEXT];
         assert_int_equal(pg_end_from(snapshot, rows[i].from, &from, &why), 0);
-        bool found = pg_end_resolve(snapshot, zone, pg_slice_of(rows[i].host), &from, &a,
-                                    &reason) == PG_DNS_OK;
+        bool found = pg_end_resolve(snapshot, zone, pg_slice_of(rows[i].host), &from, &a, &reason,
+                                    &walk) == PG_DNS_OK;
         if (found != (rows[i].addr != NULL) ||
             (found && strcmp(pg_addr_print(&a, text), rows[i].addr) != 0))
             fail_msg("%s from %s: %s", rows[i].host, rows[i].from, found ? text : "nothing");
     }
 }
 
+static void a_name_outside_costs_a_pod_four_names_of_which_three_are_denied(void **state)
+{
+    static const struct {
+        const char *from, *host, *names, *statuses;
+    } rows[] = {
+        {"pod:shop/p", "www.example.org",
+         "www.example.org.shop.svc.cluster.local. www.example.org.svc.cluster.local. "
+         "www.example.org.cluster.local. www.example.org. ",
+         "NXDOMAIN NXDOMAIN NXDOMAIN REFUSED "},
+        {"pod:shop/p", "www.example.org.", "www.example.org. ", "REFUSED "},
+        {"pod:shop/p", "web", "web.shop.svc.cluster.local. ", "NOERROR "},
+        {"pod:shop/p", "a.b.c.d.e.f",
+         "a.b.c.d.e.f. a.b.c.d.e.f.shop.svc.cluster.local. a.b.c.d.e.f.svc.cluster.local. "
+         "a.b.c.d.e.f.cluster.local. ",
+         "REFUSED NXDOMAIN NXDOMAIN NXDOMAIN "},
+        {"pod:shop/p", "192.0.2.7", "", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pg_end_of from;
+        struct pg_addr a;
+        pg_reason_id reason;
+        struct pg_name_walk walk;
+        struct pg_text names = {0}, statuses = {0};
+        assert_int_equal(pg_end_from(snapshot, rows[i].from, &from, &names), 0);
+        (void)pg_end_resolve(snapshot, zone, pg_slice_of(rows[i].host), &from, &a, &reason, &walk);
+        pg_text_puts(&names, "");
+        pg_text_puts(&statuses, "");
+        for (uint32_t k = 0; k < walk.count; k++) {
+            pg_text_printf(&names, "%s ", walk.step[k].name);
+            pg_text_printf(&statuses, "%s ", pg_dns_status_name(walk.step[k].status));
+        }
+        assert_string_equal(names.at ? names.at : "", rows[i].names);
+        assert_string_equal(statuses.at ? statuses.at : "", rows[i].statuses);
+        pg_text_free(&names);
+        pg_text_free(&statuses);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_outside_costs_a_pod_four_names_of_which_three_are_denied),
         cmocka_unit_test(bytes_are_what_was_asked_for_and_no_more),
         cmocka_unit_test(names_are_searched_as_a_resolver_would),
     };
