@@ -249,8 +249,6 @@ struct pg_load_options {
         *sets; /* "svc/edge/gateway.externalTrafficPolicy=Local": laid over what was read */
     uint32_t set_count;
     /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. NULL: not asked. */
-    bool (*check_pair)(const char *cert, size_t cert_len, const char *key, size_t key_len,
-                       struct pg_text *ret_why);
     const char *profile; /* of the ingress, as --set lab.ingress.profile=; NULL: as written */
     bool (*check_pair)(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
     struct pg_checks *
