@@ -83,7 +83,7 @@ void pg_questions_vary(struct pg_questions *q, const struct pg_snapshot *s)
 /* Takes the next line of a head; the first one has no name. */
 static bool next_line(struct pg_slice *rest, struct pg_slice *ret_name, struct pg_slice *ret_value)
 {
-    while (rest->len) {
+    while (rest->at && rest->len) {
         const char *end = memmem(rest->at, rest->len, "\r\n", 2);
         struct pg_slice line = {rest->at, end ? (size_t)(end - rest->at) : rest->len};
         const char *colon = line.len ? memchr(line.at, ':', line.len) : NULL;
