@@ -19,7 +19,7 @@
 static const struct {
     const char *name;
     const char *bytes;
-    uint32_t len;
+    size_t len;
     const char *says; /* NULL: refused */
     enum pg_preface_error error;
 } rows[] = {
@@ -148,7 +148,8 @@ static void every_row_has_one_outcome_however_it_is_cut(void **state)
         while (n <= rows[i].len &&
                (used = read_exactly(rows[i].bytes, n, &preface, &error, &says)) == -EAGAIN)
             n++;
-        if (rows[i].says && (used != (int)rows[i].len || strcmp(says.at, rows[i].says) != 0))
+        if (rows[i].says &&
+            (used != (int)rows[i].len || !says.at || strcmp(says.at, rows[i].says) != 0))
             fail_msg("%s: %d %s %s", rows[i].name, used, pg_preface_error_name(error),
                      says.at ? says.at : "");
         if (!rows[i].says && (used != -EBADMSG || error != rows[i].error))
@@ -156,7 +157,8 @@ static void every_row_has_one_outcome_however_it_is_cut(void **state)
         /* all at once says the same */
         struct pg_text again = {0};
         enum pg_preface_error error_again;
-        int used_again = read_exactly(rows[i].bytes, rows[i].len, &preface, &error_again, &again);
+        int used_again =
+            read_exactly(rows[i].bytes, (uint32_t)rows[i].len, &preface, &error_again, &again);
         assert_true(used_again == used || (used < 0 && used_again == -EBADMSG));
         pg_text_free(&again);
         pg_text_free(&says);
