@@ -25,6 +25,8 @@ static const struct {
     {"services", "ServiceList", pg_dump_services, true},
     {"endpoints", "EndpointsList", pg_dump_endpoints, true},
     {"nodes", "NodeList", pg_dump_nodes, true},
+    {"gateways", "GatewayList", pg_dump_gateways, true},
+    {"httproutes", "HTTPRouteList", pg_dump_http_routes, true},
     {"counters", "Counters", pg_dump_counters, false},
 };
 

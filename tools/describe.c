@@ -1,4 +1,4 @@
-/* `podglass describe flow|service|endpoint|node NAME`: all that a running instance knows about one of them, on one page.
+/* `podglass describe flow|service|endpoint|node|gateway|httproute NAME`: all that a running instance knows about one of them, on one page.
  *
  * Made of the same lists as `get`, joined by name: a service with its endpoints and translations, a flow with its connection and what is recorded of it, a node or an endpoint with
  * the flows it has. Members of an item are printed as they come, so nothing that a list knows is missing here; a setting shows its line, or that its default decided. */
@@ -428,6 +428,36 @@ static int describe_node(struct describe *d)
     return status;
 }
 
+/* ---- Gateway API: the object with its conditions is all there is ---- */
+
+static int describe_listed(struct describe *d, const char *type)
+{
+    int status = 0;
+    json_t *list = ask(d, type, &status);
+    size_t i = 0;
+    const json_t *item = NULL;
+
+    json_array_foreach(list, i, item)
+    {
+        if (is_named(item, d->name) && !status) {
+            d->found = true;
+            add_object(&d->out, item, 0);
+        }
+    }
+    json_decref(list);
+    return status;
+}
+
+static int describe_gateway(struct describe *d)
+{
+    return describe_listed(d, "gateways");
+}
+
+static int describe_http_route(struct describe *d)
+{
+    return describe_listed(d, "httproutes");
+}
+
 /* ---- flow ---- */
 
 struct wanted_label {
@@ -520,10 +550,10 @@ static int play(struct describe *d)
         const char *type;
         const char *brief;
         int (*describe)(struct describe *d);
-    } types[] = {{"flow", "ct", describe_flow},
-                 {"service", "svc", describe_service},
-                 {"endpoint", "ep", describe_endpoint},
-                 {"node", "no", describe_node}};
+    } types[] = {
+        {"flow", "ct", describe_flow},         {"service", "svc", describe_service},
+        {"endpoint", "ep", describe_endpoint}, {"node", "no", describe_node},
+        {"gateway", "gtw", describe_gateway},  {"httproute", "httproutes", describe_http_route}};
     const char *type = d->options.arg[0];
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
@@ -543,7 +573,9 @@ static int play(struct describe *d)
         return status;
     }
     return pg_options_complain(
-        PG_VERB_DESCRIBE, "there is no type \"%s\"; there are flow, service, endpoint, node", type);
+        PG_VERB_DESCRIBE,
+        "there is no type \"%s\"; there are flow, service, endpoint, node, gateway, httproute",
+        type);
 }
 
 int pg_tool_describe(int argc, char **argv)

@@ -14,6 +14,7 @@ static const char *kind_of_list(enum pg_get_type type)
         [PG_GET_AFFINITY] = "AffinityList",   [PG_GET_CONNECTIONS] = "ConnectionList",
         [PG_GET_SERVICES] = "ServiceList",    [PG_GET_ENDPOINTS] = "EndpointsList",
         [PG_GET_NODES] = "NodeList",          [PG_GET_COUNTERS] = "Counters",
+        [PG_GET_GATEWAYS] = "GatewayList",    [PG_GET_HTTPROUTES] = "HTTPRouteList",
     };
 
     return kinds[type];

@@ -75,6 +75,8 @@ static bool is_named(enum pg_get_type type, const json_t *item, const char *name
     case PG_GET_NAT: return is_reason_of(item, name);
     case PG_GET_AFFINITY: return is_text(item, "client", name) || is_text(item, "service", name);
     case PG_GET_SERVICES:
+    case PG_GET_GATEWAYS:
+    case PG_GET_HTTPROUTES:
     case PG_GET_ENDPOINTS: return is_called(item, name);
     case PG_GET_NODES:
     case PG_GET_COUNTERS:

@@ -435,6 +435,71 @@ static void row_endpoints(struct pg_grid *g, const json_t *service, bool wide)
     }
 }
 
+/* The condition of that type in "conditions". */
+static const json_t *condition_of(const json_t *of, const char *type)
+{
+    size_t i = 0;
+    const json_t *c = NULL;
+
+    json_array_foreach(json_object_get(of, "conditions"), i, c)
+    {
+        if (strcmp(string_of(c, "type"), type) == 0) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static void cell_condition(struct pg_grid *g, const json_t *of, const char *type)
+{
+    pg_grid_cell(g, json_is_true(json_object_get(condition_of(of, type), "status")) ? "True"
+                                                                                    : "False");
+}
+
+static void row_gateways(struct pg_grid *g, const json_t *gateway, bool wide)
+{
+    size_t i = 0;
+    const json_t *l = NULL;
+
+    json_array_foreach(json_object_get(gateway, "listeners"), i, l)
+    {
+        pg_grid_cell(g, string_of(gateway, "namespace"));
+        pg_grid_cell(g, string_of(gateway, "name"));
+        pg_grid_cell(g, string_of(gateway, "class"));
+        cell_condition(g, l, "Programmed");
+        pg_grid_cell(g, string_of(l, "name"));
+        pg_grid_cell(g, string_of(l, "protocol"));
+        cell_number(g, l, "port");
+        pg_grid_cell(g, string_of(l, "hostname"));
+        cell_number(g, l, "attachedRoutes");
+        if (wide) {
+            pg_grid_cell(g, string_of(condition_of(l, "Programmed"), "reason"));
+            pg_grid_cell(g, string_of(l, "source"));
+        }
+    }
+}
+
+static void row_http_routes(struct pg_grid *g, const json_t *route, bool wide)
+{
+    size_t i = 0;
+    const json_t *p = NULL;
+
+    json_array_foreach(json_object_get(route, "parents"), i, p)
+    {
+        pg_grid_cell(g, string_of(route, "namespace"));
+        pg_grid_cell(g, string_of(route, "name"));
+        pg_grid_cell(g, string_of(p, "gateway"));
+        pg_grid_cell(g, string_of(p, "sectionName"));
+        cell_number(g, p, "listeners");
+        cell_condition(g, p, "Accepted");
+        cell_condition(g, p, "ResolvedRefs");
+        if (wide) {
+            pg_grid_cell(g, string_of(condition_of(p, "Accepted"), "reason"));
+            pg_grid_cell(g, string_of(p, "source"));
+        }
+    }
+}
+
 static void row_nodes(struct pg_grid *g, const json_t *node, bool wide)
 {
     pg_grid_cell(g, string_of(node, "name"));
@@ -509,6 +574,18 @@ static const struct table tables[] = {
                       8,
                       {NULL},
                       row_nodes},
+    [PG_GET_GATEWAYS] = {{"NAMESPACE", "NAME", "CLASS", "PROGRAMMED", "LISTENER", "PROTOCOL",
+                          "PORT", "HOSTNAME", "ATTACHED", "REASON", "SOURCE"},
+                         9,
+                         11,
+                         {NULL},
+                         row_gateways},
+    [PG_GET_HTTPROUTES] = {{"NAMESPACE", "NAME", "GATEWAY", "SECTION", "LISTENERS", "ACCEPTED",
+                            "RESOLVED", "REASON", "SOURCE"},
+                           7,
+                           9,
+                           {NULL},
+                           row_http_routes},
     [PG_GET_COUNTERS] = {{"KIND", "NAME", "VALUE"}, 3, 3, {NULL}, row_counters},
 };
 _Static_assert(sizeof tables / sizeof tables[0] == PG_GET_TYPE_COUNT, "a table per type");
