@@ -95,7 +95,8 @@ static enum pg_http_error decide_route(struct pg_session *s, const char *bytes)
 {
     uint16_t port;
     (void)pg_conn_local(s->client, &port);
-    struct pg_route_facts facts = pg_route_facts_of(&s->proxy->head, bytes, port, false);
+    struct pg_route_facts facts =
+        pg_route_facts_of(&s->proxy->head, bytes, port, pg_tls_name(s->client) != NULL);
     struct pg_route_match match;
     pg_route_match(s->routes->router, &facts, &match);
     if (match.route && match.route->split > 1)

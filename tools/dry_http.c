@@ -71,8 +71,8 @@ static const struct pg_route *draw_backend(struct pg_dry_running *r, const struc
 
 static enum pg_http_error route(struct pg_dry_running *r, const char *bytes, pg_reason_id *ret_why)
 {
-    struct pg_route_facts facts =
-        pg_route_facts_of(&r->d->head, bytes, r->result->arrives[0].dst_port, false);
+    struct pg_route_facts facts = pg_route_facts_of(
+        &r->d->head, bytes, r->result->arrives[0].dst_port, r->request->server_name != NULL);
     struct pg_route_match match;
 
     pg_route_match(r->d->router, &facts, &match);
