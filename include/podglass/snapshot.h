@@ -10,6 +10,7 @@
 #define PODGLASS_SNAPSHOT_H
 
 #include "podglass/addr.h"
+#include "podglass/finding.h"
 #include "podglass/ingress_settings.h"
 #include "podglass/routing.h"
 #include "podglass/service_settings.h"
@@ -127,7 +128,6 @@ struct pg_client {
     struct pg_source source;
 };
 
-enum pg_finding_level { PG_FINDING_ERROR, PG_FINDING_WARNING, PG_FINDING_NOTE };
 struct pg_finding {
     enum pg_finding_level level;
     const char *code;   /* "PG401" */
@@ -248,23 +248,13 @@ struct pg_load_options {
     const char *const
         *sets; /* "svc/edge/gateway.externalTrafficPolicy=Local": laid over what was read */
     uint32_t set_count;
-    /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. NULL: not asked. */
     const char *profile; /* of the ingress, as --set lab.ingress.profile=; NULL: as written */
+    /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. NULL: not asked. */
     bool (*check_pair)(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
     struct pg_checks *
         checks; /* filled with what documents of kind Check ask (checks.h), if the load is good; NULL: such documents are noted and left out */
 };
 #define PG_SETS_MOST 64
-
-/* Findings of a load, errors included; owned by the list. */
-struct pg_findings {
-    struct pg_finding *at;
-    uint32_t count;
-    void *memory;
-};
-void pg_findings_free(struct pg_findings *f);
-/* "shop.yaml:14:3: error[PG400]: Service/shop/web: spec.ports[0].port: ..." one line, no newline */
-void pg_finding_print(const struct pg_finding *f, struct pg_text *out);
 
 /* Reads, checks and builds. options NULL: all defaults. 0: *ret is a new snapshot with one
  * reference. -EINVAL: the input is wrong, all errors are in *ret_findings. Other -errno: a file
