@@ -9,6 +9,15 @@
 #include <stdint.h>
 
 enum pg_finding_level { PG_FINDING_ERROR, PG_FINDING_WARNING, PG_FINDING_NOTE };
+struct pg_finding {
+    enum pg_finding_level level;
+    const char *code;   /* "PG401" */
+    const char *object; /* "Service/shop/web" or "" */
+    const char *field;  /* "spec.sessionAffinity" or "" */
+    const char *text;   /* what and why */
+    struct pg_source source;
+    uint32_t column; /* 0: unknown */
+};
 
 /* Findings of a load, errors included; owned by the list. */
 struct pg_findings {

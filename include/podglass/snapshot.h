@@ -128,16 +128,6 @@ struct pg_client {
     struct pg_source source;
 };
 
-struct pg_finding {
-    enum pg_finding_level level;
-    const char *code;   /* "PG401" */
-    const char *object; /* "Service/shop/web" or "" */
-    const char *field;  /* "spec.sessionAffinity" or "" */
-    const char *text;   /* what and why */
-    struct pg_source source;
-    uint32_t column; /* 0: unknown */
-};
-
 #define PG_DNS_UPSTREAMS 15
 struct pg_dns_upstream {
     struct pg_addr addr;
