@@ -42,7 +42,7 @@ static const char *short_name(const char *name)
         strncmp(name, PREFIX, strlen("net.netfilter.")) == 0 ? 0 : strlen("net.netfilter.");
     size_t len = strlen(PREFIX) - skip;
 
-    return strncmp(name, PREFIX + skip, len) == 0 ? name + len : NULL;
+    return strncmp(name, &PREFIX[skip], len) == 0 ? name + len : NULL;
 }
 
 int pg_nat_set_sysctl(struct pg_nat_options *o, const char *name, uint64_t value)

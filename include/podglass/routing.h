@@ -43,12 +43,12 @@ struct pg_route_test {
 
 /* One line of routing: host, path and what else is asked of a request, to a service port. */
 struct pg_route {
-    const char *host; /* lower case; "" any host; "*.x" a wildcard */
-    bool host_suffix; /* the wildcard stands for one label or more; else for exactly one */
-    const char *path; /* "/" at least */
+    const char *host;         /* lower case; "" any host; "*.x" a wildcard */
+    const char *path;         /* "/" at least */
+    const char *object;       /* whose rule it is: "Ingress/shop/main" */
+    const char *backend_text; /* "shop/web:http", as written */
     enum pg_path_type path_type;
     uint32_t test_first, test_count; /* into snapshot->tests: all must hold */
-    const char *object;              /* whose rule it is: "Ingress/shop/main" */
     uint32_t ingress;                /* index into ingresses; PG_INDEX_NONE: of an HTTPRoute */
     uint32_t
         listener; /* index into listeners: it is asked for what comes to this one; PG_INDEX_NONE: of an Ingress */
@@ -56,15 +56,15 @@ struct pg_route {
     uint32_t split;  /* 1: no others; 0: one of the others */
     uint32_t weight; /* of this one, of `weights` in all */
     uint32_t weights;
-    uint32_t service;         /* index into services; PG_INDEX_NONE: the backend does not exist */
-    uint16_t service_port;    /* port number of the service, 0 when it could not be resolved */
-    const char *backend_text; /* "shop/web:http", as written */
+    uint32_t service; /* index into services; PG_INDEX_NONE: the backend does not exist */
     enum pg_route_refusal refusal;
     uint32_t rule;                       /* rule number in its object, from 1; 0: defaultBackend */
     uint32_t filter_first, filter_count; /* into snapshot->filters */
     struct pg_source source;             /* the path */
     struct pg_source host_source;        /* the host */
     struct pg_source backend_source;     /* of an HTTPRoute's backend */
+    uint16_t service_port; /* port number of the service, 0 when it could not be resolved */
+    bool host_suffix;      /* the wildcard stands for one label or more; else for exactly one */
 };
 
 struct pg_ingress {

@@ -19,8 +19,7 @@ static uint32_t next_draw(uint64_t *draw, uint32_t below)
 /* ---- clusters ---- */
 
 static const char *const kinds[] = {"clusterIP: None,", "",
-                                    "publishNotReadyAddresses: true, "
-                                    "clusterIP: None,"};
+                                    "publishNotReadyAddresses: true, clusterIP: None,"};
 
 /* A service out of few, each time different: gone, another type, other endpoints, the same addresses as a neighbour's. */
 static void add_service(struct pg_text *out, uint32_t i, uint64_t *draw)

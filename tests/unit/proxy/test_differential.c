@@ -46,9 +46,11 @@ struct phr_chunked_decoder {
     char hex_count;
     char state;
 };
+/* NOLINTNEXTLINE(readability-identifier-naming): the library's name */
 int phr_parse_request(const char *bytes, size_t len, const char **method, size_t *method_len,
                       const char **path, size_t *path_len, int *minor, struct phr_header *headers,
                       size_t *num_headers, size_t last_len);
+/* NOLINTNEXTLINE(readability-identifier-naming): the library's name */
 ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *bytes, size_t *len);
 
 /* ---- what we say ---- */
