@@ -43,10 +43,13 @@ struct pg_route_test {
 
 /* One line of routing: host, path and what else is asked of a request, to a service port. */
 struct pg_route {
-    const char *host;         /* lower case; "" any host; "*.x" a wildcard */
-    const char *path;         /* "/" at least */
-    const char *object;       /* whose rule it is: "Ingress/shop/main" */
-    const char *backend_text; /* "shop/web:http", as written */
+    const char *host;                /* lower case; "" any host; "*.x" a wildcard */
+    const char *path;                /* "/" at least */
+    const char *object;              /* whose rule it is: "Ingress/shop/main" */
+    const char *backend_text;        /* "shop/web:http", as written */
+    struct pg_source source;         /* the path */
+    struct pg_source host_source;    /* the host */
+    struct pg_source backend_source; /* of an HTTPRoute's backend */
     enum pg_path_type path_type;
     uint32_t test_first, test_count; /* into snapshot->tests: all must hold */
     uint32_t ingress;                /* index into ingresses; PG_INDEX_NONE: of an HTTPRoute */
@@ -60,9 +63,6 @@ struct pg_route {
     enum pg_route_refusal refusal;
     uint32_t rule;                       /* rule number in its object, from 1; 0: defaultBackend */
     uint32_t filter_first, filter_count; /* into snapshot->filters */
-    struct pg_source source;             /* the path */
-    struct pg_source host_source;        /* the host */
-    struct pg_source backend_source;     /* of an HTTPRoute's backend */
     uint16_t service_port; /* port number of the service, 0 when it could not be resolved */
     bool host_suffix;      /* the wildcard stands for one label or more; else for exactly one */
 };
