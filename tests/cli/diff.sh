@@ -5,26 +5,9 @@ cd "${PODGLASS_SOURCE:-$(dirname "$0")/../..}"
 podglass=${PODGLASS:-build/release/podglass}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-failed=0
 
-want() {
-    local text=$1 got
-    shift
-    got=$("$@" 2>&1) || true
-    if [[ $got != *"$text"* ]]; then
-        printf 'FAILED: %s\n  want: %s\n%s\n' "$*" "$text" "$got"
-        failed=1
-    fi
-}
-status() {
-    local want=$1 got=0
-    shift
-    "$@" >/dev/null 2>&1 || got=$?
-    if [ "$got" != "$want" ]; then
-        printf 'FAILED: %s\n  exit status %s, want %s\n' "$*" "$got" "$want"
-        failed=1
-    fi
-}
+# shellcheck source=expect.bash
+. tests/cli/expect.bash
 
 mkdir "$dir/new"
 cp examples/lab/*.yaml "$dir/new/"

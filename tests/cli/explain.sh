@@ -3,28 +3,9 @@
 set -euo pipefail
 cd "${PODGLASS_SOURCE:-$(dirname "$0")/../..}"
 podglass=${PODGLASS:-build/release/podglass}
-failed=0
 
-# want "text" command...: its output holds the text.
-want() {
-    local text=$1 got
-    shift
-    got=$("$@" 2>&1) || true
-    if [[ $got != *"$text"* ]]; then
-        printf 'FAILED: %s\n  want: %s\n%s\n' "$*" "$text" "$got"
-        failed=1
-    fi
-}
-# status N command...
-status() {
-    local want=$1 got=0
-    shift
-    "$@" >/dev/null 2>&1 || got=$?
-    if [ "$got" != "$want" ]; then
-        printf 'FAILED: %s\n  exit status %s, want %s\n' "$*" "$got" "$want"
-        failed=1
-    fi
-}
+# shellcheck source=expect.bash
+. tests/cli/expect.bash
 explain=("$podglass" explain -f examples/lab)
 shop=http://shop.example.test/cart
 
