@@ -20,6 +20,7 @@
 #include "podglass/names.h"
 #include "podglass/tools.h"
 
+#include "answer.h"
 #include "control_stream.h"
 #include "dump_internal.h"
 #include "live.h"
@@ -68,53 +69,12 @@ void pg_control_default_socket(const char *name, struct pg_text *out)
     pg_api_default_socket(name, out);
 }
 
-/* ---- answers ---- */
-
-static void on_sent(const void *bytes, size_t len, void *arg)
-{
-    struct pg_text sent = {.at = (char *)(uintptr_t)bytes, .len = len};
-
-    (void)arg;
-    pg_text_free(&sent);
-}
-
-/* Takes over what body holds: a list may be large, so it is not copied. */
-static void answer(struct evhttp_request *req, int status, const char *type, struct pg_text *body)
-{
-    struct evkeyvalq *head = evhttp_request_get_output_headers(req);
-    struct evbuffer *out = evhttp_request_get_output_buffer(req);
-
-    evhttp_add_header(head, "Content-Type", type);
-    evhttp_add_header(head, "Connection", "close");
-    evhttp_add_header(head, "Cache-Control", "no-store");
-    if (body->len && evbuffer_add_reference(out, body->at, body->len, on_sent, NULL) == 0) {
-        *body = (struct pg_text){0};
-    }
-    evhttp_send_reply(req, status, NULL, NULL);
-}
-
-static void answer_error(struct evhttp_request *req, int status, const char *why)
-{
-    struct pg_text body = {0};
-    struct pg_json j;
-
-    pg_json_begin(&j, &body);
-    pg_json_object(&j);
-    pg_json_key_string(&j, "kind", "Error");
-    pg_json_key_uint(&j, "code", (uint64_t)status);
-    pg_json_key_string(&j, "message", why);
-    pg_json_object_end(&j);
-    pg_text_putc(&body, '\n');
-    answer(req, status, "application/json", &body);
-    pg_text_free(&body);
-}
-
 static void answer_text(struct evhttp_request *req, int status, const char *text)
 {
     struct pg_text body = {0};
 
     pg_text_puts(&body, text);
-    answer(req, status, "text/plain; charset=utf-8", &body);
+    pg_answer(req, status, "text/plain; charset=utf-8", &body);
     pg_text_free(&body);
 }
 
@@ -132,7 +92,7 @@ static bool number(struct evhttp_request *req, struct evkeyvalq *query, const ch
     uint64_t value = strtoull(text, &end, 10);
 
     if (text[0] < '0' || text[0] > '9' || *end || errno) {
-        answer_error(req, HTTP_BADREQUEST, "since and limit are numbers");
+        pg_answer_error(req, HTTP_BADREQUEST, "since and limit are numbers");
         return false;
     }
     *n = value;
@@ -173,7 +133,7 @@ static void answer_trace(struct pg_control *c, struct evhttp_request *req, struc
     evhttp_add_header(head, "X-Podglass-Next", text);
     snprintf(text, sizeof text, "%" PRIu64, missed);
     evhttp_add_header(head, "X-Podglass-Missed", text);
-    answer(req, HTTP_OK, "application/jsonl", &body);
+    pg_answer(req, HTTP_OK, "application/jsonl", &body);
     pg_text_free(&body);
 }
 
@@ -194,24 +154,24 @@ static void answer_list(struct pg_control *c, struct evhttp_request *req, const 
     struct pg_text body = {0};
 
     if (form && strcmp(form, "json") != 0 && !(lines && (flows || counters))) {
-        answer_error(req, HTTP_BADREQUEST, "no such format of this list");
+        pg_answer_error(req, HTTP_BADREQUEST, "no such format of this list");
     } else if (flows) {
         struct pg_control_stream_question q = {
             .path = c->path, .now_us = c->now_us, .lines = lines};
         q.form = pg_dump_conntrack_form(evhttp_find_header(query, "form"));
         q.name = lines ? evhttp_find_header(query, "name") : NULL;
         if (!pg_control_stream(c->base, req, &q, on_stream_end, c)) {
-            answer_error(req, HTTP_SERVUNAVAIL, "out of memory");
+            pg_answer_error(req, HTTP_SERVUNAVAIL, "out of memory");
         }
     } else if (counters && lines) {
         pg_nat_print_statistics(pg_path_counters(c->path), &body);
         pg_text_putc(&body, '\n');
-        answer(req, HTTP_OK, "text/plain; charset=utf-8", &body);
+        pg_answer(req, HTTP_OK, "text/plain; charset=utf-8", &body);
     } else if (pg_dump_json(c->path, type, c->now_us(), &body)) {
         pg_text_putc(&body, '\n');
-        answer(req, HTTP_OK, "application/json", &body);
+        pg_answer(req, HTTP_OK, "application/json", &body);
     } else {
-        answer_error(req, HTTP_NOTFOUND, "no such list");
+        pg_answer_error(req, HTTP_NOTFOUND, "no such list");
     }
     pg_text_free(&body);
 }
@@ -233,14 +193,14 @@ static void route(struct pg_control *c, struct evhttp_request *req, const char *
         struct pg_text body = {0};
 
         pg_text_puts(&body, "{\"version\":\"" PODGLASS_VERSION "\"}\n");
-        answer(req, HTTP_OK, "application/json", &body);
+        pg_answer(req, HTTP_OK, "application/json", &body);
         pg_text_free(&body);
     } else if (strcmp(path, "/v1/trace") == 0) {
         answer_trace(c, req, query);
     } else if (strncmp(path, "/v1/", 4) == 0) {
         answer_list(c, req, path + 4, query);
     } else {
-        answer_error(req, HTTP_NOTFOUND, "no such path");
+        pg_answer_error(req, HTTP_NOTFOUND, "no such path");
     }
 }
 
@@ -276,7 +236,7 @@ static void on_request(struct evhttp_request *req, void *arg)
     c->answers++;
     evhttp_connection_set_closecb(evhttp_request_get_connection(req), on_closed, c);
     if (!may_ask(req)) {
-        answer_error(req, 403, "only root and the user podglass runs as may ask");
+        pg_answer_error(req, 403, "only root and the user podglass runs as may ask");
         return;
     }
     bool is_post = evhttp_request_get_command(req) == EVHTTP_REQ_POST && path &&
@@ -284,16 +244,16 @@ static void on_request(struct evhttp_request *req, void *arg)
 
     if (!is_post && evhttp_request_get_command(req) != EVHTTP_REQ_GET) {
         evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", "GET");
-        answer_error(req, HTTP_BADMETHOD, "only GET is known here");
+        pg_answer_error(req, HTTP_BADMETHOD, "only GET is known here");
         return;
     }
     if (c->answers > ANSWERS_AT_ONCE) {
-        answer_error(req, HTTP_SERVUNAVAIL, "too many clients at once");
+        pg_answer_error(req, HTTP_SERVUNAVAIL, "too many clients at once");
         return;
     }
     TAILQ_INIT(&query);
     if (!path || (query_text && evhttp_parse_query_str(query_text, &query) != 0)) {
-        answer_error(req, HTTP_BADREQUEST, "not a path of this API");
+        pg_answer_error(req, HTTP_BADREQUEST, "not a path of this API");
     } else {
         route(c, req, path, &query);
     }

@@ -21,34 +21,6 @@
 
 /* ---- answers ---- */
 
-void pg_live_answer(struct evhttp_request *req, int status, const char *type,
-                    const struct pg_text *body)
-{
-    struct evkeyvalq *head = evhttp_request_get_output_headers(req);
-    evhttp_add_header(head, "Content-Type", type);
-    evhttp_add_header(head, "Connection", "close");
-    evhttp_add_header(head, "Cache-Control", "no-store");
-    if (body->len != 0) {
-        evbuffer_add(evhttp_request_get_output_buffer(req), body->at, body->len);
-    }
-    evhttp_send_reply(req, status, NULL, NULL);
-}
-
-void pg_live_refuse(struct evhttp_request *req, int status, const char *why)
-{
-    struct pg_text body = {0};
-    struct pg_json j;
-    pg_json_begin(&j, &body);
-    pg_json_object(&j);
-    pg_json_key_string(&j, "kind", "Error");
-    pg_json_key_uint(&j, "code", (uint64_t)status);
-    pg_json_key_string(&j, "message", why);
-    pg_json_object_end(&j);
-    pg_text_putc(&body, '\n');
-    pg_live_answer(req, status, "application/json", &body);
-    pg_text_free(&body);
-}
-
 static struct bufferevent *stream_of(struct evhttp_request *req)
 {
     return evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
@@ -127,7 +99,7 @@ static void answer_about(const struct pg_live *l, struct evhttp_request *req)
     pg_json_array_end(&j);
     pg_json_object_end(&j);
     pg_text_putc(&body, '\n');
-    pg_live_answer(req, HTTP_OK, "application/json", &body);
+    pg_answer(req, HTTP_OK, "application/json", &body);
     pg_text_free(&body);
     pg_text_free(&line);
 }
@@ -143,7 +115,7 @@ bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *pa
             pg_live_request_begin(l, req);
         } else {
             evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", "POST");
-            pg_live_refuse(req, HTTP_BADMETHOD, "requests are sent by POST");
+            pg_answer_error(req, HTTP_BADMETHOD, "requests are sent by POST");
         }
         return true;
     }
@@ -157,7 +129,7 @@ bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *pa
     if (strcmp(path, "/metrics") == 0) {
         struct pg_text body = {0};
         pg_dump_metrics(l->path, &body);
-        pg_live_answer(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
+        pg_answer(req, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
         pg_text_free(&body);
         return true;
     }

@@ -7,6 +7,8 @@
 #include "podglass/path.h"
 #include "podglass/watch.h"
 
+#include "answer.h"
+
 struct event_base;
 struct evhttp_request;
 struct evhttp_connection;
@@ -43,9 +45,6 @@ bool pg_live_route(struct pg_live *l, struct evhttp_request *req, const char *pa
 void pg_live_closed(struct pg_live *l, struct evhttp_connection *connection);
 
 /* ---- live.c, for the others ---- */
-void pg_live_answer(struct evhttp_request *req, int status, const char *type,
-                    const struct pg_text *body);
-void pg_live_refuse(struct evhttp_request *req, int status, const char *why);
 /* The head of an answer that goes on until somebody closes. */
 void pg_live_stream(struct evhttp_request *req, const char *type);
 /* The answer takes as long as it takes: no timeout of the connection ends it. */

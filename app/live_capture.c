@@ -65,13 +65,14 @@ static bool read_query(struct evhttp_request *req, struct evkeyvalq *query,
         unsigned long n = strtoul(snaplen, &end, 10);
         if (snaplen[0] < '0' || snaplen[0] > '9' || *end != 0 || n < SNAPLEN_LEAST ||
             n > UINT32_MAX) {
-            pg_live_refuse(req, HTTP_BADREQUEST, "snaplen is a number, 14 or more");
+            pg_answer_error(req, HTTP_BADREQUEST, "snaplen is a number, 14 or more");
             return false;
         }
         ret->snaplen = (uint32_t)n;
     }
     if (filter != NULL && pg_pcap_read(filter, &ret->filter) != 0) {
-        pg_live_refuse(req, HTTP_BADREQUEST, "filter is not a program of pcap-filter instructions");
+        pg_answer_error(req, HTTP_BADREQUEST,
+                        "filter is not a program of pcap-filter instructions");
         return false;
     }
     return true;
@@ -92,7 +93,7 @@ void pg_live_capture_begin(struct pg_live *l, struct evhttp_request *req, struct
     if (capture == NULL) {
         pg_pcap_free(options.filter);
         free(c);
-        pg_live_refuse(req, HTTP_SERVUNAVAIL, "too many are capturing already");
+        pg_answer_error(req, HTTP_SERVUNAVAIL, "too many are capturing already");
         return;
     }
     c->capture = capture;

@@ -86,7 +86,7 @@ void pg_live_events_begin(struct pg_live *l, struct evhttp_request *req, struct 
     struct pg_live_events *e = reader_count(l) < READERS_MOST ? calloc(1, sizeof *e) : NULL;
     if (e == NULL || pg_nat_watch_events(pg_path_nat(l->path), true) != 0) {
         free(e);
-        pg_live_refuse(req, HTTP_SERVUNAVAIL, "too many are watching already");
+        pg_answer_error(req, HTTP_SERVUNAVAIL, "too many are watching already");
         return;
     }
     e->req = req;

@@ -58,7 +58,7 @@ static void tell(struct pg_live_request *r, struct pg_response *response)
     pg_json_begin(&j, &body);
     pg_outcome_json(&o, &names, &j);
     pg_text_putc(&body, '\n');
-    pg_live_answer(r->req, HTTP_OK, "application/json", &body);
+    pg_answer(r->req, HTTP_OK, "application/json", &body);
     pg_text_free(&body);
 }
 
@@ -154,7 +154,7 @@ static void send_it(struct pg_live *l, struct pg_live_request *r)
         return;
     }
     unlink_request(r);
-    pg_live_refuse(r->req, HTTP_SERVUNAVAIL, pg_outcome_error(error));
+    pg_answer_error(r->req, HTTP_SERVUNAVAIL, pg_outcome_error(error));
     pg_asked_free(&r->asked);
     free(r);
 }
@@ -165,13 +165,13 @@ void pg_live_request_begin(struct pg_live *l, struct evhttp_request *req)
     json_t *o = read_body(req);
     struct pg_live_request *r = calloc(1, sizeof *r);
     if (r == NULL) {
-        pg_live_refuse(req, HTTP_SERVUNAVAIL, "out of memory");
+        pg_answer_error(req, HTTP_SERVUNAVAIL, "out of memory");
     } else {
         r->live = l;
         r->req = req;
         r->connection = evhttp_request_get_connection(req);
         if (make(r, o, &why) != 0) {
-            pg_live_refuse(req, HTTP_BADREQUEST, why.at);
+            pg_answer_error(req, HTTP_BADREQUEST, why.at);
             free(r);
         } else {
             r->watch.has_from = true;

@@ -91,7 +91,7 @@ static bool read_query(struct evhttp_request *req, struct evkeyvalq *query, stru
     const char *from = evhttp_find_header(query, "from");
     const char *since = evhttp_find_header(query, "since");
     if (from != NULL && pg_addr_parse(from, strlen(from), &t->watch.from) != 0) {
-        pg_live_refuse(req, HTTP_BADREQUEST, "from is an address");
+        pg_answer_error(req, HTTP_BADREQUEST, "from is an address");
         return false;
     }
     t->watch.has_from = from != NULL;
@@ -100,7 +100,7 @@ static bool read_query(struct evhttp_request *req, struct evkeyvalq *query, stru
         errno = 0;
         uint64_t n = strtoull(since, &end, 10);
         if (since[0] < '0' || since[0] > '9' || *end != 0 || errno != 0) {
-            pg_live_refuse(req, HTTP_BADREQUEST, "since is a number");
+            pg_answer_error(req, HTTP_BADREQUEST, "since is a number");
             return false;
         }
         t->seq = n != 0 ? n : 1;
@@ -113,7 +113,7 @@ void pg_live_trace_begin(struct pg_live *l, struct evhttp_request *req, struct e
     struct pg_live_trace *t = calloc(1, sizeof *t);
     if (t == NULL || reader_count(l) == READERS_MOST) {
         free(t);
-        pg_live_refuse(req, HTTP_SERVUNAVAIL, "too many are watching already");
+        pg_answer_error(req, HTTP_SERVUNAVAIL, "too many are watching already");
         return;
     }
     t->req = req;
