@@ -3,7 +3,8 @@
  * Called by derive.c twice. Ingress objects say what is routed but not by whom, and people's
  * manifests rarely hold the controller. So: what the Lab says; else the service of an ingress
  * controller that is in the input; else one is made up, edge/gateway with one pod, and a note says
- * so. Without Ingress objects and without a word in the Lab there is no ingress. */
+ * so. Of a controller whose service is there but none of its pods, as charts are often taken apart,
+ * one pod is made up. Without Ingress objects and without a word in the Lab there is no ingress. */
 #include "gateway.h"
 
 #include <stdlib.h>
@@ -63,16 +64,42 @@ static bool object_present(const struct pg_load *load, const char *title)
 }
 
 static void object_init(struct pg_load *load, struct pg_object *o, enum pg_kind kind,
-                        const char *kind_name, const char *name, const struct pg_label *label)
+                        const char *namespace, const char *name, const struct pg_labels *labels)
 {
     o->kind = kind;
-    o->kind_name = kind_name;
-    o->namespace = "edge";
+    o->kind_name = kind == PG_KIND_POD ? "Pod" : "Service";
+    o->namespace = namespace;
     o->name = name;
-    o->title = pg_arena_printf(&load->scratch, "%s/edge/%s", kind_name, name);
+    o->title = pg_arena_printf(&load->scratch, "%s/%s/%s", o->kind_name, namespace, name);
     o->created = o->owner_kind = o->owner_name = "";
-    o->labels = (struct pg_labels){label, 1};
+    o->labels = *labels;
     o->source = (struct pg_source){"built-in", 0};
+}
+
+/* Container ports for the targets that s names by name: there the ingress listens where its service does. */
+static void pod_ports_make(struct pg_load *load, const struct pg_raw_service *s,
+                           struct pg_pod_spec *spec)
+{
+    struct pg_container_port *ports = pg_arena_array(&load->scratch, s->port_count, sizeof(*ports));
+    for (uint32_t i = 0; i < s->port_count; i++)
+        ports[i] =
+            (struct pg_container_port){s->ports[i].target, s->ports[i].proto, s->ports[i].port};
+    spec->ports = ports;
+    spec->port_count = s->port_count;
+}
+
+/* One pod behind s, called as the first of a StatefulSet of its name. */
+static const struct pg_raw_pod *pod_make(struct pg_load *load, const struct pg_raw_service *s)
+{
+    struct pg_raw_pod *p = pg_arena_alloc(&load->scratch, sizeof(*p));
+    object_init(load, &p->object, PG_KIND_POD, s->object.namespace,
+                pg_arena_printf(&load->scratch, "%s-0", s->object.name), &s->selector);
+    p->spec.node_name = p->spec.hostname = p->spec.subdomain = "";
+    pod_ports_make(load, s, &p->spec);
+    p->ready = p->derived = p->ingress = true;
+    p->node = PG_INDEX_NONE;
+    pg_list_add_pointer(&load->pods, p);
+    return p;
 }
 
 static bool wants_tls(const struct pg_load *load)
@@ -131,6 +158,7 @@ static void ports_make(struct pg_load *load, struct pg_raw_service *s)
 static struct pg_raw_service *make_up(struct pg_load *load)
 {
     static const struct pg_label label = {"app.kubernetes.io/name", "podglass-ingress"};
+    static const struct pg_labels labels = {&label, 1};
     static const struct pg_source nowhere = {"", 0};
     struct pg_arena *scratch = &load->scratch;
     bool taken = object_present(load, "Service/edge/gateway") ||
@@ -139,7 +167,7 @@ static struct pg_raw_service *make_up(struct pg_load *load)
                  object_present(load, "StatefulSet/edge/gateway");
     const char *name = taken ? "podglass-gateway" : "gateway";
     struct pg_raw_service *s = pg_arena_alloc(scratch, sizeof(*s));
-    object_init(load, &s->object, PG_KIND_SERVICE, "Service", name, &label);
+    object_init(load, &s->object, PG_KIND_SERVICE, "edge", name, &labels);
     struct pg_service *v = &s->service;
     v->namespace = s->object.namespace;
     v->name = name;
@@ -157,13 +185,7 @@ static struct pg_raw_service *make_up(struct pg_load *load)
     s->endpoints = PG_LIST(scratch, struct pg_endpoint);
     pg_list_add_pointer(&load->services, s);
 
-    struct pg_raw_pod *p = pg_arena_alloc(scratch, sizeof(*p));
-    object_init(load, &p->object, PG_KIND_POD, "Pod", pg_arena_printf(scratch, "%s-0", name),
-                &label);
-    p->spec.node_name = p->spec.hostname = p->spec.subdomain = "";
-    p->ready = p->derived = p->ingress = true;
-    p->node = PG_INDEX_NONE;
-    pg_list_add_pointer(&load->pods, p);
+    pod_make(load, s);
     pg_list_add_pointer(&load->namespaces, "edge");
     pg_finding_add(load, PG_FINDING_NOTE, PG_CODE_ASSUMED, s->object.title, "", &s->object.source,
                    "no ingress controller is given, so this Service and the Pod %s-0 are made up; "
@@ -185,15 +207,49 @@ static struct pg_raw_service *named_by_lab(struct pg_load *load)
     return NULL;
 }
 
-void pg_derive_ingress(struct pg_load *load)
+/* Some manifest says who is behind s: a pod, a workload (of no replica, too), a slice. */
+static bool somebody_is_behind(const struct pg_load *load, const struct pg_raw_service *s)
+{
+    const struct pg_selector selector = {.labels = s->selector};
+    const char *namespace = s->object.namespace;
+    for (uint32_t i = 0; i < load->slices.count; i++) {
+        const struct pg_raw_slice *slice =
+            PG_LIST_POINTER(load->slices, const struct pg_raw_slice, i);
+        if (strcmp(slice->object.namespace, namespace) == 0 &&
+            strcmp(slice->service, s->object.name) == 0)
+            return true;
+    }
+    for (uint32_t i = 0; i < load->pods.count; i++) {
+        const struct pg_object *o =
+            &PG_LIST_POINTER(load->pods, const struct pg_raw_pod, i)->object;
+        if (strcmp(o->namespace, namespace) == 0 && pg_selector_holds(&selector, o))
+            return true;
+    }
+    for (uint32_t i = 0; i < load->workloads.count; i++) {
+        const struct pg_raw_workload *w =
+            PG_LIST_POINTER(load->workloads, const struct pg_raw_workload, i);
+        const struct pg_object of_template = {.labels = w->labels};
+        if (strcmp(w->object.namespace, namespace) == 0 &&
+            pg_selector_holds(&selector, &of_template))
+            return true;
+    }
+    return false;
+}
+
+static void pod_make_if_nobody(struct pg_load *load)
+{
+    const struct pg_raw_service *s = load->ingress;
+    if (s == NULL || s->selector.count == 0 || somebody_is_behind(load, s))
+        return;
+    const struct pg_raw_pod *p = pod_make(load, s);
+    pg_finding_add(
+        load, PG_FINDING_NOTE, PG_CODE_ASSUMED, s->object.title, "spec.selector", &s->object.source,
+        "no pod or workload of the ingress controller is given, so %s is made up", p->object.title);
+}
+
+static void find_or_make_up(struct pg_load *load)
 {
     uint32_t count = 0;
-    if (load->lab->ingress_service[0] != '\0') {
-        load->ingress = named_by_lab(load);
-        return;
-    }
-    if (load->ingresses.count == 0 && load->gateways.count == 0)
-        return;
     load->ingress = find_controller(load, &count);
     if (load->ingress == NULL)
         load->ingress = make_up(load);
@@ -203,6 +259,15 @@ void pg_derive_ingress(struct pg_load *load)
                        "taken for the service of the ingress controller, of %u that may be; name "
                        "one in the Lab's spec.ingress.service",
                        count);
+}
+
+void pg_derive_ingress(struct pg_load *load)
+{
+    if (load->lab->ingress_service[0] != '\0')
+        load->ingress = named_by_lab(load);
+    else if (load->ingresses.count > 0 || load->gateways.count > 0)
+        find_or_make_up(load);
+    pod_make_if_nobody(load);
 }
 
 static struct pg_raw_pod *pod_of_index(const struct pg_load *load, uint32_t index)

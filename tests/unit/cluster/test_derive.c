@@ -325,9 +325,40 @@ static void a_controller_that_is_given_is_taken(void **state)
     assert_int_equal(pod(&l, "front-0")->backing, PG_BACKING_INGRESS);
     assert_int_equal(pod(&l, "web-0")->backing, PG_BACKING_ECHO);
     unload(&l);
-    l = load_text(
-        SERVICE("ingress", "  type: NodePort\n  selector: {app: nobody}\n  ports: [{port: 80}]\n")
-            SEP INGRESS("in", "  - host: a.test\n"));
+    l = load_text(SERVICE("ingress", "  type: NodePort\n  ports: [{port: 80}]\n")
+                      SEP INGRESS("in", "  - host: a.test\n"));
+    assert_non_null(find(&l, "t.yaml:1", "no pod is behind it"));
+    unload(&l);
+}
+
+#define CONTROLLER                                                             \
+    SERVICE("ingress", "  type: LoadBalancer\n  selector: {app: controller}\n" \
+                       "  ports: [{name: https, port: 443, targetPort: tls}]\n")
+#define CONTROLLER_WORKLOAD(replicas)                                                \
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: controller}\nspec:\n  " \
+    "replicas: " replicas "\n  selector: {matchLabels: {app: controller}}\n"         \
+    "  template: {metadata: {labels: {app: controller}}}\n"
+
+static void a_controller_of_which_only_the_service_is_given_gets_a_pod(void **state)
+{
+    (void)state;
+    struct loaded l = load_text(CONTROLLER SEP INGRESS("in", "  - host: a.test\n"));
+    assert_loads(&l);
+    assert_non_null(find(&l, "t.yaml:1", "Pod/default/ingress-0 is made up"));
+    assert_int_equal(l.s->lab.ingress_pod_count, 1);
+    const struct pg_pod *p = &l.s->pods[l.s->lab.ingress_pod[0]];
+    assert_string_equal(p->name, "ingress-0");
+    assert_int_equal(p->backing, PG_BACKING_INGRESS);
+    const struct pg_service *v = &l.s->services[l.s->lab.ingress_service];
+    assert_int_equal(l.s->endpoints[l.s->service_ports[v->port_first].endpoint_first].port, 443);
+    unload(&l);
+}
+
+static void a_controller_of_no_replica_stays_away(void **state)
+{
+    (void)state;
+    struct loaded l =
+        load_text(CONTROLLER SEP CONTROLLER_WORKLOAD("0") SEP INGRESS("in", "  - host: a.test\n"));
     assert_non_null(find(&l, "t.yaml:1", "no pod is behind it"));
     unload(&l);
 }
@@ -442,6 +473,8 @@ int main(void)
         cmocka_unit_test(slices_win_over_endpoints_and_those_over_the_selector),
         cmocka_unit_test(without_a_controller_an_ingress_is_made_up),
         cmocka_unit_test(a_controller_that_is_given_is_taken),
+        cmocka_unit_test(a_controller_of_which_only_the_service_is_given_gets_a_pod),
+        cmocka_unit_test(a_controller_of_no_replica_stays_away),
         cmocka_unit_test(routes_are_in_order_of_precedence),
         cmocka_unit_test(backing_follows_where_the_address_comes_from),
         cmocka_unit_test(many_node_ranges_become_four),
