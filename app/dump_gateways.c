@@ -1,4 +1,4 @@
-/* `get gateways` and `get httproutes`: Gateway API with the conditions that a controller would write.
+/* `get gateways` and `get httproutes`, which lists routes of every kind: Gateway API with the conditions that a controller would write.
  *
  * Called by dump_json.c. */
 #include "dump_internal.h"
@@ -36,6 +36,7 @@ static void listener(struct pg_dump *d, const struct pg_gateway_listener *l)
     pg_json_key(j, "conditions");
     pg_json_array(j);
     condition(j, "Programmed", &l->programmed);
+    condition(j, "ResolvedRefs", &l->resolved);
     pg_json_array_end(j);
     pg_dump_source(d, "source", &l->source);
     pg_json_object_end(j);
@@ -98,6 +99,7 @@ void pg_dump_http_routes(struct pg_dump *d)
     for (uint32_t i = 0; s && i < s->http_route_count; i++) {
         const struct pg_http_route *r = &s->http_routes[i];
         pg_json_object(j);
+        pg_json_key_string(j, "kind", r->kind);
         pg_json_key_string(j, "namespace", r->namespace);
         pg_json_key_string(j, "name", r->name);
         pg_json_key(j, "parents");

@@ -143,6 +143,8 @@ void pg_kinds_gateway_class(struct pg_load *load, const struct pg_object *object
 void pg_kinds_gateway(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_reference_grant(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_http_route(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_grpc_route(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_tls_route(struct pg_load *load, const struct pg_object *object);
 struct pg_selector pg_kinds_selector(const struct pg_field *f); /* of labels */
 void pg_kinds_ingress_class(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_secret(struct pg_load *load, const struct pg_object *object);

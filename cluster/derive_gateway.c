@@ -28,6 +28,14 @@ static void listener_trouble(struct pg_load *load, const struct pg_raw_gateway *
                    text);
 }
 
+/* HTTPS and TLS may share a port: the server name tells them apart. */
+static bool protocols_clash(enum pg_listener_protocol a, enum pg_listener_protocol b)
+{
+    bool tls_a = a == PG_LISTENER_HTTPS || a == PG_LISTENER_TLS;
+    bool tls_b = b == PG_LISTENER_HTTPS || b == PG_LISTENER_TLS;
+    return a != b && !(tls_a && tls_b);
+}
+
 /* Same port and name, or one port in two protocols: as the specification has it, none of the two is served. */
 static void conflicts_find(struct pg_load *load, struct pg_raw_gateway *g)
 {
@@ -37,7 +45,7 @@ static void conflicts_find(struct pg_load *load, struct pg_raw_gateway *g)
             const struct pg_raw_listener *b = &g->listeners[j];
             if (i == j || a->trouble != NULL || a->port != b->port)
                 continue;
-            if (a->protocol != b->protocol)
+            if (protocols_clash(a->protocol, b->protocol))
                 listener_trouble(load, g, a, "ProtocolConflict",
                                  "another listener has the same port in another protocol");
             else if (strcmp(a->hostname, b->hostname) == 0)
@@ -54,8 +62,12 @@ void pg_derive_gateways(struct pg_load *load)
         conflicts_find(load, g);
         for (uint32_t j = 0; j < g->listener_count; j++) {
             struct pg_raw_listener *l = &g->listeners[j];
-            if (l->protocol > PG_LISTENER_HTTPS && l->trouble == NULL) {
-                l->trouble = "protocol is not supported";
+            bool served = l->protocol <= PG_LISTENER_HTTPS ||
+                          (l->protocol == PG_LISTENER_TLS && l->passthrough);
+            if (!served && l->trouble == NULL) {
+                l->trouble = l->protocol == PG_LISTENER_TLS
+                                 ? "mode Terminate of protocol TLS is not supported"
+                                 : "protocol is not supported";
                 l->trouble_reason = "UnsupportedProtocol";
             }
         }
@@ -90,9 +102,10 @@ static bool selector_holds(struct pg_load *load, const struct pg_selector *s, co
 }
 
 static bool lets_in(struct pg_load *load, const struct pg_raw_gateway *g,
-                    const struct pg_raw_listener *l, const char *namespace)
+                    const struct pg_raw_listener *l, const struct pg_raw_http_route *route)
 {
-    if (!l->kinds_fit)
+    const char *namespace = route->object.namespace;
+    if ((l->kinds & PG_ROUTE_KIND_BIT(route->kind)) == 0)
         return false;
     switch (l->from) {
     case PG_FROM_ALL: return true;
@@ -174,9 +187,9 @@ void pg_gateway_attach(struct pg_load *load, const struct pg_raw_http_route *rou
         struct pg_raw_listener *l = &g->listeners[i];
         bool meant = (parent->section[0] == '\0' || strcmp(parent->section, l->name) == 0) &&
                      (parent->port == 0 || parent->port == l->port) &&
-                     l->protocol <= PG_LISTENER_HTTPS;
+                     (pg_gateway_kinds_of(l->protocol) & PG_ROUTE_KIND_BIT(route->kind)) != 0;
         named = named || meant;
-        meant = meant && lets_in(load, g, l, route->object.namespace);
+        meant = meant && lets_in(load, g, l, route);
         let_in = let_in || meant;
         if (!meant || !hostname_fits(l, route))
             continue;
@@ -188,7 +201,9 @@ void pg_gateway_attach(struct pg_load *load, const struct pg_raw_http_route *rou
         refuse(load, route, parent, ret_parent, g->trouble_reason, g->trouble);
     else if (!named)
         refuse(load, route, parent, ret_parent, "NoMatchingParent",
-               "it has no listener of that name and port for HTTP");
+               route->kind == PG_ROUTE_KIND_TLS
+                   ? "it has no listener of that name and port for TLS"
+                   : "it has no listener of that name and port for HTTP");
     else if (!let_in)
         refuse(load, route, parent, ret_parent, "NotAllowedByListeners",
                "no listener's allowedRoutes lets routes of this kind and namespace in");

@@ -38,27 +38,6 @@ struct making {
 
 /* ---- backends ---- */
 
-bool pg_gateway_granted(const struct pg_load *load, const char *from, const char *to,
-                        const char *service)
-{
-    for (uint32_t i = 0; i < load->grants.count; i++) {
-        const struct pg_raw_grant *g = PG_LIST_POINTER(load->grants, const struct pg_raw_grant, i);
-        bool named = false;
-        bool meant = false;
-        if (strcmp(g->object.namespace, to) != 0)
-            continue;
-        for (uint32_t j = 0; j < g->from.count; j++)
-            named = named || strcmp(PG_LIST_POINTER(g->from, const char, j), from) == 0;
-        for (uint32_t j = 0; j < g->to.count; j++) {
-            const char *name = PG_LIST_POINTER(g->to, const char, j);
-            meant = meant || name[0] == '\0' || strcmp(name, service) == 0;
-        }
-        if (named && meant)
-            return true;
-    }
-    return false;
-}
-
 static void bad_ref(struct pg_load *load, struct pg_raw_http_route *r,
                     const struct pg_raw_backend *b, struct backend *to, const char *reason,
                     const char *text)
@@ -70,13 +49,17 @@ static void bad_ref(struct pg_load *load, struct pg_raw_http_route *r,
         r->unresolved_reason = reason;
     }
     pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_DANGLING, r->object.title, "backendRefs",
-                   &b->source, "%s: requests will get 500", text);
+                   &b->source,
+                   r->kind == PG_ROUTE_KIND_TLS ? "%s: connections will be reset"
+                                                : "%s: requests will get 500",
+                   text);
 }
 
 static void backend_find(struct pg_load *load, struct pg_raw_http_route *r,
                          const struct pg_raw_backend *b, struct backend *to)
 {
     struct pg_arena *scratch = &load->scratch;
+    const char *kind = pg_gateway_route_kind_name(r->kind);
     to->text = pg_arena_printf(scratch, "%s/%s:%u", b->namespace, b->name, b->port);
     to->weight = b->weight;
     to->source = b->source;
@@ -87,12 +70,12 @@ static void backend_find(struct pg_load *load, struct pg_raw_http_route *r,
         return;
     }
     if (strcmp(b->namespace, r->object.namespace) != 0 &&
-        !pg_gateway_granted(load, r->object.namespace, b->namespace, b->name)) {
+        !pg_gateway_granted(load, kind, r->object.namespace, "Service", b->namespace, b->name)) {
         bad_ref(load, r, b, to, "RefNotPermitted",
                 pg_arena_printf(scratch,
-                                "no ReferenceGrant in %.60s lets HTTPRoutes of %.60s name Service "
+                                "no ReferenceGrant in %.60s lets %ss of %.60s name Service "
                                 "%.80s",
-                                b->namespace, r->object.namespace, b->name));
+                                b->namespace, kind, r->object.namespace, b->name));
         return;
     }
     to->service = pg_name_find(&load->service_by_name, b->namespace, b->name);
@@ -324,6 +307,7 @@ void pg_derive_http_routes(struct pg_load *load)
                        .lines = PG_LIST(&load->scratch, struct line),
                        .backends = PG_LIST(&load->scratch, struct backend)};
     listeners_number(load);
+    pg_derive_listener_certs(load);
     for (uint32_t i = 0; i < load->http_routes.count; i++) {
         struct pg_raw_http_route *r =
             PG_LIST_POINTER(load->http_routes, struct pg_raw_http_route, i);

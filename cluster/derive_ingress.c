@@ -147,7 +147,7 @@ static void ports_make(struct pg_load *load, struct pg_raw_service *s)
         const struct pg_raw_gateway *g =
             PG_LIST_POINTER(load->gateways, const struct pg_raw_gateway, i);
         for (uint32_t j = 0; j < g->listener_count; j++) {
-            if (g->listeners[j].protocol <= PG_LISTENER_HTTPS)
+            if (g->listeners[j].protocol <= PG_LISTENER_TLS)
                 port_add(load, s, g->listeners[j].port);
         }
     }

@@ -24,9 +24,10 @@ static void host_add(struct pg_load *load, const struct pg_raw_ingress *in, cons
         h->host = host;
         return;
     }
-    if (like->passthrough && strcmp(before->object, like->object) == 0)
+    if (like->passthrough && strcmp(before->object, like->object) == 0) {
         before->passthrough = true;
-    else if (strcmp(before->secret_text, like->secret_text) != 0)
+        before->field = like->field;
+    } else if (strcmp(before->secret_text, like->secret_text) != 0)
         pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_DANGLING, in->object.title, "spec.tls",
                        &like->source, "host \"%s\" already has the certificate %s of %s (%s:%u)",
                        host, before->secret_text, before->object, before->source.file,
@@ -46,8 +47,11 @@ static void rule_hosts_add(struct pg_load *load, const struct pg_raw_ingress *in
 static void entry_add(struct pg_load *load, const struct pg_raw_ingress *in,
                       const struct pg_raw_tls *tls)
 {
-    struct pg_tls_host like = {
-        .secret_text = "", .secret = PG_INDEX_NONE, .object = in->object.title};
+    struct pg_tls_host like = {.secret_text = "",
+                               .secret = PG_INDEX_NONE,
+                               .listener = PG_INDEX_NONE,
+                               .object = in->object.title,
+                               .field = "spec.tls"};
     like.source = tls->source;
     if (tls->secret[0] != '\0') {
         like.secret_text =
@@ -84,7 +88,9 @@ void pg_derive_tls(struct pg_load *load)
             entry_add(load, in, &in->tls[j]);
         struct pg_tls_host like = {.secret_text = "",
                                    .secret = PG_INDEX_NONE,
+                                   .listener = PG_INDEX_NONE,
                                    .passthrough = true,
+                                   .field = "ssl-passthrough",
                                    .object = in->object.title,
                                    .source = in->passthrough_source};
         if (in->passthrough)

@@ -14,15 +14,38 @@ struct pg_raw_gateway_class {
     const char *controller;
 };
 
+/* Routes of Gateway API that are read. One form for all: an HTTPRoute's, which a GRPCRoute and a TLSRoute are translated to. */
+enum pg_gateway_route_kind {
+    PG_ROUTE_KIND_HTTP,
+    PG_ROUTE_KIND_GRPC,
+    PG_ROUTE_KIND_TLS,
+    PG_ROUTE_KIND_COUNT
+};
+#define PG_ROUTE_KIND_BIT(kind) (1u << (kind))
+
 /* Which namespaces' routes a listener lets in. */
 enum pg_allowed_from { PG_FROM_SAME, PG_FROM_ALL, PG_FROM_SELECTOR };
+
+/* One of tls.certificateRefs. */
+struct pg_raw_cert_ref {
+    const char *namespace;
+    const char *name;
+    const char *wrong_kind; /* "Group/Kind" of what is no Secret; NULL: it is one */
+    struct pg_source source;
+};
 
 struct pg_raw_listener {
     const char *name;
     const char *hostname; /* "" any; "*.x" */
     uint16_t port;
     enum pg_listener_protocol protocol;
-    bool kinds_fit; /* HTTPRoute is among allowedRoutes.kinds, or they are not written */
+    uint32_t
+        kinds; /* PG_ROUTE_KIND_BIT: those of its protocol, or of them those in allowedRoutes.kinds */
+    const char *bad_kind; /* one of allowedRoutes.kinds that it can not have; NULL: none */
+    bool passthrough;     /* tls.mode */
+    struct pg_raw_cert_ref *certs;
+    uint32_t cert_count;
+    struct pg_source tls_source;
     enum pg_allowed_from from;
     struct pg_selector namespaces;
     struct pg_source source;
@@ -30,6 +53,8 @@ struct pg_raw_listener {
     uint32_t index;      /* in the snapshot */
     const char *trouble; /* why nothing is served on it; NULL: it is */
     const char *trouble_reason;
+    const char *unresolved; /* a certificate or kind that is not to be had, and why; NULL: none */
+    const char *unresolved_reason;
     uint32_t attached;
 };
 
@@ -82,6 +107,7 @@ struct pg_raw_http_rule {
 
 struct pg_raw_http_route {
     struct pg_object object;
+    enum pg_gateway_route_kind kind;
     struct pg_raw_parent *parents;
     uint32_t parent_count;
     const char **hostnames;
@@ -93,10 +119,15 @@ struct pg_raw_http_route {
     const char *unresolved_reason;
 };
 
+/* Who may name what: kind and namespace, or kind and name ("": all). */
+struct pg_raw_grant_end {
+    const char *kind;
+    const char *name;
+};
 struct pg_raw_grant {
     struct pg_object object;
-    struct pg_list from; /* of const char *: namespaces whose HTTPRoutes may name Services here */
-    struct pg_list to;   /* of const char *: names of Services; "": all */
+    struct pg_list from; /* of struct pg_raw_grant_end; both */
+    struct pg_list to;
 };
 
 /* ---- kinds_gateway.c, kinds_httproute.c ---- */
@@ -104,8 +135,31 @@ void pg_kinds_gateway_class(struct pg_load *load, const struct pg_object *object
 void pg_kinds_gateway(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_reference_grant(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_http_route(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_grpc_route(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_tls_route(struct pg_load *load, const struct pg_object *object);
+/* What routes of all kinds have: parents, host names and as many rules as `rules` has items, at least one. Added to the load. */
+struct pg_raw_http_route *pg_gateway_route_new(struct pg_load *load, const struct pg_object *object,
+                                               enum pg_gateway_route_kind kind,
+                                               const struct pg_field *spec);
+/* backendRefs of a rule. prefix: its matches are all PathPrefix. */
+void pg_gateway_backends_read(const struct pg_field *rule, const struct pg_object *object,
+                              bool prefix, struct pg_raw_http_rule *r);
+/* matches of a rule that asks for nothing. */
+void pg_gateway_matches_none(struct pg_load *load, struct pg_raw_http_rule *r, uint32_t count);
+/* headers of a match, behind load->tests; how many. */
+uint32_t pg_gateway_headers_read(const struct pg_field *match, struct pg_raw_match *m);
 /* "" any; a host name, or "*." and one; wrong ones are reported. */
 const char *pg_gateway_hostname(const struct pg_field *f);
+
+/* "HTTPRoute", ... */
+const char *pg_gateway_route_kind_name(enum pg_gateway_route_kind kind);
+/* Kinds that a listener of that protocol can have. */
+uint32_t pg_gateway_kinds_of(enum pg_listener_protocol protocol);
+
+/* ---- kinds_gateway_tls.c ---- */
+/* The listener's tls, once its protocol is known. */
+void pg_gateway_listener_tls(const struct pg_field *listener, const struct pg_object *object,
+                             struct pg_raw_listener *l);
 
 /* ---- kinds_httproute_filters.c ---- */
 /* Filters of a rule or of a backend, appended to `to`. prefix: the rule's matches are all PathPrefix. */
@@ -125,7 +179,14 @@ const char *pg_gateway_intersect(const char *listener, const char *route);
 
 /* ---- derive_httproute.c ---- */
 void pg_derive_http_routes(struct pg_load *load); /* into load->routes, behind those of Ingress */
-bool pg_gateway_granted(const struct pg_load *load, const char *from, const char *to,
-                        const char *service);
+
+/* ---- derive_gateway_tls.c ---- */
+/* Which certificate each listener shows: into load->tls_hosts, behind those of Ingress objects; conditions of listeners. */
+void pg_derive_listener_certs(struct pg_load *load);
+
+/* ---- derive_grants.c ---- */
+/* Does a ReferenceGrant in the namespace `to` let objects of that kind and namespace name this one? */
+bool pg_gateway_granted(const struct pg_load *load, const char *from_kind, const char *from,
+                        const char *to_kind, const char *to, const char *name);
 
 #endif

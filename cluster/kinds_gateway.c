@@ -56,20 +56,44 @@ const char *pg_gateway_hostname(const struct pg_field *f)
     return "";
 }
 
-/* Does a list of kinds hold HTTPRoute? */
-static bool kinds_fit(const struct pg_field *allowed)
+const char *pg_gateway_route_kind_name(enum pg_gateway_route_kind kind)
+{
+    static const char *const names[] = {"HTTPRoute", "GRPCRoute", "TLSRoute"};
+    _Static_assert(sizeof(names) / sizeof(names[0]) == PG_ROUTE_KIND_COUNT, "a name per kind");
+    return names[kind];
+}
+
+uint32_t pg_gateway_kinds_of(enum pg_listener_protocol protocol)
+{
+    if (protocol == PG_LISTENER_TLS)
+        return PG_ROUTE_KIND_BIT(PG_ROUTE_KIND_TLS);
+    return protocol <= PG_LISTENER_HTTPS
+               ? PG_ROUTE_KIND_BIT(PG_ROUTE_KIND_HTTP) | PG_ROUTE_KIND_BIT(PG_ROUTE_KIND_GRPC)
+               : 0;
+}
+
+/* Those of allowedRoutes.kinds that the protocol can have; all it can have if nothing is written. */
+static void kinds_read(const struct pg_field *allowed, struct pg_raw_listener *l)
 {
     struct pg_field kinds = pg_field_get(allowed, "kinds");
     uint32_t count = pg_field_list(&kinds);
-    bool fit = count == 0;
+    uint32_t possible = pg_gateway_kinds_of(l->protocol);
+    l->kinds = count == 0 ? possible : 0;
     for (uint32_t i = 0; i < count; i++) {
         struct pg_field item = pg_field_item(&kinds, i);
         struct pg_field kind = pg_field_get(&item, "kind");
         struct pg_field group = pg_field_get(&item, "group");
-        fit = fit || (strcmp(pg_field_text(&kind, ""), "HTTPRoute") == 0 &&
-                      strcmp(pg_field_text(&group, PG_GATEWAY_GROUP), PG_GATEWAY_GROUP) == 0);
+        const char *name = pg_field_text(&kind, "");
+        uint32_t bit = 0;
+        for (int k = 0; k < PG_ROUTE_KIND_COUNT; k++) {
+            if (strcmp(name, pg_gateway_route_kind_name((enum pg_gateway_route_kind)k)) == 0 &&
+                strcmp(pg_field_text(&group, PG_GATEWAY_GROUP), PG_GATEWAY_GROUP) == 0)
+                bit = PG_ROUTE_KIND_BIT(k) & possible;
+        }
+        l->kinds |= bit;
+        if (bit == 0 && l->bad_kind == NULL)
+            l->bad_kind = name;
     }
-    return fit;
 }
 
 static void allowed_read(const struct pg_field *f, struct pg_raw_listener *l)
@@ -81,14 +105,15 @@ static void allowed_read(const struct pg_field *f, struct pg_raw_listener *l)
     struct pg_field selector = pg_field_get(&namespaces, "selector");
     (void)pg_field_map(&allowed);
     pg_field_known(&allowed, allowed_fields, false);
-    l->kinds_fit = kinds_fit(&allowed);
+    kinds_read(&allowed, l);
     l->from = (enum pg_allowed_from)pg_field_enum(&from, froms, PG_FROM_SAME);
     l->namespaces = pg_kinds_selector(&selector);
     if (l->from == PG_FROM_SELECTOR && !pg_field_is(&selector))
         pg_field_error(&selector, "from: Selector needs a selector");
 }
 
-static void listener_read(const struct pg_field *f, struct pg_raw_listener *l)
+static void listener_read(const struct pg_field *f, const struct pg_object *object,
+                          struct pg_raw_listener *l)
 {
     static const char *const protocols[] = {"HTTP", "HTTPS", "TLS", "TCP", "UDP", NULL};
     struct pg_field name = pg_field_get(f, "name");
@@ -107,14 +132,12 @@ static void listener_read(const struct pg_field *f, struct pg_raw_listener *l)
     if (!pg_field_is(&protocol))
         pg_field_error(&protocol, "expected HTTP, HTTPS, TLS, TCP or UDP");
     l->protocol = (enum pg_listener_protocol)pg_field_enum(&protocol, protocols, 0);
-    if (l->protocol == PG_LISTENER_TLS)
-        pg_field_warn(&protocol, PG_CODE_UNSUPPORTED,
-                      "TLSRoute is not supported: nothing is served");
-    else if (l->protocol != PG_LISTENER_HTTP && l->protocol != PG_LISTENER_HTTPS)
+    if (l->protocol > PG_LISTENER_TLS)
         pg_field_warn(&protocol, PG_CODE_UNSUPPORTED,
                       "TCPRoute and UDPRoute are not supported: nothing is served");
     allowed_read(f, l);
     l->source = pg_field_source(pg_field_is(&name) ? &name : f);
+    pg_gateway_listener_tls(f, object, l);
 }
 
 void pg_kinds_gateway(struct pg_load *load, const struct pg_object *object)
@@ -136,7 +159,7 @@ void pg_kinds_gateway(struct pg_load *load, const struct pg_object *object)
     g->listeners = pg_arena_array(&load->scratch, g->listener_count, sizeof(*g->listeners));
     for (uint32_t i = 0; i < g->listener_count; i++) {
         struct pg_field item = pg_field_item(&listeners, i);
-        listener_read(&item, &g->listeners[i]);
+        listener_read(&item, object, &g->listeners[i]);
         for (uint32_t j = 0; j < i; j++) {
             if (g->listeners[i].name[0] != '\0' &&
                 strcmp(g->listeners[i].name, g->listeners[j].name) == 0)
@@ -144,6 +167,23 @@ void pg_kinds_gateway(struct pg_load *load, const struct pg_object *object)
         }
     }
     pg_list_add_pointer(&load->gateways, g);
+}
+
+/* One side of a grant; what is left of an item is its namespace or name. */
+static void grant_ends(const struct pg_field *list, const char *field, struct pg_list *to)
+{
+    uint32_t count = pg_field_list(list);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_field item = pg_field_item(list, i);
+        struct pg_field group = pg_field_get(&item, "group");
+        struct pg_field kind = pg_field_get(&item, "kind");
+        struct pg_field name = pg_field_get(&item, field);
+        const char *kind_name = pg_field_text(&kind, "");
+        bool core = strcmp(kind_name, "Service") == 0 || strcmp(kind_name, "Secret") == 0;
+        if (strcmp(pg_field_text(&group, ""), core ? "" : PG_GATEWAY_GROUP) == 0)
+            *(struct pg_raw_grant_end *)pg_list_add(to) =
+                (struct pg_raw_grant_end){kind_name, pg_field_text(&name, "")};
+    }
 }
 
 void pg_kinds_reference_grant(struct pg_load *load, const struct pg_object *object)
@@ -155,27 +195,9 @@ void pg_kinds_reference_grant(struct pg_load *load, const struct pg_object *obje
     struct pg_field to = pg_field_get(&spec, "to");
     (void)pg_field_map(&spec);
     g->object = *object;
-    g->from = PG_LIST(&load->scratch, const char *);
-    g->to = PG_LIST(&load->scratch, const char *);
-    uint32_t count = pg_field_list(&from);
-    for (uint32_t i = 0; i < count; i++) {
-        struct pg_field item = pg_field_item(&from, i);
-        struct pg_field group = pg_field_get(&item, "group");
-        struct pg_field kind = pg_field_get(&item, "kind");
-        struct pg_field namespace = pg_field_get(&item, "namespace");
-        if (strcmp(pg_field_text(&group, ""), PG_GATEWAY_GROUP) == 0 &&
-            strcmp(pg_field_text(&kind, ""), "HTTPRoute") == 0)
-            pg_list_add_pointer(&g->from, pg_field_dns_name(&namespace, PG_NAME_LABEL, ""));
-    }
-    count = pg_field_list(&to);
-    for (uint32_t i = 0; i < count; i++) {
-        struct pg_field item = pg_field_item(&to, i);
-        struct pg_field group = pg_field_get(&item, "group");
-        struct pg_field kind = pg_field_get(&item, "kind");
-        struct pg_field name = pg_field_get(&item, "name");
-        if (pg_field_text(&group, "")[0] == '\0' &&
-            strcmp(pg_field_text(&kind, ""), "Service") == 0)
-            pg_list_add_pointer(&g->to, pg_field_text(&name, ""));
-    }
+    g->from = PG_LIST(&load->scratch, struct pg_raw_grant_end);
+    g->to = PG_LIST(&load->scratch, struct pg_raw_grant_end);
+    grant_ends(&from, "namespace", &g->from);
+    grant_ends(&to, "name", &g->to);
     pg_list_add_pointer(&load->grants, g);
 }

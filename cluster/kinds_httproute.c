@@ -1,6 +1,6 @@
 /* HTTPRoute of Gateway API: parents, host names, rules with matches, filters and backends.
  *
- * Called by kinds.c; adds to load->http_routes. What an API server would refuse is an error here; names are looked up by derive_httproute.c. */
+ * Called by kinds.c; adds to load->http_routes. What the other kinds of routes have in common with it is read here for them, too. What an API server would refuse is an error here; names are looked up by derive_httproute.c. */
 #include "gateway.h"
 
 #include "podglass/pattern.h"
@@ -184,6 +184,11 @@ static uint32_t tests_read(const struct pg_field *match, const char *field,
     return used;
 }
 
+uint32_t pg_gateway_headers_read(const struct pg_field *match, struct pg_raw_match *m)
+{
+    return tests_read(match, "headers", PG_TEST_HEADER, m);
+}
+
 static void match_read(const struct pg_field *f, struct pg_raw_match *m)
 {
     static const char *const methods[] = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
@@ -200,7 +205,7 @@ static void match_read(const struct pg_field *f, struct pg_raw_match *m)
         *(struct pg_route_test *)pg_list_add(&load->tests) =
             (struct pg_route_test){.kind = PG_TEST_METHOD, .name = "", .value = methods[which]};
     }
-    m->headers = tests_read(f, "headers", PG_TEST_HEADER, m);
+    m->headers = pg_gateway_headers_read(f, m);
     m->queries = tests_read(f, "queryParams", PG_TEST_QUERY, m);
     m->test_count = load->tests.count - m->test_first;
     path_read(f, m);
@@ -234,21 +239,39 @@ static void timeouts_read(const struct pg_field *rule, struct pg_list *filters)
         pg_field_error(&backend, "must not be longer than request");
 }
 
+void pg_gateway_matches_none(struct pg_load *load, struct pg_raw_http_rule *r, uint32_t count)
+{
+    r->match_count = count == 0 ? 1 : count;
+    r->matches = pg_arena_array(&load->scratch, r->match_count, sizeof(*r->matches));
+    r->matches[0] = (struct pg_raw_match){
+        .path = "/", .type = PG_PATH_PREFIX, .test_first = load->tests.count, .source = r->source};
+}
+
+void pg_gateway_backends_read(const struct pg_field *rule, const struct pg_object *object,
+                              bool prefix, struct pg_raw_http_rule *r)
+{
+    struct pg_field backends = pg_field_get(rule, "backendRefs");
+    r->backend_count = pg_field_list(&backends);
+    if (r->answers && r->backend_count > 0)
+        pg_field_error(&backends, "a rule with RequestRedirect has no backends");
+    r->backends = pg_arena_array(&rule->load->scratch, r->backend_count, sizeof(*r->backends));
+    for (uint32_t i = 0; i < r->backend_count; i++) {
+        struct pg_field item = pg_field_item(&backends, i);
+        backend_read(&item, object, prefix, &r->backends[i]);
+    }
+}
+
 static void rule_read(const struct pg_field *f, const struct pg_object *object,
                       struct pg_raw_http_rule *r)
 {
     struct pg_load *load = f->load;
     struct pg_field matches = pg_field_get(f, "matches");
     struct pg_field filters = pg_field_get(f, "filters");
-    struct pg_field backends = pg_field_get(f, "backendRefs");
     (void)pg_field_map(f);
     pg_field_known(f, rule_fields, false);
     r->source = pg_field_source(f);
     uint32_t written = pg_field_list(&matches);
-    r->match_count = written == 0 ? 1 : written;
-    r->matches = pg_arena_array(&load->scratch, r->match_count, sizeof(*r->matches));
-    r->matches[0] = (struct pg_raw_match){
-        .path = "/", .type = PG_PATH_PREFIX, .test_first = load->tests.count, .source = r->source};
+    pg_gateway_matches_none(load, r, written);
     bool prefix = true;
     for (uint32_t i = 0; i < written; i++) {
         struct pg_field item = pg_field_item(&matches, i);
@@ -261,14 +284,7 @@ static void rule_read(const struct pg_field *f, const struct pg_object *object,
         r->answers = r->answers || PG_LIST_AT(r->filters, struct pg_route_filter, i)->kind ==
                                        PG_FILTER_REDIRECT_PARTS;
     timeouts_read(f, &r->filters);
-    r->backend_count = pg_field_list(&backends);
-    if (r->answers && r->backend_count > 0)
-        pg_field_error(&backends, "a rule with RequestRedirect has no backends");
-    r->backends = pg_arena_array(&load->scratch, r->backend_count, sizeof(*r->backends));
-    for (uint32_t i = 0; i < r->backend_count; i++) {
-        struct pg_field item = pg_field_item(&backends, i);
-        backend_read(&item, object, prefix, &r->backends[i]);
-    }
+    pg_gateway_backends_read(f, object, prefix, r);
 }
 
 static void hostnames_read(const struct pg_field *spec, struct pg_raw_http_route *r)
@@ -288,30 +304,40 @@ static void hostnames_read(const struct pg_field *spec, struct pg_raw_http_route
     }
 }
 
-void pg_kinds_http_route(struct pg_load *load, const struct pg_object *object)
+struct pg_raw_http_route *pg_gateway_route_new(struct pg_load *load, const struct pg_object *object,
+                                               enum pg_gateway_route_kind kind,
+                                               const struct pg_field *spec)
 {
     struct pg_raw_http_route *r = pg_arena_alloc(&load->scratch, sizeof(*r));
-    struct pg_field root = pg_field_of(load, object, object->root);
-    struct pg_field spec = pg_field_get(&root, "spec");
-    struct pg_field parents = pg_field_get(&spec, "parentRefs");
-    struct pg_field rules = pg_field_get(&spec, "rules");
-    (void)pg_field_map(&spec);
-    pg_field_known(&spec, spec_fields, false);
+    struct pg_field parents = pg_field_get(spec, "parentRefs");
+    struct pg_field rules = pg_field_get(spec, "rules");
+    (void)pg_field_map(spec);
+    pg_field_known(spec, spec_fields, false);
     r->object = *object;
+    r->kind = kind;
     r->parent_count = pg_field_list(&parents);
     r->parents = pg_arena_array(&load->scratch, r->parent_count, sizeof(*r->parents));
     for (uint32_t i = 0; i < r->parent_count; i++) {
         struct pg_field item = pg_field_item(&parents, i);
         parent_read(&item, object, &r->parents[i]);
     }
-    hostnames_read(&spec, r);
+    hostnames_read(spec, r);
     uint32_t written = pg_field_list(&rules);
     r->rule_count = written == 0 ? 1 : written;
     r->rules = pg_arena_array(&load->scratch, r->rule_count, sizeof(*r->rules));
+    pg_list_add_pointer(&load->http_routes, r);
+    return r;
+}
+
+void pg_kinds_http_route(struct pg_load *load, const struct pg_object *object)
+{
+    struct pg_field root = pg_field_of(load, object, object->root);
+    struct pg_field spec = pg_field_get(&root, "spec");
+    struct pg_field rules = pg_field_get(&spec, "rules");
+    struct pg_raw_http_route *r = pg_gateway_route_new(load, object, PG_ROUTE_KIND_HTTP, &spec);
     for (uint32_t i = 0; i < r->rule_count; i++) {
         struct pg_field none = {.load = load, .object = object};
-        struct pg_field item = written == 0 ? none : pg_field_item(&rules, i);
+        struct pg_field item = pg_field_is(&rules) ? pg_field_item(&rules, i) : none;
         rule_read(&item, object, &r->rules[i]);
     }
-    pg_list_add_pointer(&load->http_routes, r);
 }

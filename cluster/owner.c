@@ -86,9 +86,38 @@ enum pg_drop pg_owner_check(const struct pg_snapshot *s, const struct pg_tuple *
     return PG_DROP_NONE;
 }
 
-static bool is_tls(const struct pg_service_port *port)
+static bool is_tls(const struct pg_snapshot *s, const struct pg_service_port *port)
 {
-    return port->port == 443 || strstr(port->name, "https") != NULL;
+    bool plain = false;
+    for (uint32_t i = 0; i < s->listener_count; i++) {
+        enum pg_listener_protocol protocol = s->listeners[i].protocol;
+        if (s->listeners[i].port != port->port) {
+            continue;
+        }
+        if (protocol == PG_LISTENER_HTTPS || protocol == PG_LISTENER_TLS) {
+            return true;
+        }
+        plain = plain || protocol == PG_LISTENER_HTTP;
+    }
+    return plain ? false : port->port == 443 || strstr(port->name, "https") != NULL;
+}
+
+bool pg_owner_listener_at(const struct pg_snapshot *s, uint32_t listener, uint16_t target)
+{
+    if (s->lab.ingress_service == PG_INDEX_NONE) {
+        return false;
+    }
+    const struct pg_service *front = &s->services[s->lab.ingress_service];
+    for (uint32_t i = 0; i < front->port_count; i++) {
+        const struct pg_service_port *port = &s->service_ports[front->port_first + i];
+        for (uint32_t e = 0; port->port == s->listeners[listener].port && e < port->endpoint_count;
+             e++) {
+            if (s->endpoints[port->endpoint_first + e].port == target) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 /* Two service ports may lead to one target; the first says what it speaks. */
@@ -109,7 +138,7 @@ uint32_t pg_owner_ingress_ports(const struct pg_snapshot *s,
                 seen++;
             }
             if (seen == count && count < PG_INGRESS_PORTS) {
-                ret[count++] = (struct pg_ingress_port){target, port->port, is_tls(port)};
+                ret[count++] = (struct pg_ingress_port){target, port->port, is_tls(s, port)};
             }
         }
     }

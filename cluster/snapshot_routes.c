@@ -105,6 +105,7 @@ static void build_gateways(struct pg_build *b)
                 .protocol = l->protocol,
                 .attached = l->attached,
                 .programmed = condition(b, trouble, reason, "Programmed"),
+                .resolved = condition(b, l->unresolved, l->unresolved_reason, "ResolvedRefs"),
                 .source = pg_build_source(b, l->source)};
         }
     }
@@ -122,6 +123,7 @@ static void build_http_routes(struct pg_build *b)
         const struct pg_raw_http_route *r =
             PG_LIST_POINTER(load->http_routes, const struct pg_raw_http_route, i);
         routes[i] = (struct pg_http_route){
+            .kind = pg_gateway_route_kind_name(r->kind),
             .namespace = pg_build_text(b, r->object.namespace),
             .name = pg_build_text(b, r->object.name),
             .parent_first = first,

@@ -19,9 +19,16 @@ static struct pg_source keep_source(struct pg_arena *a, struct pg_source s)
     return (struct pg_source){keep(a, s.file), s.line};
 }
 
+/* Those of Ingress objects by their text, then listeners by their number. */
 static int host_order(const void *a, const void *b)
 {
-    return strcmp(((const struct pg_tls_host *)a)->host, ((const struct pg_tls_host *)b)->host);
+    const struct pg_tls_host *x = a;
+    const struct pg_tls_host *y = b;
+    if (x->listener == PG_INDEX_NONE && y->listener == PG_INDEX_NONE)
+        return strcmp(x->host, y->host);
+    if (x->listener == PG_INDEX_NONE || y->listener == PG_INDEX_NONE)
+        return x->listener == PG_INDEX_NONE ? -1 : 1;
+    return x->listener < y->listener ? -1 : x->listener > y->listener;
 }
 
 void pg_snapshot_tls_build(const struct pg_load *load, struct pg_arena *arena,
@@ -46,6 +53,8 @@ void pg_snapshot_tls_build(const struct pg_load *load, struct pg_arena *arena,
         to->host = keep(arena, to->host);
         to->secret_text = keep(arena, to->secret_text);
         to->object = keep(arena, to->object);
+        to->field = keep(arena, to->field);
+        s->tls_listener_first += to->listener == PG_INDEX_NONE;
         to->source = keep_source(arena, to->source);
     }
     if (load->tls_hosts.count > 1)

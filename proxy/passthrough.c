@@ -163,8 +163,18 @@ static bool find_service(struct pg_passthrough *t, const char *name, struct pg_a
     uint32_t count = 0;
     uint16_t port;
     struct pg_addr local = pg_conn_local(t->client, &port);
-    struct pg_route_facts facts = {.host = pg_slice_of(name), .path = PG_SLICE_LITERAL("/")};
+    struct pg_route_facts facts = {.host = pg_slice_of(name),
+                                   .path = PG_SLICE_LITERAL("/"),
+                                   .port = port,
+                                   .tls = true,
+                                   .unread = true};
     pg_route_match(t->routes->router, &facts, &match);
+    if (match.route && match.route->split > 1) {
+        match.route =
+            pg_route_draw(match.route, pg_random_below(t->proxy->random, match.route->weights));
+        tell(t, PG_STAGE_ROUTE, "weight", pg_value_none(), text_of(match.route->backend_text),
+             pg_route_draw_reason(match.route));
+    }
     t->route = match.route;
     tell(t, PG_STAGE_ROUTE, match.route ? "route" : "no-route", pg_value_none(),
          text_of(match.route ? match.route->backend_text : ""), match.reason);

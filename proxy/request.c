@@ -75,7 +75,9 @@ static enum pg_http_error check_certificate(struct pg_session *s, const char *by
     const struct pg_http_head *h = &s->proxy->head;
     const char *name = pg_tls_name(s->client);
     struct pg_slice host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host);
-    if (!name || pg_tls_host_fits(s->routes->snapshot, name, host))
+    uint16_t port;
+    (void)pg_conn_local(s->client, &port);
+    if (!name || pg_tls_host_fits(s->routes->snapshot, port, name, host))
         return PG_HTTP_ERROR_NONE;
     return PG_HTTP_ERROR_MISDIRECTED;
 }

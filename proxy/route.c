@@ -144,26 +144,28 @@ static const struct route_path *match_hosts(struct search *s)
 
 /* ---- listeners ---- */
 
-/* How well a hostname fits: 0 not at all; any name least, then wildcards by length, an equal name best. */
-static size_t hostname_fit(const struct search *s, const char *hostname)
+size_t pg_route_hostname_fit(const char *hostname, struct pg_slice name)
 {
     size_t len = strlen(hostname);
     if (len == 0)
         return 1;
     if (hostname[0] == '*')
-        return s->host_len > len - 1 &&
-                       memcmp(s->host + s->host_len - (len - 1), hostname + 1, len - 1) == 0
+        return name.len > len - 1 &&
+                       memcmp(name.at + name.len - (len - 1), hostname + 1, len - 1) == 0
                    ? 1 + len
                    : 0;
-    return s->host_len == len && memcmp(s->host, hostname, len) == 0 ? 1000 : 0;
+    return name.len == len && memcmp(name.at, hostname, len) == 0 ? PG_HOST_BEST : 0;
 }
 
 static bool came_in(const struct route_listener *l, const struct pg_route_facts *facts)
 {
+    enum pg_listener_protocol protocol = l->listener->protocol;
     bool there = false;
     for (uint32_t i = 0; i < l->port_count && !there; i++)
         there = l->ports[i] == facts->port;
-    return there && facts->tls == (l->listener->protocol == PG_LISTENER_HTTPS);
+    if (facts->unread || protocol == PG_LISTENER_TLS)
+        return there && facts->unread && protocol == PG_LISTENER_TLS;
+    return there && facts->tls == (protocol == PG_LISTENER_HTTPS);
 }
 
 /* The best listener of one Gateway alone is asked, as the specification isolates them; then the next Gateway. */
@@ -171,12 +173,14 @@ static const struct route_path *match_gateways(struct search *s)
 {
     const struct pg_snapshot *all = s->r->snapshot;
     const struct route_path *found = NULL;
+    struct pg_slice host = {s->host, s->host_len};
     for (uint32_t g = 0; g < all->gateway_count && !found && !s->given_up; g++) {
         const struct pg_gateway *gateway = &all->gateways[g];
         size_t best = 0;
         for (uint32_t i = 0; i < gateway->listener_count; i++) {
             const struct route_listener *l = &s->r->listeners[gateway->listener_first + i];
-            size_t fit = came_in(l, s->facts) ? hostname_fit(s, l->listener->hostname) : 0;
+            size_t fit =
+                came_in(l, s->facts) ? pg_route_hostname_fit(l->listener->hostname, host) : 0;
             if (fit > best) {
                 best = fit;
                 s->scope = gateway->listener_first + i + 1;

@@ -7,7 +7,8 @@
 #include "podglass/pattern.h"
 #include "podglass/table.h"
 
-#define PG_HOST_MAX 255
+#define PG_HOST_MAX  255
+#define PG_HOST_BEST 1000 /* more than any wildcard's length */
 
 /* Where a request may have come in: a listener of a Gateway, and which ports of pods that is. */
 #define PG_LISTENER_PORTS 8

@@ -218,8 +218,10 @@ static int begin_handshake(struct pg_tls *t, const struct pg_hello *hello,
 static bool answer_hello(struct pg_tls *t, const struct pg_hello *hello)
 {
     struct pg_proxy *p = t->proxy;
+    uint16_t port;
+    (void)pg_conn_local(t->stream.wire, &port);
     const struct pg_tls_host *host =
-        p->routes ? pg_tls_host_find(p->routes->snapshot, hello->name) : NULL;
+        p->routes ? pg_tls_host_find(p->routes->snapshot, port, hello->name) : NULL;
     if (host && host->passthrough) {
         pg_passthrough_begin(p, t->stream.wire, hello->name,
                              pg_tls_host_reason(p->routes->snapshot, host));

@@ -1,18 +1,21 @@
 /* Which certificate answers for a name, and whether a request may be answered under it.
  *
  * Called by `tls.c` for every handshake, by `request.c` for requests on TLS, and by the tools' dry run; pure. The hosts of a snapshot are in the order of their
- * text, so a name is found by halving. A name is looked for as it is, then with `*` for its first label; what is not found gets the certificate for
- * unknown names. */
+ * text, so a name is found by halving. A name is looked for as it is, then with `*` for its first label; listeners of Gateways are asked one after the other, of those there are
+ * few; what is not found gets the certificate for unknown names. */
 #include "podglass/tls_decide.h"
 
 #include "http_grammar.h"
+#include "route_internal.h"
+
+#include "podglass/owner.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const struct pg_tls_host *find(const struct pg_snapshot *s, const char *name)
 {
-    uint32_t low = 0, high = s->tls_host_count;
+    uint32_t low = 0, high = s->tls_listener_first;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         int order = strcmp(s->tls_hosts[middle].host, name);
@@ -26,7 +29,8 @@ static const struct pg_tls_host *find(const struct pg_snapshot *s, const char *n
     return NULL;
 }
 
-const struct pg_tls_host *pg_tls_host_find(const struct pg_snapshot *s, const char *name)
+/* Of Ingress objects. */
+static const struct pg_tls_host *find_host(const struct pg_snapshot *s, const char *name)
 {
     char wild[PG_HELLO_NAME + 2];
     const struct pg_tls_host *found = name[0] ? find(s, name) : NULL;
@@ -36,6 +40,24 @@ const struct pg_tls_host *pg_tls_host_find(const struct pg_snapshot *s, const ch
         found = len > 0 && (size_t)len < sizeof(wild) ? find(s, wild) : NULL;
     }
     return found ? found : find(s, "");
+}
+
+const struct pg_tls_host *pg_tls_host_find(const struct pg_snapshot *s, uint16_t port,
+                                           const char *name)
+{
+    const struct pg_tls_host *found = find_host(s, name);
+    struct pg_slice host = pg_slice_of(name);
+    size_t best = found ? pg_route_hostname_fit(found->host, host) : 0;
+    for (uint32_t i = s->tls_listener_first; i < s->tls_host_count; i++) {
+        const struct pg_tls_host *h = &s->tls_hosts[i];
+        size_t fit = pg_route_hostname_fit(h->host, host);
+        bool better = fit > best || (fit == best && fit > 0 && found->listener == PG_INDEX_NONE);
+        if (better && pg_owner_listener_at(s, h->listener, port)) {
+            best = fit;
+            found = h;
+        }
+    }
+    return found;
 }
 
 pg_reason_id pg_tls_host_reason(const struct pg_snapshot *s, const struct pg_tls_host *host)
@@ -50,8 +72,10 @@ pg_reason_id pg_tls_host_reason(const struct pg_snapshot *s, const struct pg_tls
                 : of_secret       ? PG_CODE_TLS_CERT
                                   : PG_CODE_TLS_MADE_UP,
         .object = of_secret && !host->passthrough ? object : host->object,
-        .field = host->passthrough ? "ssl-passthrough" : "spec.tls",
-        .value = host->passthrough ? "true" : host->secret_text,
+        .field = host->field,
+        .value = !host->passthrough                ? host->secret_text
+                 : host->listener == PG_INDEX_NONE ? "true"
+                                                   : "Passthrough",
         .file = host->source.file,
         .line = host->source.line,
     });
@@ -76,12 +100,13 @@ static bool same_certificate(const struct pg_snapshot *s, const struct pg_tls_ho
 {
     if (a == b)
         return true;
-    if (!a || !b || a->passthrough != b->passthrough || a->secret != b->secret)
+    if (!a || !b || a->listener != b->listener || a->passthrough != b->passthrough ||
+        a->secret != b->secret)
         return false;
     return a->secret != PG_INDEX_NONE && s->secrets[a->secret].usable;
 }
 
-bool pg_tls_host_fits(const struct pg_snapshot *s, const char *server_name,
+bool pg_tls_host_fits(const struct pg_snapshot *s, uint16_t port, const char *server_name,
                       struct pg_slice authority)
 {
     char name[PG_HELLO_NAME + 1];
@@ -90,5 +115,6 @@ bool pg_tls_host_fits(const struct pg_snapshot *s, const char *server_name,
     plain_name(authority, name);
     if (strcmp(name, server_name) == 0)
         return true;
-    return same_certificate(s, pg_tls_host_find(s, server_name), pg_tls_host_find(s, name));
+    return same_certificate(s, pg_tls_host_find(s, port, server_name),
+                            pg_tls_host_find(s, port, name));
 }

@@ -204,7 +204,8 @@ static enum pg_http_error shake_hands(struct pg_dry_running *r)
 
     if (!port || port->tls == (name != NULL)) {
         if (name) {
-            const struct pg_tls_host *host = pg_tls_host_find(r->d->snapshot, name);
+            const struct pg_tls_host *host =
+                pg_tls_host_find(r->d->snapshot, r->result->arrives[0].dst_port, name);
             tell(r, PG_STAGE_TLS, host && host->passthrough ? "passthrough" : "handshake",
                  name[0] ? pg_value_text(name, strlen(name)) : pg_value_none(), pg_value_none(),
                  pg_tls_host_reason(r->d->snapshot, host));
@@ -220,8 +221,9 @@ static enum pg_http_error check_certificate(struct pg_dry_running *r, const char
     struct pg_slice host = pg_span_slice(bytes, h->authority.len ? h->authority : h->host);
     const char *name = r->request->server_name;
 
-    return name && !pg_tls_host_fits(r->d->snapshot, name, host) ? PG_HTTP_ERROR_MISDIRECTED
-                                                                 : PG_HTTP_ERROR_NONE;
+    return name && !pg_tls_host_fits(r->d->snapshot, r->result->arrives[0].dst_port, name, host)
+               ? PG_HTTP_ERROR_MISDIRECTED
+               : PG_HTTP_ERROR_NONE;
 }
 
 /* What the ingress answers when the upstream leg ended before a pod. */
@@ -374,7 +376,8 @@ static bool read_preface(struct pg_dry_running *r, struct pg_preface *ret)
 static bool pass_through(struct pg_dry_running *r)
 {
     const char *name = r->request->server_name;
-    const struct pg_tls_host *host = name ? pg_tls_host_find(r->d->snapshot, name) : NULL;
+    const struct pg_tls_host *host =
+        name ? pg_tls_host_find(r->d->snapshot, r->result->arrives[0].dst_port, name) : NULL;
     struct pg_tuple up = {.src = r->result->arrives[0].dst, .proto = PG_PROTO_TCP};
     struct pg_route_match match;
     pg_reason_id why = 0;
@@ -382,8 +385,15 @@ static bool pass_through(struct pg_dry_running *r)
     if (!host || !host->passthrough) {
         return false;
     }
-    struct pg_route_facts facts = {.host = pg_slice_of(name), .path = PG_SLICE_LITERAL("/")};
+    struct pg_route_facts facts = {.host = pg_slice_of(name),
+                                   .path = PG_SLICE_LITERAL("/"),
+                                   .port = r->result->arrives[0].dst_port,
+                                   .tls = true,
+                                   .unread = true};
     pg_route_match(r->d->router, &facts, &match);
+    if (match.route && match.route->split > 1) {
+        match.route = draw_backend(r, match.route);
+    }
     r->result->route = match.route;
     r->passed_through = true;
     enum pg_http_error error =

@@ -151,6 +151,19 @@ static void cell_condition(struct pg_grid *g, const json_t *of, const char *type
                                                                                     : "False");
 }
 
+/* That of the condition, or of ResolvedRefs where only that is not met. */
+static void cell_reason(struct pg_grid *g, const json_t *of, const char *type)
+{
+    const json_t *condition = condition_of(of, type);
+    const json_t *resolved = condition_of(of, "ResolvedRefs");
+
+    if (json_is_true(json_object_get(condition, "status")) && resolved &&
+        !json_is_true(json_object_get(resolved, "status"))) {
+        condition = resolved;
+    }
+    pg_grid_cell(g, pg_get_string(condition, "reason"));
+}
+
 void pg_row_gateways(struct pg_grid *g, const json_t *gateway, bool wide)
 {
     size_t i = 0;
@@ -168,7 +181,7 @@ void pg_row_gateways(struct pg_grid *g, const json_t *gateway, bool wide)
         pg_grid_cell(g, pg_get_string(l, "hostname"));
         pg_cell_number(g, l, "attachedRoutes");
         if (wide) {
-            pg_grid_cell(g, pg_get_string(condition_of(l, "Programmed"), "reason"));
+            cell_reason(g, l, "Programmed");
             pg_grid_cell(g, pg_get_string(l, "source"));
         }
     }
@@ -183,13 +196,14 @@ void pg_row_http_routes(struct pg_grid *g, const json_t *route, bool wide)
     {
         pg_grid_cell(g, pg_get_string(route, "namespace"));
         pg_grid_cell(g, pg_get_string(route, "name"));
+        pg_grid_cell(g, pg_get_string(route, "kind"));
         pg_grid_cell(g, pg_get_string(p, "gateway"));
         pg_grid_cell(g, pg_get_string(p, "sectionName"));
         pg_cell_number(g, p, "listeners");
         cell_condition(g, p, "Accepted");
         cell_condition(g, p, "ResolvedRefs");
         if (wide) {
-            pg_grid_cell(g, pg_get_string(condition_of(p, "Accepted"), "reason"));
+            cell_reason(g, p, "Accepted");
             pg_grid_cell(g, pg_get_string(p, "source"));
         }
     }

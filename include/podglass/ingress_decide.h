@@ -29,6 +29,8 @@ struct pg_route_facts {
     const char *bytes;
     uint16_t port; /* of the pod, where it came in: which listeners of Gateways are meant */
     bool tls;
+    bool
+        unread; /* TLS that is passed on: the host is the server name, and only routes of such TLS are meant */
 };
 struct pg_route_match {
     enum pg_http_error
@@ -42,6 +44,8 @@ void pg_route_match(const struct pg_router *r, const struct pg_route_facts *fact
                     struct pg_route_match *ret);
 struct pg_route_facts pg_route_facts_of(const struct pg_http_head *head, const char *bytes,
                                         uint16_t port, bool tls);
+/* How well a listener's hostname fits a plain name: 0 not at all; any name least, then wildcards by length, the same name best. */
+size_t pg_route_hostname_fit(const char *hostname, struct pg_slice name);
 /* Of routes that share their requests the one that draw, below their weights, falls on; of any other itself. */
 const struct pg_route *pg_route_draw(const struct pg_route *first, uint64_t draw);
 pg_reason_id pg_route_draw_reason(const struct pg_route *drawn);

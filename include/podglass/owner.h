@@ -21,7 +21,8 @@ enum pg_owner pg_owner_of(const struct pg_snapshot *s, const struct pg_addr *dst
 enum pg_drop pg_owner_check(const struct pg_snapshot *s, const struct pg_tuple *t);
 
 #define PG_INGRESS_PORTS 16
-/* A port of the ingress pod. TLS ends at those that the service has as 443, or with "https" in the name; the others speak plain HTTP. */
+/* A port of the ingress pod. Where a listener of a Gateway is behind the service's port, its protocol says whether TLS is spoken; else TLS ends at those that
+ * the service has as 443, or with "https" in the name, and the others speak plain HTTP. */
 struct pg_ingress_port {
     uint16_t target;  /* of the pod */
     uint16_t service; /* of the service in front: what clients connect to */
@@ -30,5 +31,7 @@ struct pg_ingress_port {
 /* Everything the ingress service sends to its pods. Returns how many. */
 uint32_t pg_owner_ingress_ports(const struct pg_snapshot *s,
                                 struct pg_ingress_port ret[PG_INGRESS_PORTS]);
+/* Does what comes to that port of an ingress pod come to this listener? */
+bool pg_owner_listener_at(const struct pg_snapshot *s, uint32_t listener, uint16_t target);
 
 #endif

@@ -141,8 +141,9 @@ struct pg_gateway_listener {
     const char *hostname; /* "" any; "*.x" any number of labels */
     uint16_t port;        /* of the Service in front */
     enum pg_listener_protocol protocol;
-    uint32_t attached; /* HTTPRoutes */
+    uint32_t attached; /* routes */
     struct pg_condition programmed;
+    struct pg_condition resolved; /* its certificates and kinds of routes are there */
     struct pg_source source;
 };
 struct pg_gateway {
@@ -161,6 +162,7 @@ struct pg_route_parent {
     struct pg_source source;
 };
 struct pg_http_route {
+    const char *kind; /* "HTTPRoute", "GRPCRoute", "TLSRoute" */
     const char *namespace;
     const char *name;
     uint32_t parent_first, parent_count; /* into route_parents */

@@ -210,6 +210,7 @@ struct pg_snapshot {
     uint32_t secret_count;
     const struct pg_tls_host *tls_hosts;
     uint32_t tls_host_count;
+    uint32_t tls_listener_first; /* of tls_hosts, from there on those of listeners */
     const struct pg_client *clients;
     uint32_t client_count;
     const struct pg_finding *findings;

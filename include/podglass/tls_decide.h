@@ -39,14 +39,16 @@ int pg_hello_parse(const uint8_t *bytes, uint32_t len, struct pg_hello *ret, uin
                    enum pg_hello_error *ret_error);
 
 /* ---- tls_names.c: whose certificate ---- */
-/* Of the hosts of s: the very name, then *.rest with one label for the first, then none (NULL): the certificate for names nobody knows.
- * name: lower case, without port. */
-const struct pg_tls_host *pg_tls_host_find(const struct pg_snapshot *s, const char *name);
+/* Who answers for a name at a port of the ingress pod. Of the hosts of Ingress objects: the very name, then *.rest with one label for the first. Of the listeners
+ * of Gateways there: the one with the best hostname. Of both the better one, the listener if they are equal; none (NULL): the certificate for names
+ * nobody knows. name: lower case, without port. */
+const struct pg_tls_host *pg_tls_host_find(const struct pg_snapshot *s, uint16_t port,
+                                           const char *name);
 /* Why this one: the Secret's line, or that it is made up. host NULL is fine. */
 pg_reason_id pg_tls_host_reason(const struct pg_snapshot *s, const struct pg_tls_host *host);
 /* Whether a request for `authority` (Host, may carry a port) may be answered on a connection that was opened for `server_name` ("": it named none): the same
- * certificate must answer both, or somebody would get what he was not shown a certificate for (421). */
-bool pg_tls_host_fits(const struct pg_snapshot *s, const char *server_name,
+ * certificate, of Gateways the same listener, must answer both, or somebody would get what he was not shown a certificate for (421). */
+bool pg_tls_host_fits(const struct pg_snapshot *s, uint16_t port, const char *server_name,
                       struct pg_slice authority);
 
 /* ---- tls_cert.c ---- */

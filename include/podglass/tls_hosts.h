@@ -20,13 +20,17 @@ struct pg_secret {
     struct pg_source source;
 };
 
-/* A host that is served over TLS. Each host stands here once, in the order of its text. */
+/* A host that is served over TLS. Of Ingress objects each host stands here once, in the order of its text; the listeners of Gateways follow. */
 struct pg_tls_host {
-    const char *host; /* lower case; "*.x" for one label; "" for a name nobody knows, or none */
+    const char *
+        host; /* lower case; "*.x" for one label, of a listener for any number; "" for a name nobody knows, or none */
+    uint32_t
+        listener; /* index into listeners: it answers for what comes to this one; PG_INDEX_NONE: of an Ingress */
     const char *secret_text; /* "shop/shop-tls", as the object asks for it; "": it names none */
     uint32_t secret;         /* index into secrets; PG_INDEX_NONE: a certificate is made up */
     bool passthrough;        /* TLS goes on to the pod unread */
     const char *object;      /* "Ingress/shop/shop" */
+    const char *field;       /* "spec.tls" */
     struct pg_source source;
 };
 

@@ -69,6 +69,19 @@ static const struct {
     {DOC("Gateway", "g") "  gatewayClassName: x\n  listeners: [{name: a, port: 80, protocol: "
                          "HTTP}, {name: a, port: 81, protocol: HTTP}]\n",
      "two listeners are called a"},
+    {DOC("GRPCRoute", "r") "  rules: [{matches: [{method: {}}]}]\n",
+     "needs service, method or both"},
+    {DOC("GRPCRoute", "r") "  rules: [{matches: [{method: {service: a/b}}]}]\n",
+     "\"a/b\" is no name of gRPC"},
+    {DOC("GRPCRoute", "r") "  rules: [{matches: [{method: {method: a.b}}]}]\n",
+     "\"a.b\" is no name of gRPC"},
+    {DOC("GRPCRoute",
+         "r") "  rules: [{matches: [{method: {type: RegularExpression, service: \"(\"}}]}]\n",
+     "are no regular expressions"},
+    {DOC("GRPCRoute",
+         "r") "  rules: [{filters: [{type: URLRewrite, urlRewrite: {hostname: a}}]}]\n",
+     "has no filter of type URLRewrite"},
+    {DOC("TLSRoute", "r") "  rules: [{" BACKEND "}]\n", "needs host names"},
 };
 
 static void wrong_values_are_errors(void **state)
@@ -123,6 +136,12 @@ static const struct {
     {DOC("Gateway",
          "g") "  gatewayClassName: x\n  listeners: [{name: a, port: 80, protocol: TCP}]\n",
      "PG401", "nothing is served"},
+    {DOC("GRPCRoute", "r") "  parentRefs: [{name: gw}]\n  rules: [{backendRefs: [{name: web, "
+                           "namespace: other, port: 80}]}]\n" GATEWAY SERVICE_WEB,
+     "PG404", "lets GRPCRoutes of default"},
+    {DOC("TLSRoute", "r") "  parentRefs: [{name: gw}]\n  hostnames: [a.test]\n"
+                          "  rules: [{" BACKEND "}]\n" GATEWAY SERVICE_WEB,
+     "PG404", "no listener of that name and port for TLS"},
     {DOC("Gateway", "g") "  gatewayClassName: x\n  listeners: [{name: a, port: 80, protocol: "
                          "HTTP}, {name: b, port: 80, protocol: HTTP}]\n",
      "PG404", "the same port and hostname"},

@@ -238,7 +238,7 @@ static const struct {
      "t.yaml:5", "has no TCP port x", "PG404"},
     {"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a}\n", "t.yaml:1",
      "NetworkPolicy/a: kind is not supported yet", "PG402"},
-    {"apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: {name: a}\n", "t.yaml:1",
+    {"apiVersion: gateway.networking.k8s.io/v1\nkind: UDPRoute\nmetadata: {name: a}\n", "t.yaml:1",
      "not supported yet", "PG402"},
     {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {dnsPolicy: None, containers: [{name: "
      "c, ports: [{containerPort: 80, hostPort: 80}]}]}\n",

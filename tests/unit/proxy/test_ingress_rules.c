@@ -141,8 +141,8 @@ static void every_scenario_reaches_its_service(void **state)
         struct pg_route_match match;
         assert_non_null(r);
         pg_route_match(r,
-                       &(struct pg_route_facts){pg_slice_of(rows[i].host),
-                                                pg_slice_of(rows[i].path), NULL, NULL, 0, false},
+                       &(struct pg_route_facts){.host = pg_slice_of(rows[i].host),
+                                                .path = pg_slice_of(rows[i].path)},
                        &match);
         const char *got = match.route ? s->services[match.route->service].name : NULL;
         if ((got == NULL) != (rows[i].service == NULL) ||

@@ -90,8 +90,8 @@ static void every_row_finds_its_rule(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct pg_route_match match;
         pg_route_match(r,
-                       &(struct pg_route_facts){pg_slice_of(rows[i].host),
-                                                pg_slice_of(rows[i].path), NULL, NULL, 0, false},
+                       &(struct pg_route_facts){.host = pg_slice_of(rows[i].host),
+                                                .path = pg_slice_of(rows[i].path)},
                        &match);
         const char *got = match.route ? match.route->backend_text : NULL;
         if ((got == NULL) != (rows[i].backend == NULL) ||
@@ -107,8 +107,7 @@ static void reason_names_the_line(void **state)
     struct pg_router *r = make(&s, routes, sizeof(routes) / sizeof(routes[0]));
     struct pg_route_match match;
     pg_route_match(
-        r,
-        &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/cart"), NULL, NULL, 0, false},
+        r, &(struct pg_route_facts){.host = pg_slice_of("a.test"), .path = pg_slice_of("/cart")},
         &match);
     const struct pg_reason *reason = pg_reason_get(match.reason);
     assert_int_equal(reason->code, PG_CODE_ROUTE_RULE);
@@ -117,7 +116,7 @@ static void reason_names_the_line(void **state)
     assert_string_equal(reason->file, "shop.yaml");
     assert_int_equal(reason->line, 10);
     pg_route_match(
-        r, &(struct pg_route_facts){pg_slice_of("c.test"), pg_slice_of("/"), NULL, NULL, 0, false},
+        r, &(struct pg_route_facts){.host = pg_slice_of("c.test"), .path = pg_slice_of("/")},
         &match);
     assert_int_equal(pg_reason_get(match.reason)->code, PG_CODE_ROUTE_NONE);
     pg_router_free(r);
@@ -130,14 +129,12 @@ static void default_backend_takes_what_no_rule_does(void **state)
     struct pg_router *r = make(&s, list, 2);
     struct pg_route_match match;
     pg_route_match(
-        r,
-        &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/cart"), NULL, NULL, 0, false},
+        r, &(struct pg_route_facts){.host = pg_slice_of("a.test"), .path = pg_slice_of("/cart")},
         &match);
     assert_string_equal(match.route->backend_text, "exact-cart");
-    pg_route_match(r,
-                   &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of("/other"), NULL,
-                                            NULL, 0, false},
-                   &match);
+    pg_route_match(
+        r, &(struct pg_route_facts){.host = pg_slice_of("a.test"), .path = pg_slice_of("/other")},
+        &match);
     assert_string_equal(match.route->backend_text, "default");
     assert_int_equal(pg_reason_get(match.reason)->code, PG_CODE_ROUTE_DEFAULT);
     pg_router_free(r);
@@ -158,10 +155,9 @@ static void longest_prefix_wins_among_thousands(void **state)
         char path[64];
         struct pg_route_match match;
         (void)snprintf(path, sizeof(path), "%s/and/more", paths[i]);
-        pg_route_match(r,
-                       &(struct pg_route_facts){pg_slice_of("a.test"), pg_slice_of(path), NULL,
-                                                NULL, 0, false},
-                       &match);
+        pg_route_match(
+            r, &(struct pg_route_facts){.host = pg_slice_of("a.test"), .path = pg_slice_of(path)},
+            &match);
         assert_string_equal(match.route->backend_text, paths[i]);
     }
     pg_router_free(r);
