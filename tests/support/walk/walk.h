@@ -67,12 +67,23 @@ void walk_collect(struct walk *w); /* takes what the path sent to the wire, and 
 void walk_when(struct walk *w, const struct walk_line *l, const char *block);
 void walk_then(struct walk *w, const struct walk_line *l);
 /* walk_wire.c */
+struct walk_segment {
+    const char *flags; /* of "FSRPAUEC" */
+    uint32_t seq, ack, window;
+    const void *payload;
+    uint32_t len;
+};
+uint32_t walk_tcp_build(uint8_t *out, const struct pg_tuple *t, const struct walk_segment *s);
+void walk_wire_inject(struct walk *w, const uint8_t *bytes, uint32_t len);
+/* The last packet that the path sent, parsed; what it points to lasts until the next call. false: there is none. */
+bool walk_wire_last(const struct walk *w, struct pg_packet *ret);
 void walk_wire_describe(const uint8_t *bytes, uint32_t len, char *out, size_t room);
 void walk_when_wire(struct walk *w, const struct walk_line *l);
 /* walk_dns.c */
 void walk_dns_describe(const uint8_t *message, uint32_t len, char *out, size_t room);
-void walk_dns_answers(struct walk *w, const struct walk_line *l, const struct pg_tuple *asked,
-                      const uint8_t *query, uint32_t len);
+void walk_dns_answers(struct walk *w, const struct walk_line *l, const struct pg_packet *question);
+void walk_dns_asks_over_tcp(struct walk *w, const struct pg_addr *from, const uint8_t *query,
+                            uint32_t len);
 bool walk_endpoint(const char *text, struct pg_addr *addr,
                    uint16_t *port); /* "a.b.c.d:p", "a.b.c.d", "[v6]:p", a port of "*" is 0 */
 bool walk_address(struct walk *w, const char *text, struct pg_addr *addr,

@@ -4,7 +4,7 @@
  *   ... preface "bytes"               in front of the request, such as "PROXY TCP4 203.0.113.7 203.0.113.10 4711 80\r\n"
  *   when CLIENT sends raw "bytes" to ADDR:PORT
  *   when CLIENT sends raw N times "bytes" ...                 (not needed so far)
- *   when CLIENT asks NAME TYPE [over-udp]                     DNS: straight to the server; or as a datagram to the cluster's DNS address, recorded
+ *   when CLIENT asks NAME TYPE [over-udp|over-tcp]            DNS: straight to the server; and over the wire to the cluster's DNS address, recorded
  *   when time passes Ns|Nms
  *   when wire ...                                             walk_wire.c
  *   when reload  + block                                      walk.c
@@ -224,7 +224,7 @@ static void ask_over_udp(struct walk *w, const struct pg_addr *from, const void 
 }
 
 static void asks(struct walk *w, const struct pg_addr *from, const char *name,
-                 const char *type_name, bool over_udp)
+                 const char *type_name, const char *how)
 {
     static const struct {
         const char *name;
@@ -242,8 +242,10 @@ static void asks(struct walk *w, const struct pg_addr *from, const char *name,
         }
     }
     uint32_t len = dns_query(query, name, type);
-    if (over_udp) {
+    if (strcmp(how, "over-udp") == 0) {
         ask_over_udp(w, from, query, len);
+    } else if (strcmp(how, "over-tcp") == 0) {
+        walk_dns_asks_over_tcp(w, from, query, len);
     }
     uint32_t answer_len = pg_dns_answer(pg_path_zone(w->sim.path), query, len, false, 0, answer,
                                         sizeof answer, &about);
@@ -288,9 +290,9 @@ void walk_when(struct walk *w, const struct walk_line *l, const char *block)
     if (strcmp(verb, "sends") == 0 && l->count >= at + 4) {
         sends(w, l, at + 2, &request);
     } else if (strcmp(verb, "asks") == 0) {
-        bool over_udp = strcmp(l->tokens[l->count - 1], "over-udp") == 0;
-        bool typed = l->count > at + 3 + over_udp;
-        asks(w, &request.from, l->tokens[at + 2], typed ? l->tokens[at + 3] : "A", over_udp);
+        const char *how = l->tokens[l->count - 1];
+        bool typed = l->count > at + 3u + (strncmp(how, "over-", 5) == 0);
+        asks(w, &request.from, l->tokens[at + 2], typed ? l->tokens[at + 3] : "A", how);
     } else {
         walk_fail(w, "when %s does what? '%s'", l->tokens[at], verb);
     }

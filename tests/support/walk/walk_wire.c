@@ -123,14 +123,15 @@ static uint32_t build_ip(uint8_t *out, const struct pg_addr *src, const struct p
     return 40;
 }
 
-static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *flags, uint32_t seq,
-                          uint32_t ack, uint32_t window, const char *text)
+uint32_t walk_tcp_build(uint8_t *out, const struct pg_tuple *t, const struct walk_segment *s)
 {
-    uint32_t len = 20 + (uint32_t)strlen(text);
+    uint32_t len = 20 + s->len;
+    uint32_t seq = s->seq;
+    uint32_t ack = s->ack;
     uint32_t ip = build_ip(out, &t->src, &t->dst, PG_PROTO_TCP, len, 64);
     uint8_t *tcp = out + ip;
     uint8_t bits = 0;
-    for (; *flags != 0; flags++) {
+    for (const char *flags = s->flags; *flags != 0; flags++) {
         const char *names = "FSRPAUEC";
         const char *at = strchr(names, *flags);
         bits = (uint8_t)(bits | (at != NULL ? 1u << (at - names) : 0u));
@@ -149,14 +150,14 @@ static uint32_t build_tcp(uint8_t *out, const struct pg_tuple *t, const char *fl
                               (uint8_t)ack,
                               0x50,
                               bits,
-                              (uint8_t)(window >> 8),
-                              (uint8_t)window,
+                              (uint8_t)(s->window >> 8),
+                              (uint8_t)s->window,
                               0,
                               0,
                               0,
                               0};
     memcpy(tcp, head, sizeof head);
-    memcpy(tcp + 20, text, strlen(text));
+    memcpy(tcp + 20, s->payload, s->len);
     uint64_t sum = pg_sum_add(pg_sum_pseudo(&t->src, &t->dst, PG_PROTO_TCP, len), tcp, len);
     uint16_t field = (uint16_t)~pg_sum_fold(sum);
     memcpy(tcp + 16, &field, 2);
@@ -204,7 +205,7 @@ static uint32_t number_after(const struct walk_line *l, const char *word, uint32
     return otherwise;
 }
 
-static void inject(struct walk *w, const uint8_t *bytes, uint32_t len)
+void walk_wire_inject(struct walk *w, const uint8_t *bytes, uint32_t len)
 {
     if (len == 0 || pg_wire_inject(w->sim.wire, bytes, len) != 0) {
         walk_fail(w, "the packet could not be put on the wire");
@@ -219,7 +220,7 @@ static void inject_said(struct walk *w, const struct walk_line *l, uint8_t *byte
     if (len != 0 && number_after(l, "broken", 0) != 0) {
         bytes[len - 1] ^= 0xff;
     }
-    inject(w, bytes, len);
+    walk_wire_inject(w, bytes, len);
 }
 
 static const char *text_in(const struct walk_line *l)
@@ -230,6 +231,19 @@ static const char *text_in(const struct walk_line *l)
         }
     }
     return "";
+}
+
+/* What the line says of a segment, and what else it has. */
+static struct walk_segment segment_in(const struct walk_line *l, const char *flags, uint32_t seq,
+                                      uint32_t ack)
+{
+    const char *text = text_in(l);
+    return (struct walk_segment){.flags = flags,
+                                 .seq = number_after(l, "seq", seq),
+                                 .ack = number_after(l, "ack", ack),
+                                 .window = number_after(l, "win", 65535),
+                                 .payload = text,
+                                 .len = (uint32_t)strlen(text)};
 }
 
 /* A datagram of `len` bytes in pieces: IP packets of `size` bytes; in reverse order, or without one of them, if it is said. */
@@ -263,12 +277,12 @@ static void send_pieces(struct walk *w, const struct walk_line *l, const struct 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t k = reverse ? count - 1 - i : i;
         if (k + 1 != without) {
-            inject(w, pieces[k], lens[k]);
+            walk_wire_inject(w, pieces[k], lens[k]);
         }
     }
     uint32_t again = number_after(l, "again", 0);
     if (again != 0 && again <= count) {
-        inject(w, pieces[again - 1], lens[again - 1]);
+        walk_wire_inject(w, pieces[again - 1], lens[again - 1]);
     }
 }
 
@@ -293,12 +307,10 @@ static void wire_sends(struct walk *w, const struct walk_line *l)
         inject_said(w, l, out, pg_dgram_build(&t, text, (uint32_t)strlen(text), out, sizeof out));
     } else if (strcmp(proto, "tcp") == 0 && l->count >= 8) {
         t.proto = PG_PROTO_TCP;
-        inject_said(w, l, out,
-                    build_tcp(out, &t, l->tokens[7], number_after(l, "seq", 1000),
-                              number_after(l, "ack", 0), number_after(l, "win", 65535),
-                              text_in(l)));
+        struct walk_segment s = segment_in(l, l->tokens[7], 1000, 0);
+        inject_said(w, l, out, walk_tcp_build(out, &t, &s));
     } else if (strcmp(proto, "sctp") == 0) {
-        inject(w, out, build_sctp(out, &t));
+        walk_wire_inject(w, out, build_sctp(out, &t));
     } else if (strcmp(proto, "ping") == 0) {
         uint8_t type = pg_addr_is_v4(&t.src) ? 8 : 128;
         inject_said(w, l, out,
@@ -360,17 +372,21 @@ static void wire_refuses(struct walk *w, const struct walk_line *l, const struct
                               out + ip, 8 + quote);
     uint16_t field = (uint16_t)~pg_sum_fold(sum);
     memcpy(out + ip + 2, &field, 2);
-    inject(w, out, ip + 8 + quote);
+    walk_wire_inject(w, out, ip + 8 + quote);
+}
+
+bool walk_wire_last(const struct walk *w, struct pg_packet *ret)
+{
+    static uint8_t copy[2048];
+    const struct walk_packet *last = &w->wire[(w->wire_count - 1) % WALK_WIRE_LOG];
+    return w->wire_count != 0 && parse_copy(last->bytes, last->len, copy, ret);
 }
 
 static void wire_answers(struct walk *w, const struct walk_line *l, bool refuses)
 {
-    uint8_t copy[2048];
     uint8_t out[2048];
     struct pg_packet p;
-    if (w->wire_count == 0 ||
-        !parse_copy(w->wire[(w->wire_count - 1) % WALK_WIRE_LOG].bytes,
-                    w->wire[(w->wire_count - 1) % WALK_WIRE_LOG].len, copy, &p)) {
+    if (!walk_wire_last(w, &p)) {
         walk_fail(w, "there is no packet on the wire to answer");
         return;
     }
@@ -380,16 +396,16 @@ static void wire_answers(struct walk *w, const struct walk_line *l, bool refuses
         wire_refuses(w, l, &p, what);
     } else if (strcmp(what, "udp") == 0) {
         const char *text = text_in(l);
-        inject(w, out, pg_dgram_build(&back, text, (uint32_t)strlen(text), out, sizeof out));
+        walk_wire_inject(w, out,
+                         pg_dgram_build(&back, text, (uint32_t)strlen(text), out, sizeof out));
     } else if (strcmp(what, "tcp") == 0 && l->count > 4) {
         uint32_t ack = pg_packet_tcp_seq(&p) + pg_packet_payload_len(&p) +
                        ((p.tcp_flags & (PG_TCP_SYN | PG_TCP_FIN)) != 0 ? 1u : 0u);
-        inject(w, out,
-               build_tcp(out, &back, l->tokens[4], number_after(l, "seq", 5000),
-                         number_after(l, "ack", ack), number_after(l, "win", 65535), text_in(l)));
+        struct walk_segment s = segment_in(l, l->tokens[4], 5000, ack);
+        walk_wire_inject(w, out, walk_tcp_build(out, &back, &s));
     } else if (strcmp(what, "pong") == 0) {
         uint8_t type = pg_addr_is_v4(&back.src) ? 0 : 129;
-        inject(w, out, build_ping(out, &back.src, &back.dst, type, p.tuple.src_port, 64));
+        walk_wire_inject(w, out, build_ping(out, &back.src, &back.dst, type, p.tuple.src_port, 64));
     } else {
         walk_fail(w, "wire replies %s?", what);
     }
@@ -402,9 +418,9 @@ static void wire_answers_dns(struct walk *w, const struct walk_line *l)
     struct pg_packet p;
     for (uint32_t i = w->wire_count; i > 0 && w->wire_count - i < WALK_WIRE_LOG; i--) {
         const struct walk_packet *seen = &w->wire[(i - 1) % WALK_WIRE_LOG];
-        if (parse_copy(seen->bytes, seen->len, copy, &p) && p.proto == PG_PROTO_UDP &&
-            p.tuple.dst_port == 53) {
-            walk_dns_answers(w, l, &p.tuple, p.head + p.payload_offset, pg_packet_payload_len(&p));
+        if (parse_copy(seen->bytes, seen->len, copy, &p) && p.tuple.dst_port == 53 &&
+            (p.proto == PG_PROTO_UDP || p.proto == PG_PROTO_TCP) && pg_packet_payload_len(&p) > 2) {
+            walk_dns_answers(w, l, &p);
             return;
         }
     }
