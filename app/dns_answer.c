@@ -57,6 +57,19 @@ static void on_send(void *arg, const struct pg_tuple *tuple, uint32_t label, con
     pg_local_send(arg, tuple, label, message, len);
 }
 
+static uint32_t on_ask_stream(void *arg, const struct pg_tuple *tuple, uint32_t label,
+                              struct pg_dns_ticket ticket, const void *message, uint32_t len)
+{
+    struct pg_path *path = arg;
+    return pg_dns_upstreams_ask(path->dns_upstreams, tuple, label, ticket, message, len);
+}
+
+static void on_stop_stream(void *arg, uint32_t stream)
+{
+    struct pg_path *path = arg;
+    pg_dns_upstreams_stop(path->dns_upstreams, stream);
+}
+
 static void on_answer(void *arg, const struct pg_dns_client *client, const void *message,
                       uint32_t len)
 {
@@ -82,14 +95,26 @@ static void on_tell(void *arg, const struct pg_dns_event *e)
            e->reason, e->label);
 }
 
-struct pg_dns_forward *pg_path_dns_forward_new(struct pg_path *path, uint64_t now_us)
+bool pg_path_dns_new(struct pg_path *path, uint64_t now_us)
 {
     struct pg_dns_forward_options options = {.send = on_send,
+                                             .ask_stream = on_ask_stream,
+                                             .stop_stream = on_stop_stream,
                                              .answer = on_answer,
                                              .tell = on_tell,
                                              .told = on_told,
                                              .arg = path,
                                              .counters = &path->counters,
                                              .random = &path->random};
-    return pg_dns_forward_new(&options, now_us);
+    path->dns_tcp = pg_dns_tcp_new(path);
+    path->dns_upstreams = pg_dns_upstreams_new(path);
+    path->dns_forward = pg_dns_forward_new(&options, now_us);
+    return path->dns_tcp != NULL && path->dns_upstreams != NULL && path->dns_forward != NULL;
+}
+
+void pg_path_dns_free(struct pg_path *path)
+{
+    pg_dns_forward_free(path->dns_forward);
+    pg_dns_upstreams_free(path->dns_upstreams);
+    pg_dns_tcp_free(path->dns_tcp);
 }

@@ -433,11 +433,9 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
         pg_proxy_new(&proxy, path->stack, &path->counters, path->trace, &path->random, now_us);
     path->echo = pg_echo_new(path->stack, now_us);
     path->clients = pg_lab_clients_new(path->stack, path->trace, now_us);
-    path->dns_tcp = pg_dns_tcp_new(path);
-    path->dns_forward = pg_path_dns_forward_new(path, now_us);
     path->health = pg_health_new(path);
-    return path->proxy != NULL && path->echo != NULL && path->clients != NULL &&
-           path->dns_tcp != NULL && path->dns_forward != NULL && path->health != NULL;
+    return pg_path_dns_new(path, now_us) && path->proxy != NULL && path->echo != NULL &&
+           path->clients != NULL && path->health != NULL;
 }
 
 struct pg_path *pg_path_new(const struct pg_path_options *options, const struct pg_random *random,
@@ -514,8 +512,7 @@ void pg_path_free(struct pg_path *path)
     }
     pg_lab_clients_free(path->clients);
     path->clients = NULL; /* the stack's last resets ask owner.c, and go to the wire */
-    pg_dns_forward_free(path->dns_forward);
-    pg_dns_tcp_free(path->dns_tcp);
+    pg_path_dns_free(path);
     pg_health_free(path->health);
     pg_echo_free(path->echo);
     pg_proxy_free(path->proxy);

@@ -10,6 +10,7 @@
 #include "podglass/pool.h"
 
 struct pg_dns_tcp;
+struct pg_dns_upstreams;
 struct pg_tap;
 struct pg_health;
 
@@ -46,6 +47,7 @@ struct pg_path {
     struct pg_echo *echo;
     struct pg_lab_clients *clients;
     struct pg_dns_tcp *dns_tcp;
+    struct pg_dns_upstreams *dns_upstreams;
     struct pg_dns_forward *dns_forward;
     struct pg_health *health;
     struct pg_zone *zone;
@@ -119,6 +121,13 @@ const struct pg_listener *pg_dns_tcp_listener(struct pg_dns_tcp *d);
 void pg_dns_tcp_answer(struct pg_dns_tcp *d, const struct pg_dns_client *client,
                        const void *message, uint32_t len);
 
+/* dns_upstream.c: the same towards other servers; the contract is dns_forward.h's ask_stream and stop_stream. */
+struct pg_dns_upstreams *pg_dns_upstreams_new(struct pg_path *path);
+void pg_dns_upstreams_free(struct pg_dns_upstreams *u);
+uint32_t pg_dns_upstreams_ask(struct pg_dns_upstreams *u, const struct pg_tuple *t, uint32_t label,
+                              struct pg_dns_ticket ticket, const void *message, uint32_t len);
+void pg_dns_upstreams_stop(struct pg_dns_upstreams *u, uint32_t stream);
+
 /* dns_answer.c: one question, UDP or TCP, from the zone in force or from elsewhere; counts and records. */
 enum pg_dns_said {
     PG_DNS_SAID_NOTHING, /* it deserves no answer */
@@ -128,6 +137,7 @@ enum pg_dns_said {
 enum pg_dns_said pg_path_dns_answer(struct pg_path *path, const void *query, uint32_t len,
                                     const struct pg_dns_client *client, void *out, uint32_t room,
                                     uint32_t *ret_len);
-struct pg_dns_forward *pg_path_dns_forward_new(struct pg_path *path, uint64_t now_us);
+bool pg_path_dns_new(struct pg_path *path, uint64_t now_us); /* false: out of memory */
+void pg_path_dns_free(struct pg_path *path);
 
 #endif

@@ -1,8 +1,8 @@
 /* Asking other servers: one question under way per client's question, until an answer comes or five seconds are over.
  *
- *   ask ─► cache? ─► choose a server ─► send, random id and port ─► reply: the right one? ─► cache, answer
- *                        ▲                         │ 2 s of silence, or unreachable
- *                        └── another server ◄──────┘ 5 s in all: SERVFAIL
+ *   ask ─► cache? ─► choose a server ─► send, random id and port ─► reply: the right one? ─► cut? ─► cache, answer
+ *                        ▲                         │ 2 s of silence, or unreachable            └─► forward_stream.c
+ *                        └── another server ◄──────┘ 5 s in all, or two attempts more than servers: SERVFAIL
  *
  * Whoever wants to put a false answer in must guess a 16-bit id and a port out of 64,000, send from the server's address and
  * port, and repeat the question as the client spelled it: each attempt at a server has an id and a port of its own. What
@@ -19,18 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ATTEMPT_MS    2000u
 #define ALL_MS        5000u
 #define PROBE_MS      500u
 #define FAILURES_DOWN 2u
 #define FIRST_PORT    1024u
+#define MORE_ATTEMPTS 2u /* than there are servers: as many as silence leaves time for with one */
 
-static uint64_t now_ms(const struct pg_dns_forward *f)
+uint64_t pg_dns_now_ms(const struct pg_dns_forward *f)
 {
     return f->now_us / 1000;
 }
 
-static void count(struct pg_dns_forward *f, enum pg_counter which)
+void pg_dns_count(struct pg_dns_forward *f, enum pg_counter which)
 {
     f->o.counters->value[which]++;
 }
@@ -50,13 +50,13 @@ static uint16_t draw_port(struct pg_dns_forward *f)
     return 0;
 }
 
-static void give_port_back(struct pg_dns_forward *f, uint16_t *port)
+void pg_dns_give_port_back(struct pg_dns_forward *f, uint16_t *port)
 {
     f->by_port[*port] = 0;
     *port = 0;
 }
 
-static struct pg_tuple tuple_to(const struct pg_dns_forward *f, const struct pg_dns_server *s,
+struct pg_tuple pg_dns_tuple_to(const struct pg_dns_forward *f, const struct pg_dns_server *s,
                                 uint16_t port)
 {
     return (struct pg_tuple){.src = f->own[!pg_addr_is_v4(&s->at.addr)],
@@ -99,7 +99,7 @@ static void server_is_well(struct pg_dns_forward *f, struct pg_dns_server *s)
     s->failures = 0;
     pg_wheel_cancel(f->wheel, &s->probe.timer);
     if (s->probe_port) {
-        give_port_back(f, &s->probe_port);
+        pg_dns_give_port_back(f, &s->probe_port);
     }
 }
 
@@ -107,10 +107,10 @@ static void server_failed(struct pg_dns_forward *f, struct pg_dns_server *s)
 {
     s->failures++;
     if (s->failures == FAILURES_DOWN) {
-        count(f, PG_COUNT_DNS_UPSTREAM_DOWN);
+        pg_dns_count(f, PG_COUNT_DNS_UPSTREAM_DOWN);
     }
     if (!pg_timer_armed(&s->probe.timer)) {
-        pg_wheel_arm(f->wheel, &s->probe.timer, now_ms(f) + PROBE_MS);
+        pg_wheel_arm(f->wheel, &s->probe.timer, pg_dns_now_ms(f) + PROBE_MS);
     }
 }
 
@@ -122,9 +122,9 @@ static void probe(struct pg_dns_forward *f, struct pg_dns_server *s)
     uint8_t name = 0;
 
     if (s->probe_port) {
-        give_port_back(f, &s->probe_port);
+        pg_dns_give_port_back(f, &s->probe_port);
     }
-    pg_wheel_arm(f->wheel, &s->probe.timer, now_ms(f) + PROBE_MS);
+    pg_wheel_arm(f->wheel, &s->probe.timer, pg_dns_now_ms(f) + PROBE_MS);
     s->probe_id = (uint16_t)pg_random_u64(f->o.random);
     s->probe_port = draw_port(f);
     if (s->probe_port == 0) {
@@ -132,7 +132,7 @@ static void probe(struct pg_dns_forward *f, struct pg_dns_server *s)
     }
     f->by_port[s->probe_port] = (uint16_t)(PG_DNS_PROBES + (s - f->servers));
     uint32_t len = pg_dns_query_write(s->probe_id, &name, &root, message);
-    struct pg_tuple t = tuple_to(f, s, s->probe_port);
+    struct pg_tuple t = pg_dns_tuple_to(f, s, s->probe_port);
 
     message[2] &= (uint8_t)~0x01u; /* about its own word, not what it would have to ask for */
     f->o.send(f->o.arg, &t, 0, message, len);
@@ -140,11 +140,12 @@ static void probe(struct pg_dns_forward *f, struct pg_dns_server *s)
 
 /* ---- the end of a question ---- */
 
-static void end(struct pg_dns_forward *f, struct pg_dns_waiting *w)
+void pg_dns_end(struct pg_dns_forward *f, struct pg_dns_waiting *w)
 {
+    pg_dns_stop_stream(f, w);
     pg_wheel_cancel(f->wheel, &w->timeout.timer);
     if (w->port) {
-        give_port_back(f, &w->port);
+        pg_dns_give_port_back(f, &w->port);
     }
     pg_pool_put(f->waiting, pg_pool_index(f->waiting, w));
 }
@@ -160,30 +161,35 @@ static struct pg_dns_cache_key key_of(const struct pg_dns_waiting *w)
                                      .checking_disabled = w->q.checking_disabled};
 }
 
+void pg_dns_wait(struct pg_dns_forward *f, struct pg_dns_waiting *w)
+{
+    uint64_t due = pg_dns_now_ms(f) + PG_DNS_ATTEMPT_MS;
+
+    pg_wheel_arm(f->wheel, &w->timeout.timer, due < w->until_ms ? due : w->until_ms);
+}
+
 /* false: there is nobody to ask any more. */
 static bool send(struct pg_dns_forward *f, struct pg_dns_waiting *w)
 {
     uint8_t message[PG_DNS_QUERY_MOST];
-    uint64_t now = now_ms(f);
+    bool over = pg_dns_now_ms(f) >= w->until_ms || w->attempts++ >= f->server_count + MORE_ATTEMPTS;
 
     if (w->port) {
-        give_port_back(f, &w->port);
+        pg_dns_give_port_back(f, &w->port);
     }
     w->server = choose(f, w->tried);
-    w->port = w->server == PG_DNS_NO_SERVER || now >= w->until_ms ? 0 : draw_port(f);
+    w->port = w->server == PG_DNS_NO_SERVER || over ? 0 : draw_port(f);
     if (w->port == 0) {
         return false;
     }
     struct pg_dns_server *s = &f->servers[w->server];
-    struct pg_tuple t = tuple_to(f, s, w->port);
+    struct pg_tuple t = pg_dns_tuple_to(f, s, w->port);
 
     w->tried |= 1u << w->server;
     w->id = (uint16_t)pg_random_u64(f->o.random);
     f->by_port[w->port] = (uint16_t)(pg_pool_index(f->waiting, w) + 1);
-    uint64_t due = now + ATTEMPT_MS;
-
-    pg_wheel_arm(f->wheel, &w->timeout.timer, due < w->until_ms ? due : w->until_ms);
-    count(f, PG_COUNT_DNS_FORWARDED);
+    pg_dns_wait(f, w);
+    pg_dns_count(f, PG_COUNT_DNS_FORWARDED);
     pg_dns_tell(f, w, f->asked, "", &s->at.addr);
     uint32_t len = pg_dns_query_write(w->id, w->name, &w->q, message);
 
@@ -197,12 +203,13 @@ static void give_up(struct pg_dns_forward *f, struct pg_dns_waiting *w)
 
     pg_dns_tell(f, w, f->silent, "SERVFAIL", &nobody);
     pg_dns_give_error(f, w, PG_DNS_SERVFAIL);
-    end(f, w);
+    pg_dns_end(f, w);
 }
 
-static void try_another(struct pg_dns_forward *f, struct pg_dns_waiting *w)
+void pg_dns_try_another(struct pg_dns_forward *f, struct pg_dns_waiting *w)
 {
-    count(f, PG_COUNT_DNS_UPSTREAM_SILENT);
+    pg_dns_count(f, PG_COUNT_DNS_UPSTREAM_SILENT);
+    pg_dns_stop_stream(f, w);
     if (w->server < f->server_count) {
         server_failed(f, &f->servers[w->server]);
     }
@@ -215,7 +222,7 @@ static bool from_cache(struct pg_dns_forward *f, const struct pg_dns_waiting *w)
 {
     uint8_t message[PG_DNS_EDNS_SIZE];
     struct pg_dns_cache_key key = key_of(w);
-    uint32_t len = pg_dns_cache_get(f->cache, &key, now_ms(f), message, pg_dns_room_of(w));
+    uint32_t len = pg_dns_cache_get(f->cache, &key, pg_dns_now_ms(f), message, pg_dns_room_of(w));
 
     if (len == 0) {
         return false;
@@ -231,22 +238,23 @@ bool pg_dns_forward_ask(struct pg_dns_forward *f, const void *query, uint32_t le
         return false;
     }
     uint32_t index = pg_pool_get(f->waiting);
-    struct pg_dns_waiting refused = {.client = *client, .server = PG_DNS_NO_SERVER};
+    struct pg_dns_waiting refused = {0};
     struct pg_dns_waiting *w = index == PG_POOL_NONE ? &refused : pg_pool_at(f->waiting, index);
 
     w->client = *client;
     w->server = PG_DNS_NO_SERVER;
+    w->stream = PG_DNS_NO_STREAM;
     w->alias = about->beyond_alias;
     w->timeout.kind = PG_DNS_TIMER_QUESTION;
     w->timeout.forward = f;
-    w->until_ms = now_ms(f) + ALL_MS;
+    w->until_ms = pg_dns_now_ms(f) + ALL_MS;
     bool good = pg_dns_query_read(query, len, &w->q) == 0;
 
     memcpy(w->name, about->beyond_name, sizeof(w->name));
     if (good && from_cache(f, w)) {
-        count(f, PG_COUNT_DNS_CACHE_HITS);
+        pg_dns_count(f, PG_COUNT_DNS_CACHE_HITS);
     } else if (w == &refused) {
-        count(f, PG_COUNT_DNS_FORWARD_BUSY);
+        pg_dns_count(f, PG_COUNT_DNS_FORWARD_BUSY);
         pg_dns_give_error(f, w, PG_DNS_REFUSE);
     } else if (good && send(f, w)) {
         return true;
@@ -268,7 +276,7 @@ static bool comes_from(const struct pg_dns_server *s, const struct pg_tuple *t)
 
 static bool refuse(struct pg_dns_forward *f)
 {
-    count(f, PG_COUNT_DNS_REPLIES_DROPPED);
+    pg_dns_count(f, PG_COUNT_DNS_REPLIES_DROPPED);
     return true;
 }
 
@@ -305,7 +313,7 @@ static bool take_probe(struct pg_dns_forward *f, struct pg_dns_server *s, const 
     return true;
 }
 
-static void take_answer(struct pg_dns_forward *f, struct pg_dns_waiting *w, const uint8_t *m,
+void pg_dns_take_answer(struct pg_dns_forward *f, struct pg_dns_waiting *w, const uint8_t *m,
                         uint32_t len)
 {
     static uint8_t message[UINT16_MAX]; /* one thread, never nested */
@@ -314,15 +322,18 @@ static void take_answer(struct pg_dns_forward *f, struct pg_dns_waiting *w, cons
 
     server_is_well(f, s);
     if (!same_question(w, m, len) || !well_formed(m, len)) {
-        count(f, PG_COUNT_DNS_REPLIES_DROPPED);
+        pg_dns_count(f, PG_COUNT_DNS_REPLIES_DROPPED);
         pg_dns_give_error(f, w, PG_DNS_FORMERR);
-        end(f, w);
+        pg_dns_end(f, w);
+        return;
+    }
+    if (pg_dns_ask_over_tcp(f, w, m)) {
         return;
     }
     memcpy(message, m, len);
-    pg_dns_cache_put(f->cache, &key, message, len, now_ms(f));
+    pg_dns_cache_put(f->cache, &key, message, len, pg_dns_now_ms(f));
     pg_dns_give(f, w, message, len, f->asked);
-    end(f, w);
+    pg_dns_end(f, w);
 }
 
 bool pg_dns_forward_reply(struct pg_dns_forward *f, const struct pg_tuple *t, const void *message,
@@ -344,7 +355,7 @@ bool pg_dns_forward_reply(struct pg_dns_forward *f, const struct pg_tuple *t, co
         len > PG_DNS_EDNS_SIZE || !(m[2] & 0x80) || (m[0] << 8 | m[1]) != w->id) {
         return refuse(f);
     }
-    take_answer(f, w, m, len);
+    pg_dns_take_answer(f, w, m, len);
     return true;
 }
 
@@ -359,7 +370,7 @@ void pg_dns_forward_unreachable(struct pg_dns_forward *f, const struct pg_tuple 
     struct pg_dns_waiting *w = pg_pool_at(f->waiting, at - 1);
 
     if (w->server < f->server_count && comes_from(&f->servers[w->server], &back)) {
-        try_another(f, w);
+        pg_dns_try_another(f, w);
     }
 }
 
@@ -373,7 +384,7 @@ static void on_timer(void *arg, struct pg_timer *timer)
     if (owned->kind == PG_DNS_TIMER_SERVER) {
         probe(owned->forward, (struct pg_dns_server *)(void *)owned);
     } else {
-        try_another(owned->forward, (struct pg_dns_waiting *)(void *)owned);
+        pg_dns_try_another(owned->forward, (struct pg_dns_waiting *)(void *)owned);
     }
 }
 
@@ -453,6 +464,7 @@ static void set_servers(struct pg_dns_forward *f, const struct pg_lab *lab)
 
             w->server = PG_DNS_NO_SERVER;
             w->tried = 0;
+            w->attempts = 0;
         }
     }
     pg_dns_cache_free(f->cache);
@@ -482,6 +494,7 @@ void pg_dns_forward_load(struct pg_dns_forward *f, const struct pg_snapshot *s,
     f->asked = reason_of(&s->lab, PG_CODE_DNS_UPSTREAM);
     f->cached = reason_of(&s->lab, PG_CODE_DNS_CACHED);
     f->silent = reason_of(&s->lab, PG_CODE_DNS_SILENT);
+    f->cut = reason_of(&s->lab, PG_CODE_DNS_CUT);
     if (!same_servers(f, &s->lab)) {
         set_servers(f, &s->lab);
     }

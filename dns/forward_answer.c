@@ -1,8 +1,8 @@
 /* What a client gets when its question was asked of somebody else: their answer as it came, what it says behind an alias of
  * ours, or an error; and what is told of it.
  *
- * Called by forward.c. Keeps nothing. Not handled: asking a server over TCP. A client that came by UDP gets an answer that was cut as it is, one
- * that came by TCP SERVFAIL, since it could not ask for more. */
+ * Called by forward.c. Keeps nothing. A client that came by UDP gets an answer that was cut as it is. One that came by TCP could not ask
+ * for more: if the server's answer was cut over TCP as well, or there was no connection for it (forward_stream.c), SERVFAIL. */
 #include "forward_internal.h"
 
 #include <string.h>

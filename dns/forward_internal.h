@@ -1,4 +1,4 @@
-/* What forward.c and forward_answer.c share: a question under way, and who is asked. */
+/* What forward.c, forward_stream.c and forward_answer.c share: a question under way, and who is asked. */
 #ifndef PODGLASS_DNS_FORWARD_INTERNAL_H
 #define PODGLASS_DNS_FORWARD_INTERNAL_H
 
@@ -36,8 +36,10 @@ struct pg_dns_waiting {
     uint8_t name[PG_DNS_NAME_MAX]; /* what is asked: its name, or where its aliases lead */
     bool alias;
     uint64_t until_ms;
-    uint32_t server; /* that is asked now */
-    uint32_t tried;  /* bit per server */
+    uint32_t server;   /* that is asked now */
+    uint32_t tried;    /* bit per server */
+    uint32_t attempts; /* so far: who refuses at once is not asked for five seconds */
+    uint32_t stream;   /* it is asked over TCP; PG_DNS_NO_STREAM: it is not */
     uint16_t id, port;
 };
 
@@ -47,7 +49,7 @@ struct pg_dns_forward {
     struct pg_addr own[2];
     struct pg_dns_server servers[PG_DNS_UPSTREAMS];
     uint32_t server_count;
-    pg_reason_id asked, cached, silent;
+    pg_reason_id asked, cached, silent, cut;
     struct pg_pool *waiting;
     struct pg_dns_cache *cache;
     struct pg_wheel *wheel;
@@ -55,6 +57,26 @@ struct pg_dns_forward {
     uint16_t by_port[65536]; /* index plus one; PG_DNS_PROBES + server for a probe */
 };
 #define PG_DNS_PROBES (PG_DNS_WAITING_MOST + 1)
+
+#define PG_DNS_ATTEMPT_MS 2000u
+
+/* ---- forward.c ---- */
+uint64_t pg_dns_now_ms(const struct pg_dns_forward *f);
+void pg_dns_count(struct pg_dns_forward *f, enum pg_counter which);
+struct pg_tuple pg_dns_tuple_to(const struct pg_dns_forward *f, const struct pg_dns_server *s,
+                                uint16_t port);
+void pg_dns_wait(struct pg_dns_forward *f,
+                 struct pg_dns_waiting *w); /* two seconds, but not beyond its five */
+void pg_dns_give_port_back(struct pg_dns_forward *f, uint16_t *port);
+void pg_dns_try_another(struct pg_dns_forward *f, struct pg_dns_waiting *w);
+void pg_dns_take_answer(struct pg_dns_forward *f, struct pg_dns_waiting *w, const uint8_t *m,
+                        uint32_t len);
+void pg_dns_end(struct pg_dns_forward *f, struct pg_dns_waiting *w);
+
+/* ---- forward_stream.c ---- */
+/* An answer was cut, and its client could take all of it: true, it is asked for again over TCP. */
+bool pg_dns_ask_over_tcp(struct pg_dns_forward *f, struct pg_dns_waiting *w, const uint8_t *m);
+void pg_dns_stop_stream(struct pg_dns_forward *f, struct pg_dns_waiting *w);
 
 /* ---- forward_answer.c ---- */
 void pg_dns_tell(struct pg_dns_forward *f, const struct pg_dns_waiting *w, pg_reason_id reason,

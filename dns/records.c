@@ -403,6 +403,7 @@ static enum pg_dns_status add_foreign(struct answer *a, const struct pg_dns_fore
     bool bad;
     bool any = false;
 
+    a->truncated = a->truncated || (f->message[2] & 0x02);
     while (pg_dns_rr_next(f->message, f->len, &cursor, &rr, &bad)) {
         any = any || (rr.section == PG_DNS_ANSWERS && rr.type == a->q->type);
         bool wanted = rr.section == PG_DNS_ANSWERS ||

@@ -17,6 +17,12 @@ struct pg_dns_client {
     bool over_tcp;
 };
 
+/* A question that is asked over TCP, in the caller's hands. */
+struct pg_dns_ticket {
+    uint32_t index, generation;
+};
+#define PG_DNS_NO_STREAM UINT32_MAX
+
 /* Something happened that a record should tell. */
 struct pg_dns_event {
     const char *name; /* of the question, as text */
@@ -32,6 +38,11 @@ struct pg_dns_forward_options {
     /* A datagram from a DNS address of ours to a server. */
     void (*send)(void *arg, const struct pg_tuple *tuple, uint32_t label, const void *message,
                  uint32_t len);
+    /* The same over a TCP connection of its own, on which nothing else is asked. Returns what stop_stream knows it by;
+     * PG_DNS_NO_STREAM: none is left. One of pg_dns_forward_stream_* follows, never from within. */
+    uint32_t (*ask_stream)(void *arg, const struct pg_tuple *tuple, uint32_t label,
+                           struct pg_dns_ticket ticket, const void *message, uint32_t len);
+    void (*stop_stream)(void *arg, uint32_t stream); /* nobody waits for it any more */
     void (*answer)(void *arg, const struct pg_dns_client *client, const void *message,
                    uint32_t len);
     void (*tell)(void *arg, const struct pg_dns_event *event); /* only if `told` */
@@ -55,6 +66,10 @@ bool pg_dns_forward_ask(struct pg_dns_forward *f, const void *query, uint32_t le
 /* A datagram that came to a DNS address of ours. false: no question waits at that port. */
 bool pg_dns_forward_reply(struct pg_dns_forward *f, const struct pg_tuple *tuple,
                           const void *message, uint32_t len);
+/* What came on a stream, or that nothing will: its connection is over, and is the caller's again. */
+void pg_dns_forward_stream_reply(struct pg_dns_forward *f, struct pg_dns_ticket ticket,
+                                 const void *message, uint32_t len);
+void pg_dns_forward_stream_failed(struct pg_dns_forward *f, struct pg_dns_ticket ticket);
 /* Somebody said that what we sent with this tuple can not be delivered. */
 void pg_dns_forward_unreachable(struct pg_dns_forward *f, const struct pg_tuple *sent);
 void pg_dns_forward_advance(struct pg_dns_forward *f, uint64_t now_us);

@@ -30,9 +30,9 @@ service() { # service NAME SPEC
     printf -- '---\napiVersion: v1\nkind: Service\nmetadata: {namespace: shop, name: %s}\nspec: {%s}\n' "$1" "$2"
 }
 
-names() { # names POD-RECORDS [UPSTREAMS]
+names() { # names POD-RECORDS [UPSTREAMS] [TTL]
     lab_manifest Cluster | sed -e "s/podCIDRs: .*/podCIDRs: [10.244.0.0\/16, 'fd60::\/48']/" \
-        -e "s/serviceCIDRs: .*/serviceCIDRs: [10.96.0.0\/16, 'fd96::\/112']\n  dns: {address: 10.96.0.10, ttl: 30, podRecords: $1, upstream: [${2:-}]}/"
+        -e "s/serviceCIDRs: .*/serviceCIDRs: [10.96.0.0\/16, 'fd96::\/112']\n  dns: {address: 10.96.0.10, ttl: ${3:-30}, podRecords: $1, upstream: [${2:-}]}/"
     printf -- '---\napiVersion: v1\nkind: Namespace\nmetadata: {name: quiet}\n'
     printf -- '---\napiVersion: v1\nkind: Service\nmetadata: {namespace: kube-system, name: kube-dns}\n'
     printf 'spec: {clusterIP: 10.96.0.10, ports: [{name: dns, protocol: UDP, port: 53}, {name: dns-tcp, port: 53}]}\n'
@@ -52,6 +52,7 @@ END
 END
     service two 'clusterIP: None, ports: [{name: sql, port: 3306}]'
     endpoints two IPv4 '{name: sql, port: 3306}' <<<'- {addresses: [10.244.1.60], hostname: x}'
+    endpoints two IPv4 '{name: sql, port: 3306}' <<<'- {addresses: [10.244.1.62], hostname: x}'
     service asleep 'clusterIP: None, ports: [{name: sql, port: 3306}]'
     endpoints asleep IPv4 '{name: sql, port: 3306}' <<<'- {addresses: [10.244.1.61], conditions: {ready: false}}'
     service many 'clusterIP: None, ports: [{name: http, port: 80}]'
@@ -115,6 +116,7 @@ denies "headless, no ready endpoint: NXDOMAIN" asleep.$ns A
 says "host.svc.ns.svc.zone" db-0.db.$ns A = "db-0.db.$ns. 30 A 10.244.1.60"
 says "host, the other family" db-0.db.$ns AAAA = "db-0.db.$ns. 30 AAAA fd60::60"
 denies "host of an endpoint that is not ready" db-3.db.$ns A
+says "several endpoints may share a hostname" x.two.$ns A = "x.two.$ns. 30 A 10.244.1.60; x.two.$ns. 30 A 10.244.1.62"
 says "without hostname the address with dashes" 10-244-1-44.db.$ns A = "10-244-1-44.db.$ns. 30 A 10.244.1.44"
 says "IPv6 with dashes: --" fd60-1--30.db.$ns AAAA = "fd60-1--30.db.$ns. 30 AAAA fd60:1::30"
 says "IPv6, trailing dash gets a 0" fd60-0-0-2--0.db.$ns AAAA = "fd60-0-0-2--0.db.$ns. 30 AAAA fd60:0:0:2::"
@@ -194,8 +196,17 @@ look +edns=1 +noednsnegotiation web.$ns A
 is "EDNS version not 0: BADVERS" "$(status)" BADVERS
 look +ednsopt=65001:616263 +nsid +cookie=0011223344556677 web.$ns A
 is "unknown EDNS options are let be" "$(status): $(section ANSWER)" "NOERROR: web.$ns. 30 A 10.96.12.40"
-look +opcode=notify cluster.local SOA
-is "an opcode that is not QUERY: NOTIMP" "$(status)" NOTIMP
+for opcode in notify update status iquery; do
+    look +opcode=$opcode cluster.local SOA
+    is "opcode $opcode: NOTIMP" "$(status)" NOTIMP
+done
+has "what it can take over UDP: 1232 bytes" "$(look web.$ns A; grep 'EDNS: version: 0' <<<"$OUT")" 'udp: 1232$'
+look +noedns web.$ns A
+is "no OPT, no OPT" "$(grep -c EDNS <<<"$OUT" || true)" 0
+look web.$ns HS A
+is "class Hesiod: REFUSED" "$(status)" REFUSED
+look . NS
+is "the root, nobody to ask: REFUSED" "$(status)" REFUSED
 look web.$ns A
 has "AA is set" "$OUT" 'flags: qr aa rd'
 look www.example.org A
@@ -236,6 +247,17 @@ names disabled >"$WORK/lab.yaml"
 reload
 denies "pod record, disabled" 10-244-1-7.shop.pod.cluster.local A
 
+# ---- times to live, after a reload
+
+names disabled '' 3600 >"$WORK/lab.yaml"
+reload
+says "the Lab's time to live" web.$ns A = "web.$ns. 3600 A 10.96.12.40"
+look nobody.$ns A
+has "a denial's: the SOA's TTL is min(MIN, 300), MIN is the Lab's" "$(section AUTHORITY)" '^cluster.local. 300 SOA .* 3600$'
+names disabled '' 0 >"$WORK/lab.yaml"
+reload
+says "0 is allowed" web.$ns A = "web.$ns. 0 A 10.96.12.40"
+
 # ---- somebody to ask: a server in the client's namespace that sends forged answers before the right one
 
 ip -n "$CLIENT" addr add 198.51.100.53/24 dev eth0
@@ -259,6 +281,13 @@ look www.example.net A
 is "SERVFAIL is passed on" "$(status)" SERVFAIL
 look +ignore big.example.org A
 is "an answer that was cut is passed on as it is" "$(truncated)" tc
+look big.example.org A
+is "dig comes back by TCP, podglass asks by TCP: all 400 addresses" "$(truncated) $(grep -c 'IN[[:space:]]*A[[:space:]]' <<<"$OUT")" "whole 400"
+is "asked by the DNS address" "$(awk '/^tcp big/ { print $3 }' "$WORK/upstream.log")" 10.96.0.10
+is "it is counted: dns_forwarded_tcp" "$(counter dns_forwarded_tcp)" 1
+OUT=$(in_pod1 dig +tcp +time=7 +tries=1 @10.96.0.10 deaf.example.org A)
+is "a server that is deaf by TCP: SERVFAIL" "$(status)" SERVFAIL
+has "after five seconds" "$OUT" 'Query time: (4[5-9]|5[0-9])[0-9][0-9] msec'
 look -x 192.0.2.99
 is "PTR outside goes to the upstream server" "$(asked 99.2.0.192.in-addr.arpa)" 1
 look outside.$ns A
@@ -279,6 +308,14 @@ names disabled 198.51.100.1,198.51.100.53 >"$WORK/lab.yaml"
 reload
 for n in $(seq 8); do ask_dns "m$n.example.org" A +short; done >"$WORK/many" 2>&1
 is "with a server where nothing listens: the other one is asked" "$(sort "$WORK/many" | uniq -c | xargs)" "8 192.0.2.80"
+names disabled 198.51.100.1 >"$WORK/lab.yaml"
+reload
+before=$(counter dns_forwarded)
+look refused.example.org A
+is "with that one alone: SERVFAIL" "$(status)" SERVFAIL
+at_most "at once, and not after asking it for five seconds: questions sent" $(($(counter dns_forwarded) - before)) 3
+names disabled 198.51.100.53 >"$WORK/lab.yaml"
+reload
 
 # the walk of a resolver with ndots:5
 printf 'search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n' >"$WORK/resolv.conf"

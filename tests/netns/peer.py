@@ -21,6 +21,7 @@ import select
 import socket
 import struct
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -81,7 +82,8 @@ def sink(port):
 
 
 def dns(address, forged_from=None):
-    """silent.* is not answered, big.* is cut, none.* does not exist; SERVFAIL for the rest. Prints what it is asked."""
+    """silent.* is not answered, big.* is cut and has 400 addresses over TCP, deaf.* is cut and TCP says nothing; none.* does not
+    exist; SERVFAIL for the rest. Prints what it is asked."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((address, 53))
     forger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -95,19 +97,44 @@ def dns(address, forged_from=None):
         wanted = query[end - 4:end - 2]
         first = name[0].lower()
         rcode = 3 if first == "none" else 0 if name[-2:] == ["example", "org"] else 2
-        flags = 0x8180 | rcode | (0x200 if first == "big" else 0)
+        flags = 0x8180 | rcode | (0x200 if first in ("big", "deaf") else 0)
         good = rcode == 0 and wanted == b"\0\1"
         count = (0, 0, 0, 0) if rcode == 2 else (1, 0) if good else (0, 1)
         head = query[:2] + struct.pack(">HHHHH", flags, 1, count[0], count[1], 0)
         return head + query[12:end] + (record if good else soa if rcode != 2 else b"")
 
-    while True:
-        query, peer = server.recvfrom(2048)
+    def question(query):
         at, name = 12, []
         while query[at]:
             name.append(query[at + 1:at + 1 + query[at]].decode())
             at += 1 + query[at]
-        end = at + 5
+        return name, at + 5
+
+    def streams():
+        listener = socket.socket(socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, 53))
+        listener.listen(16)
+        deaf = []
+        while True:
+            c, peer = listener.accept()
+            query = c.recv(2048)[2:]
+            name, end = question(query)
+            print("tcp", ".".join(name), peer[0], peer[1], flush=True)
+            if name[0] == "deaf":
+                deaf.append(c)
+                continue
+            records = b"".join(b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + bytes((192, 0, 2 + n // 256, n % 256)) for n in range(400))
+            whole = query[:2] + struct.pack(">HHHHH", 0x8180, 1, 400, 0, 0) + query[12:end] + records
+            framed = struct.pack(">H", len(whole)) + whole
+            for at in range(0, len(framed), 1000):  # in many segments
+                c.sendall(framed[at:at + 1000])
+            c.close()
+
+    threading.Thread(target=streams, daemon=True).start()
+    while True:
+        query, peer = server.recvfrom(2048)
+        name, end = question(query)
         print("asked", ".".join(name) or ".", peer[0], peer[1], struct.unpack(">H", query[:2])[0], flush=True)
         if name[:1] == ["silent"]:
             continue

@@ -13,7 +13,12 @@
 static const char lab[] = "apiVersion: podglass/v1alpha1\n"
                           "kind: Lab\n"
                           "spec:\n"
-                          "  dns: {address: 10.96.0.10, upstream: [192.0.2.1, '192.0.2.2:5353']}\n";
+                          "  dns: {address: 10.96.0.10, upstream: [192.0.2.1, '192.0.2.2:5353']}\n"
+                          "---\n"
+                          "apiVersion: v1\n"
+                          "kind: Service\n"
+                          "metadata: {namespace: shop, name: out}\n"
+                          "spec: {type: ExternalName, externalName: db.example.org}\n";
 
 /* What the forwarder handed out last, and how often. */
 struct sent {
@@ -32,6 +37,10 @@ struct world {
     uint8_t answer[2048];
     uint32_t answer_len;
     uint32_t answers;
+    struct sent stream; /* what was asked over TCP last */
+    struct pg_dns_ticket ticket;
+    uint32_t streams, stopped;
+    bool no_streams;
 };
 static struct world w;
 
@@ -43,6 +52,21 @@ static void on_send(void *arg, const struct pg_tuple *tuple, uint32_t label, con
     s->tuple = *tuple;
     s->len = len;
     memcpy(s->message, message, len);
+}
+
+static uint32_t on_ask_stream(void *arg, const struct pg_tuple *tuple, uint32_t label,
+                              struct pg_dns_ticket ticket, const void *message, uint32_t len)
+{
+    w.stream.tuple = *tuple;
+    w.stream.len = len;
+    memcpy(w.stream.message, message, len);
+    w.ticket = ticket;
+    return w.no_streams ? PG_DNS_NO_STREAM : w.streams++;
+}
+
+static void on_stop_stream(void *arg, uint32_t stream)
+{
+    w.stopped++;
 }
 
 static void on_answer(void *arg, const struct pg_dns_client *client, const void *message,
@@ -61,6 +85,8 @@ static bool on_told(void *arg, uint32_t label)
 static int begin(void **state)
 {
     struct pg_dns_forward_options o = {.send = on_send,
+                                       .ask_stream = on_ask_stream,
+                                       .stop_stream = on_stop_stream,
                                        .answer = on_answer,
                                        .told = on_told,
                                        .counters = &w.counters,
@@ -82,10 +108,10 @@ static int finish(void **state)
     return 0;
 }
 
-static bool ask(const char *name, uint16_t edns_size)
+static bool ask_by(const char *name, uint16_t edns_size, bool over_tcp)
 {
     struct dns_question question = {.name = name, .type = PG_DNS_A, .edns_size = edns_size};
-    struct pg_dns_client client = {.label = 1};
+    struct pg_dns_client client = {.label = 1, .over_tcp = over_tcp};
     struct pg_dns_answer about;
     uint8_t query[512];
     uint8_t out[512];
@@ -93,6 +119,11 @@ static bool ask(const char *name, uint16_t edns_size)
 
     pg_dns_answer(w.cluster.zone, query, len, false, 0, out, sizeof(out), &about);
     return pg_dns_forward_ask(w.f, query, len, &about, &client);
+}
+
+static bool ask(const char *name, uint16_t edns_size)
+{
+    return ask_by(name, edns_size, false);
 }
 
 static void pass(uint32_t ms)
@@ -208,6 +239,16 @@ static void a_cut_answer_is_passed_on_and_not_kept(void **state)
     reply(last(), 60, 0x02);
     assert_true(w.answer[2] & 0x02);
     assert_int_equal(pg_dns_forward_cached(w.f), 0);
+}
+
+static void behind_an_alias_a_cut_answer_stays_cut(void **state)
+{
+    assert_true(ask("out.shop.svc.cluster.local", 0));
+    assert_memory_equal(last()->message + 12, "\2db\7example\3org", 16);
+    reply(last(), 60, 0x02);
+    assert_int_equal(w.answers, 1);
+    assert_int_equal(w.answer[7], 2); /* the alias, and the one address that is known */
+    assert_true(w.answer[2] & 0x02);
 }
 
 static void short_lives_are_kept_for_five_seconds(void **state)
@@ -337,6 +378,106 @@ static void unreachable_is_as_good_as_silence_and_faster(void **state)
     assert_int_equal(w.sent_count, 2);
 }
 
+static void who_refuses_at_once_is_not_asked_for_five_seconds(void **state)
+{
+    assert_true(ask("a.example.org", 0));
+    for (uint32_t i = 0; i < 100 && w.answers == 0; i++) {
+        struct pg_tuple sent = last_question()->tuple;
+
+        pg_dns_forward_unreachable(w.f, &sent);
+    }
+    assert_int_equal(w.answers, 1);
+    assert_int_equal(rcode(), 2);
+    assert_int_equal(w.counters.value[PG_COUNT_DNS_FORWARDED], 4); /* two servers, and two more */
+}
+
+/* ---- over TCP ---- */
+
+static void reply_on_stream(uint8_t flags, bool good_id)
+{
+    uint8_t m[512];
+    uint32_t len = build_answer(&w.stream, 60, flags, m);
+
+    m[1] ^= !good_id;
+    pg_dns_forward_stream_reply(w.f, w.ticket, m, len);
+}
+
+static void a_cut_answer_is_asked_for_over_tcp_if_its_client_came_by_tcp(void **state)
+{
+    assert_true(ask_by("A.eXample.org", 0, true));
+    struct sent first = *last();
+
+    reply(&first, 60, 0x02);
+    assert_int_equal(w.answers, 0);
+    assert_int_equal(w.streams, 1);
+    assert_true(pg_addr_equal(&w.stream.tuple.dst, &first.tuple.dst));
+    assert_int_equal(w.stream.tuple.dst_port, first.tuple.dst_port);
+    assert_int_equal(w.stream.tuple.proto, PG_PROTO_TCP);
+    assert_memory_equal(w.stream.message + 12, "\1A\7eXample\3org", 14);
+    assert_memory_not_equal(w.stream.message, first.message, 2); /* an id of its own */
+    reply(&first, 60, 0); /* late: nobody waits at that port */
+    assert_int_equal(w.answers, 0);
+    reply_on_stream(0, true);
+    assert_int_equal(w.answers, 1);
+    assert_int_equal(rcode(), 0);
+    assert_int_equal(w.answer[0] << 8 | w.answer[1], 0x4711);
+    assert_int_equal(w.stopped, 0); /* it ended by itself */
+    assert_int_equal(pg_dns_forward_waiting(w.f), 0);
+    assert_true(ask("a.example.org", 0)); /* it is kept for everybody */
+    assert_int_equal(w.answers, 2);
+    assert_int_equal(w.counters.value[PG_COUNT_DNS_FORWARDED_TCP], 1);
+}
+
+static void a_connection_that_fails_leads_to_the_other_server(void **state)
+{
+    assert_true(ask_by("a.example.org", 0, true));
+    struct sent first = *last();
+
+    reply(&first, 60, 0x02);
+    pg_dns_forward_stream_failed(w.f, w.ticket);
+    assert_int_equal(w.sent_count, 2);
+    assert_false(pg_addr_equal(&first.tuple.dst, &last()->tuple.dst));
+    reply(last(), 60, 0x02);
+    reply_on_stream(0, false); /* somebody else's answer */
+    assert_int_equal(w.counters.value[PG_COUNT_DNS_REPLIES_DROPPED], 1);
+    assert_int_equal(w.answers, 0);
+    pg_dns_forward_stream_failed(w.f, w.ticket); /* that one is over: nothing happens */
+    assert_int_equal(w.sent_count, 3);
+    assert_int_equal(w.stopped, 0);
+}
+
+static void a_connection_that_is_silent_is_stopped_after_two_seconds(void **state)
+{
+    assert_true(ask_by("a.example.org", 0, true));
+    reply(last(), 60, 0x02);
+    pass(1900);
+    assert_int_equal(w.stopped, 0);
+    pass(200);
+    assert_int_equal(w.stopped, 1);
+    assert_int_equal(w.answers, 0);
+    pass(3000); /* the other server says nothing at all */
+    assert_int_equal(w.answers, 1);
+    assert_int_equal(rcode(), 2);
+    pg_dns_forward_stream_failed(w.f, w.ticket); /* nobody waits any more */
+    assert_int_equal(w.answers, 1);
+}
+
+static void what_is_cut_over_tcp_too_is_servfail(void **state)
+{
+    assert_true(ask_by("a.example.org", 0, true));
+    reply(last(), 60, 0x02);
+    reply_on_stream(0x02, true);
+    assert_int_equal(w.answers, 1);
+    assert_int_equal(rcode(), 2);
+    w.no_streams = true;
+    assert_true(ask_by("b.example.org", 0, true));
+    reply(last(), 60, 0x02);
+    assert_int_equal(w.answers, 2);
+    assert_int_equal(rcode(), 2);
+    assert_int_equal(w.counters.value[PG_COUNT_DNS_TCP_BUSY], 1);
+    assert_int_equal(pg_dns_forward_waiting(w.f), 0);
+}
+
 static void other_servers_begin_with_an_empty_cache(void **state)
 {
     struct dns_fixture other = dns_fixture_load(
@@ -395,6 +536,7 @@ int main(void)
         TEST(the_id_and_spelling_of_the_client_come_back),
         TEST(kept_answers_grow_old_and_end),
         TEST(a_cut_answer_is_passed_on_and_not_kept),
+        TEST(behind_an_alias_a_cut_answer_stays_cut),
         TEST(short_lives_are_kept_for_five_seconds),
         TEST(the_cache_has_an_end),
         TEST(after_two_failures_a_server_is_left_out_until_it_answers),
@@ -402,6 +544,11 @@ int main(void)
         TEST(beyond_a_thousand_at_once_is_refused),
         TEST(answers_from_elsewhere_are_dropped),
         TEST(unreachable_is_as_good_as_silence_and_faster),
+        TEST(who_refuses_at_once_is_not_asked_for_five_seconds),
+        TEST(a_cut_answer_is_asked_for_over_tcp_if_its_client_came_by_tcp),
+        TEST(a_connection_that_fails_leads_to_the_other_server),
+        TEST(a_connection_that_is_silent_is_stopped_after_two_seconds),
+        TEST(what_is_cut_over_tcp_too_is_servfail),
         TEST(other_servers_begin_with_an_empty_cache),
         TEST(nothing_that_comes_in_is_read_beyond_its_end),
     };
