@@ -1,9 +1,9 @@
-/* `get services`, `get endpoints` and `get nodes`: what the manifests came to, with the lines that said so.
+/* `get services`, `get endpoints`, `get pods` and `get nodes`: what the manifests came to, with the lines that said so.
  *
  * The snapshot in force is what is shown, not the manifests: derived pods and allocated addresses are in it, and every
  * setting that can change the path says whether somebody wrote it (source) or its default decided (defaulted).
  *
- * Called by dump_json.c; reads the snapshot, and from nat how often each endpoint is used. Without a snapshot all three are empty. */
+ * Called by dump_json.c; reads the snapshot, and from nat how often each endpoint is used. Without a snapshot all are empty. */
 #include "dump_internal.h"
 
 #include "podglass/log.h"
@@ -246,6 +246,30 @@ static void node(struct pg_dump *d, const struct pg_node *n, uint32_t pods)
     pg_json_key_uint(j, "pods", pods);
     pg_dump_source(d, "source", &n->source);
     pg_json_object_end(j);
+}
+
+/* ---- pods ---- */
+
+void pg_dump_pods(struct pg_dump *d)
+{
+    static const char *const backings[] = {"echo", "wire", "ingress"};
+    struct pg_json *j = &d->json;
+
+    for (uint32_t i = 0; d->snapshot && i < d->snapshot->pod_count; i++) {
+        const struct pg_pod *p = &d->snapshot->pods[i];
+
+        pg_json_object(j);
+        pg_json_key_string(j, "namespace", p->namespace);
+        pg_json_key_string(j, "name", p->name);
+        addr_array(d, "addresses", p->addr, 2);
+        pg_dump_node_name(d, "node", p->node);
+        pg_json_key_bool(j, "ready", p->ready);
+        pg_json_key_bool(j, "hostNetwork", p->host_network);
+        pg_json_key_bool(j, "derived", p->derived);
+        pg_json_key_string(j, "backing", backings[p->backing]);
+        pg_dump_source(d, "source", &p->source);
+        pg_json_object_end(j);
+    }
 }
 
 void pg_dump_nodes(struct pg_dump *d)

@@ -37,8 +37,12 @@ void pg_dump_connections(struct pg_dump *d);
 void pg_dump_services(struct pg_dump *d);
 void pg_dump_endpoints(struct pg_dump *d);
 void pg_dump_nodes(struct pg_dump *d);
+void pg_dump_pods(struct pg_dump *d);
 void pg_dump_gateways(struct pg_dump *d); /* dump_gateways.c */
 void pg_dump_http_routes(struct pg_dump *d);
+void pg_dump_ingresses(struct pg_dump *d); /* dump_ingress.c */
+void pg_dump_routes(struct pg_dump *d);
+void pg_dump_settings(struct pg_dump *d);
 /* dump_counters.c: members of the outer object, since counters are no list */
 void pg_dump_counters(struct pg_dump *d);
 

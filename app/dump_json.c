@@ -2,7 +2,7 @@
  *
  * A list looks as kubectl's does: apiVersion, kind "ConntrackList", metadata, items. Addresses and ports are members of
  * their own, durations are numbers that carry their unit in the name, and what is not there is null, never "". What a list holds
- * is in dump_flows.c, dump_connections.c, dump_cluster.c and dump_counters.c; this file has the frame and the pieces they share.
+ * is in dump_flows.c, dump_connections.c, dump_cluster.c, dump_ingress.c, dump_gateways.c and dump_counters.c; this file has the frame and the pieces they share.
  *
  * Called by control.c and by tests, between turns of the path, never from within one. Tables are read by their bounded
  * walks; nothing is changed. */
@@ -25,6 +25,10 @@ static const struct {
     {"services", "ServiceList", pg_dump_services, true},
     {"endpoints", "EndpointsList", pg_dump_endpoints, true},
     {"nodes", "NodeList", pg_dump_nodes, true},
+    {"pods", "PodList", pg_dump_pods, true},
+    {"ingresses", "IngressList", pg_dump_ingresses, true},
+    {"routes", "RouteList", pg_dump_routes, true},
+    {"settings", "SettingList", pg_dump_settings, true},
     {"gateways", "GatewayList", pg_dump_gateways, true},
     {"httproutes", "HTTPRouteList", pg_dump_http_routes, true},
     {"counters", "Counters", pg_dump_counters, false},

@@ -1,4 +1,4 @@
-/* `podglass describe flow|service|endpoint|node|gateway|httproute NAME`: all that a running instance knows about one of them, on one page.
+/* `podglass describe flow|service|endpoint|node|ingress|gateway|httproute NAME`: all that a running instance knows about one of them, on one page.
  *
  * Made of the same lists as `get`: a service with its endpoints and translations, a flow with its connection and what is recorded of it, a node or an endpoint with
  * the flows it has. This file asks; describe_cluster.c and describe_flow.c know what belongs on a page, describe_print.c how it is written. */
@@ -50,13 +50,15 @@ static int play(struct pg_describe *d)
                  {"service", "svc", pg_describe_service},
                  {"endpoint", "ep", pg_describe_endpoint},
                  {"node", "no", pg_describe_node},
+                 {"ingress", "ing", pg_describe_ingress},
                  {"gateway", "gtw", pg_describe_gateway},
                  {"httproute", "httproutes", pg_describe_http_route}};
     const char *type = d->options.arg[0];
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         size_t len = strlen(types[i].type);
-        bool plural = strncmp(type, types[i].type, len) == 0 && strcmp(type + len, "s") == 0;
+        bool plural = strncmp(type, types[i].type, len) == 0 &&
+                      (strcmp(type + len, "s") == 0 || strcmp(type + len, "es") == 0);
 
         if (strcmp(type, types[i].type) != 0 && strcmp(type, types[i].brief) != 0 && !plural) {
             continue;
@@ -70,10 +72,10 @@ static int play(struct pg_describe *d)
         fwrite(d->out.at ? d->out.at : "", 1, d->out.len, stdout);
         return status;
     }
-    return pg_options_complain(
-        PG_VERB_DESCRIBE,
-        "there is no type \"%s\"; there are flow, service, endpoint, node, gateway, httproute",
-        type);
+    return pg_options_complain(PG_VERB_DESCRIBE,
+                               "there is no type \"%s\"; there are flow, service, endpoint, node, "
+                               "ingress, gateway, httproute",
+                               type);
 }
 
 int pg_tool_describe(int argc, char **argv)

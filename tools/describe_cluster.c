@@ -1,4 +1,4 @@
-/* `describe service`, `endpoint`, `node`, `gateway` and `httproute`: what stands, with the flows it has.
+/* `describe service`, `endpoint`, `node`, `ingress`, `gateway` and `httproute`: what stands, with the flows it has.
  *
  * Made of the same lists as `get`, joined by name. */
 #include "describe_internal.h"
@@ -219,4 +219,29 @@ int pg_describe_gateway(struct pg_describe *d)
 int pg_describe_http_route(struct pg_describe *d)
 {
     return describe_listed(d, "httproutes");
+}
+
+/* ---- Ingress: its routes, and how the ingress as a whole behaves ---- */
+
+static int add_settings(struct pg_describe *d)
+{
+    int status = 0;
+    json_t *list = pg_describe_ask(d, "settings", &status);
+    size_t i = 0;
+    const json_t *s = NULL;
+
+    pg_describe_head(d, "Settings of the ingress");
+    json_array_foreach(list, i, s)
+    {
+        pg_describe_setting(&d->out, s);
+    }
+    json_decref(list);
+    return status;
+}
+
+int pg_describe_ingress(struct pg_describe *d)
+{
+    int status = describe_listed(d, "ingresses");
+
+    return status || !d->found ? status : add_settings(d);
 }

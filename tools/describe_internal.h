@@ -27,6 +27,9 @@ void pg_describe_head(struct pg_describe *d, const char *title);
 void pg_describe_object(struct pg_text *out, const json_t *o, int depth);
 void pg_describe_array(struct pg_text *out, const json_t *list, int depth);
 
+/* An item of the list of settings on a line of its own. */
+void pg_describe_setting(struct pg_text *out, const json_t *setting);
+
 /* ---- describe_flow.c ---- */
 /* Flows that `wanted` takes, a few of them, and how many there are. */
 int pg_describe_flows(struct pg_describe *d, bool (*wanted)(const json_t *flow, const json_t *arg),
@@ -37,6 +40,7 @@ int pg_describe_flow(struct pg_describe *d);
 int pg_describe_service(struct pg_describe *d);
 int pg_describe_endpoint(struct pg_describe *d);
 int pg_describe_node(struct pg_describe *d);
+int pg_describe_ingress(struct pg_describe *d);
 int pg_describe_gateway(struct pg_describe *d);
 int pg_describe_http_route(struct pg_describe *d);
 

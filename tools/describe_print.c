@@ -141,3 +141,26 @@ void pg_describe_head(struct pg_describe *d, const char *title)
 {
     pg_text_printf(&d->out, "%s%s:\n", d->out.len ? "\n" : "", title);
 }
+
+void pg_describe_setting(struct pg_text *out, const json_t *setting)
+{
+    struct pg_text name = {0};
+
+    add_escaped(&name, pg_describe_string(setting, "name"));
+    pg_text_printf(out, "  %-48s ", name.at ? name.at : "");
+    pg_text_free(&name);
+    if (pg_describe_string(setting, "value")[0]) {
+        add_escaped(out, pg_describe_string(setting, "value"));
+    } else {
+        pg_text_puts(out, "<none>");
+    }
+    if (json_is_true(json_object_get(setting, "defaulted"))) {
+        pg_text_puts(out, "  (default)");
+    } else {
+        pg_text_puts(out, "  ");
+        add_escaped(out, pg_describe_string(setting, "object"));
+        pg_text_puts(out, "  ");
+        add_escaped(out, pg_describe_string(setting, "source"));
+    }
+    pg_text_putc(out, '\n');
+}

@@ -21,7 +21,7 @@ void pg_cell_endpoint(struct pg_grid *g, const json_t *endpoint, const char *non
 /* A reason in words: "svc/edge/gateway externalTrafficPolicy: Cluster (default)  edge.yaml:14", by the one who prints it elsewhere too. */
 void pg_get_add_reason(struct pg_text *t, const json_t *reason, bool with_source);
 
-/* ---- a row each (get_rows_flows.c, get_rows_cluster.c) ---- */
+/* ---- a row each (get_rows_flows.c, get_rows_cluster.c, get_rows_ingress.c) ---- */
 void pg_row_conntrack(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_nat(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_affinity(struct pg_grid *g, const json_t *item, bool wide);
@@ -29,6 +29,10 @@ void pg_row_connections(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_services(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_endpoints(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_nodes(struct pg_grid *g, const json_t *item, bool wide);
+void pg_row_pods(struct pg_grid *g, const json_t *item, bool wide);
+void pg_row_ingresses(struct pg_grid *g, const json_t *item, bool wide);
+void pg_row_routes(struct pg_grid *g, const json_t *item, bool wide);
+void pg_row_settings(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_gateways(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_http_routes(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_counters(struct pg_grid *g, const json_t *item, bool wide);

@@ -223,6 +223,19 @@ void pg_row_nodes(struct pg_grid *g, const json_t *node, bool wide)
     }
 }
 
+void pg_row_pods(struct pg_grid *g, const json_t *pod, bool wide)
+{
+    pg_grid_cell(g, pg_get_string(pod, "namespace"));
+    pg_grid_cell(g, pg_get_string(pod, "name"));
+    pg_cell_yes(g, pod, "ready");
+    pg_cell_joined(g, pod, "addresses");
+    pg_grid_cell(g, pg_get_string(pod, "node"));
+    pg_grid_cell(g, pg_get_string(pod, "backing"));
+    if (wide) {
+        pg_grid_cell(g, pg_get_string(pod, "source"));
+    }
+}
+
 void pg_row_counters(struct pg_grid *g, const json_t *counter, bool wide)
 {
     (void)wide;

@@ -10,11 +10,20 @@
 static const char *kind_of_list(enum pg_get_type type)
 {
     static const char *const kinds[PG_GET_TYPE_COUNT] = {
-        [PG_GET_CONNTRACK] = "ConntrackList", [PG_GET_NAT] = "TranslationList",
-        [PG_GET_AFFINITY] = "AffinityList",   [PG_GET_CONNECTIONS] = "ConnectionList",
-        [PG_GET_SERVICES] = "ServiceList",    [PG_GET_ENDPOINTS] = "EndpointsList",
-        [PG_GET_NODES] = "NodeList",          [PG_GET_COUNTERS] = "Counters",
-        [PG_GET_GATEWAYS] = "GatewayList",    [PG_GET_HTTPROUTES] = "HTTPRouteList",
+        [PG_GET_CONNTRACK] = "ConntrackList",
+        [PG_GET_NAT] = "TranslationList",
+        [PG_GET_AFFINITY] = "AffinityList",
+        [PG_GET_CONNECTIONS] = "ConnectionList",
+        [PG_GET_SERVICES] = "ServiceList",
+        [PG_GET_ENDPOINTS] = "EndpointsList",
+        [PG_GET_NODES] = "NodeList",
+        [PG_GET_COUNTERS] = "Counters",
+        [PG_GET_PODS] = "PodList",
+        [PG_GET_INGRESSES] = "IngressList",
+        [PG_GET_ROUTES] = "RouteList",
+        [PG_GET_SETTINGS] = "SettingList",
+        [PG_GET_GATEWAYS] = "GatewayList",
+        [PG_GET_HTTPROUTES] = "HTTPRouteList",
     };
 
     return kinds[type];

@@ -56,10 +56,10 @@ static bool is_called(const json_t *item, const char *name)
            is_text(item, "name", slash + 1);
 }
 
-/* The reason's object is "Service/shop/web"; the part behind the kind is a name as well. */
-static bool is_reason_of(const json_t *item, const char *name)
+/* The object is "Service/shop/web"; the part behind the kind is a name as well. */
+static bool is_object_of(const json_t *item, const char *name)
 {
-    const char *object = string_of(json_object_get(item, "reason"), "object");
+    const char *object = string_of(item, "object");
     const char *slash = object ? strchr(object, '/') : NULL;
 
     return object && (strcmp(object, name) == 0 || (slash && strcmp(slash + 1, name) == 0));
@@ -72,12 +72,16 @@ static bool is_named(enum pg_get_type type, const json_t *item, const char *name
     case PG_GET_CONNECTIONS:
         return is_text(item, "flow", name) || is_number(item, "conntrackClient", name) ||
                is_number(item, "conntrackUpstream", name);
-    case PG_GET_NAT: return is_reason_of(item, name);
+    case PG_GET_NAT: return is_object_of(json_object_get(item, "reason"), name);
     case PG_GET_AFFINITY: return is_text(item, "client", name) || is_text(item, "service", name);
+    case PG_GET_ROUTES: return is_text(item, "host", name) || is_object_of(item, name);
     case PG_GET_SERVICES:
+    case PG_GET_PODS:
+    case PG_GET_INGRESSES:
     case PG_GET_GATEWAYS:
     case PG_GET_HTTPROUTES:
     case PG_GET_ENDPOINTS: return is_called(item, name);
+    case PG_GET_SETTINGS:
     case PG_GET_NODES:
     case PG_GET_COUNTERS:
     case PG_GET_TYPE_COUNT:

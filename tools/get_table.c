@@ -1,7 +1,7 @@
 /* Lists of the control API as tables: which columns a type has.
  *
  * Pure: JSON in, text out, so tests need no instance. kubectl's form: upper-case heads, `-o wide` adds columns at the right only,
- * <none> for what is not there. What stands in the cells is in get_rows_flows.c and get_rows_cluster.c. Called by get.c. */
+ * <none> for what is not there. What stands in the cells is in get_rows_flows.c, get_rows_cluster.c and get_rows_ingress.c. Called by get.c. */
 #include "get_cells.h"
 
 /* ---- tables ---- */
@@ -56,6 +56,24 @@ static const struct table tables[] = {
                       8,
                       {NULL},
                       pg_row_nodes},
+    [PG_GET_PODS] = {{"NAMESPACE", "NAME", "READY", "ADDRESS", "NODE", "BACKED BY", "SOURCE"},
+                     6,
+                     7,
+                     {NULL},
+                     pg_row_pods},
+    [PG_GET_INGRESSES] = {{"NAMESPACE", "NAME", "CLASS", "HOSTS", "ADDRESS", "PORTS", "ROUTES",
+                           "SOURCE"},
+                          6,
+                          8,
+                          {NULL},
+                          pg_row_ingresses},
+    [PG_GET_ROUTES] = {{"HOST", "PATH", "BY", "ASKS", "BACKEND", "WEIGHT", "OBJECT", "FILTERS",
+                        "LISTENER", "SOURCE"},
+                       7,
+                       10,
+                       {NULL},
+                       pg_row_routes},
+    [PG_GET_SETTINGS] = {{"NAME", "VALUE", "WHY"}, 3, 3, {NULL}, pg_row_settings},
     [PG_GET_GATEWAYS] = {{"NAMESPACE", "NAME", "CLASS", "PROGRAMMED", "LISTENER", "PROTOCOL",
                           "PORT", "HOSTNAME", "ATTACHED", "REASON", "SOURCE"},
                          9,

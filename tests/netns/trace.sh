@@ -145,6 +145,8 @@ has "a service with its endpoints" "$(podglass describe svc shop/web)" '^    Pod
 has "and its line" "$(podglass describe svc edge/gateway)" '^External Traffic Policy: +Local  .*lab.yaml:[0-9]+$'
 has "an endpoint by its pod" "$(podglass describe endpoint shop/web-0)" '^  Address: +10.244.1.7$'
 has "a node with its endpoints" "$(podglass describe node node-1)" '  shop/web  10.244.1.7:8080  shop/web-0'
+has "an ingress with its routes" "$(podglass describe ingress shop/shop)" '^ +Backend: +shop/web:80$'
+has "and the settings in force" "$(podglass describe ing shop/shop)" '^  spec.ingress.timeouts.headSeconds +10  .default.$'
 has "what is not there is not found" "$(podglass describe node nobody 2>&1 || true)" 'not found'
 is "a trace hides credentials" "$(grep -c c2VjcmV0 "$WORK/secrets" || true)" 0
 report=$(podglass report --last 3)
