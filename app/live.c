@@ -167,7 +167,7 @@ struct pg_live *pg_live_new(struct pg_path *path, struct event_base *base, uint6
     l->path = path;
     l->base = base;
     l->now_us = now_us;
-    pg_watchers_init(&l->watchers, pg_path_trace(path));
+    pg_watchers_init(&l->watchers, path);
     l->tick = event_new(base, -1, EV_PERSIST, on_tick, l);
     if (l->tick == NULL) {
         free(l);
@@ -182,6 +182,7 @@ void pg_live_free(struct pg_live *l)
         return;
     }
     pg_live_closed(l, NULL);
+    pg_watchers_end(&l->watchers);
     event_free(l->tick);
     free(l);
 }

@@ -174,8 +174,8 @@ void pg_live_request_begin(struct pg_live *l, struct evhttp_request *req)
             pg_answer_error(req, HTTP_BADREQUEST, why.at);
             free(r);
         } else {
-            r->watch.has_from = true;
-            r->watch.from = r->asked.from.addr;
+            r->watch.want.has_from = true;
+            r->watch.want.from = r->asked.from.addr;
             pg_live_quiet(req);
             send_it(l, r);
         }

@@ -1,4 +1,4 @@
-/* GET /v1/trace?follow=1[&since=SEQ][&from=IP]: records as JSON lines, as they are written, until the reader closes.
+/* GET /v1/trace?follow=1[&since=SEQ][&from=IP][&pod=][&service=][&host=][&path=][&verdict=]: records as JSON lines, as they are written, until the reader closes.
  *
  * While one is here, records are written (watch.c). The ring is the buffer: a reader keeps a place in it, and when it is overrun gets a line {"kind":"Missed","count":N}. What
  * is said per pump is bounded, and nothing more is said while a megabyte waits for the reader. */
@@ -17,6 +17,7 @@
 #define BACKLOG_MOST (1024 * 1024)
 #define PUMP_RECORDS 1024 /* a tick: 50,000 a second, which costs about a tenth of a core */
 #define READERS_MOST 16
+#define TEXT_MOST    256
 
 struct pg_live_trace {
     struct pg_live_trace *next;
@@ -24,6 +25,7 @@ struct pg_live_trace {
     struct evhttp_request *req;
     struct evhttp_connection *connection;
     uint64_t seq;
+    char text[4][TEXT_MOST]; /* pod, service, host, path */
 };
 
 static void say_missed(uint64_t count, struct pg_text *out)
@@ -85,16 +87,57 @@ static uint32_t reader_count(const struct pg_live *l)
     return n;
 }
 
+/* A filter that is a text; "" is none. false: longer than anything it could match. */
+static bool read_text(struct evkeyvalq *query, const char *name, char *text, const char **ret)
+{
+    const char *given = evhttp_find_header(query, name);
+    size_t len = given != NULL ? strlen(given) : 0;
+    if (len >= TEXT_MOST) {
+        return false;
+    }
+    if (len != 0) {
+        memcpy(text, given, len + 1);
+        *ret = text;
+    }
+    return true;
+}
+
+/* false: refused. */
+static bool read_filters(struct evhttp_request *req, struct evkeyvalq *query,
+                         struct pg_live_trace *t)
+{
+    struct pg_want *w = &t->watch.want;
+    const char *verdict = evhttp_find_header(query, "verdict");
+    if (!read_text(query, "pod", t->text[0], &w->pod) ||
+        !read_text(query, "service", t->text[1], &w->service) ||
+        !read_text(query, "host", t->text[2], &w->host) ||
+        !read_text(query, "path", t->text[3], &w->path)) {
+        pg_answer_error(req, HTTP_BADREQUEST, "a filter is longer than a name can be");
+        return false;
+    }
+    for (unsigned v = 0; verdict != NULL && v < PG_VERDICT_COUNT; v++) {
+        if (strcmp(verdict, pg_verdict_name((enum pg_verdict)v)) == 0) {
+            w->has_verdict = true;
+            w->verdict = (enum pg_verdict)v;
+        }
+    }
+    if (verdict != NULL && !w->has_verdict) {
+        pg_answer_error(req, HTTP_BADREQUEST, "there is no such verdict");
+        return false;
+    }
+    return true;
+}
+
 /* false: refused. */
 static bool read_query(struct evhttp_request *req, struct evkeyvalq *query, struct pg_live_trace *t)
 {
     const char *from = evhttp_find_header(query, "from");
     const char *since = evhttp_find_header(query, "since");
-    if (from != NULL && pg_addr_parse(from, strlen(from), &t->watch.from) != 0) {
+    if (from != NULL && pg_addr_parse(from, strlen(from), &t->watch.want.from) != 0) {
         pg_answer_error(req, HTTP_BADREQUEST, "from is an address");
         return false;
     }
-    t->watch.has_from = from != NULL;
+    t->watch.want.has_from = from != NULL;
     if (since != NULL) {
         char *end = NULL;
         errno = 0;
@@ -105,7 +148,7 @@ static bool read_query(struct evhttp_request *req, struct evkeyvalq *query, stru
         }
         t->seq = n != 0 ? n : 1;
     }
-    return true;
+    return read_filters(req, query, t);
 }
 
 void pg_live_trace_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query)

@@ -1,36 +1,110 @@
-/* The switch of the trace: on with the first watcher, off with the last.
+/* The switch of the trace: on with the first watcher, off with the last; and whose flows are recorded.
  *
- * The path's cost of all this is one predictable branch (pg_trace_on). If all watchers want certain clients only, the trace asks here once for
- * each new flow, and a flow that nobody wants costs one branch more. Called by the control side. */
+ * The path's cost of all this is one predictable branch (pg_trace_on). While all watchers ask for something, a flow is recorded if one of them gets what he asked
+ * for: by who begins it at once, else as soon as its records say so (trace/sieve.c). A flow that nobody wants costs one branch more per record, and one
+ * whose host or path nobody wants is recognised at each request. Called by the control side. */
 #include "podglass/watch.h"
 
-#include <stddef.h>
+#include "podglass/names.h"
 
-static bool is_wanted(void *arg, const struct pg_addr *from)
+#include <stddef.h>
+#include <string.h>
+
+#define UNDECIDED_MOST 256 /* flows whose records are kept back at a time: 4 MB */
+
+static enum pg_flow_wanted begins_flow(void *arg, const struct pg_addr *from)
 {
     const struct pg_watchers *all = arg;
+    enum pg_flow_wanted best = PG_FLOW_NEVER;
+
     for (const struct pg_watch *w = all->first; w != NULL; w = w->next) {
-        if (pg_addr_equal(&w->from, from)) {
-            return true;
+        enum pg_wanted wanted = pg_want_from(&w->want, from);
+        if (wanted == PG_WANTED_YES) {
+            return PG_FLOW_RECORDED;
+        }
+        best = wanted == PG_WANTED_NOT_YET ? PG_FLOW_OPEN : best;
+    }
+    return best;
+}
+
+/* "shop/web" of the last route's "shop/web:http"; "" for none yet */
+static const char *routed(const struct pg_exchange *x, char *out, size_t room)
+{
+    out[0] = 0;
+    for (uint32_t i = x->count; i-- > x->carried;) {
+        const struct pg_record *r = &x->records[i];
+        const char *colon = r->after.is_text ? memchr(r->after.text, ':', r->after.len) : NULL;
+        if (r->stage == PG_STAGE_ROUTE && colon != NULL && strcmp(r->name, "route") == 0) {
+            size_t len = (size_t)(colon - r->after.text);
+            memcpy(out, r->after.text, len < room ? len : room - 1);
+            out[len < room ? len : room - 1] = 0;
+            return out;
         }
     }
-    return false;
+    return out;
+}
+
+/* The best that any watcher says. */
+static enum pg_wanted judge(void *arg, const struct pg_exchange *x, bool over)
+{
+    struct pg_watchers *all = arg;
+    struct pg_namer namer = {.snapshot = pg_path_snapshot(all->path)};
+    struct pg_names names = pg_namer_names(&namer);
+    enum pg_wanted best = PG_WANTED_NO;
+    struct pg_exchange_view v;
+    char service[128];
+
+    pg_exchange_look(x, &v);
+    routed(x, service, sizeof service);
+    for (const struct pg_watch *w = all->first; w != NULL && best != PG_WANTED_YES; w = w->next) {
+        enum pg_wanted wanted = pg_want_judge(&w->want, &v, service, &names, over);
+        best = wanted > best ? wanted : best;
+    }
+    return best;
+}
+
+static bool sieve(void *arg, const struct pg_record *r)
+{
+    struct pg_watchers *all = arg;
+    return pg_sieve_take(all->sieve, all->trace, r);
 }
 
 static void set_switch(struct pg_watchers *all)
 {
-    bool everything = all->level != PG_TRACE_OFF;
+    struct pg_trace_filter filter = {.wanted = begins_flow, .arg = all};
+    bool everything = all->level != PG_TRACE_OFF || all->first == NULL;
+    bool more = false;
+
     for (const struct pg_watch *w = all->first; w != NULL; w = w->next) {
-        everything = everything || !w->has_from;
+        everything = everything || (!w->want.has_from && !pg_want_needs_more(&w->want));
+        more = more || pg_want_needs_more(&w->want);
     }
-    pg_trace_set_filter(all->trace, everything || all->first == NULL ? NULL : is_wanted, all);
+    if (more && !everything && all->sieve == NULL) {
+        all->sieve = pg_sieve_new(UNDECIDED_MOST, judge, all);
+    }
+    everything =
+        everything || (more && all->sieve == NULL); /* no memory: more than was asked for */
+    if (all->sieve != NULL) {
+        pg_sieve_forget(all->sieve);
+    }
+    filter.sieve = more ? sieve : NULL;
+    pg_trace_set_filter(all->trace, everything ? NULL : &filter);
     pg_trace_set_level(
         all->trace, all->level != PG_TRACE_OFF || all->first == NULL ? all->level : PG_TRACE_FLOWS);
 }
 
-void pg_watchers_init(struct pg_watchers *all, struct pg_trace *trace)
+void pg_watchers_init(struct pg_watchers *all, struct pg_path *path)
 {
-    *all = (struct pg_watchers){.trace = trace, .level = pg_trace_level(trace)};
+    *all = (struct pg_watchers){.path = path, .trace = pg_path_trace(path)};
+    all->level = pg_trace_level(all->trace);
+}
+
+void pg_watchers_end(struct pg_watchers *all)
+{
+    all->first = NULL;
+    set_switch(all);
+    pg_sieve_free(all->sieve);
+    all->sieve = NULL;
 }
 
 void pg_watch_begin(struct pg_watchers *all, struct pg_watch *w)

@@ -276,7 +276,8 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
     if (!p->routes)
         return PG_HTTP_ERROR_NO_ROUTE;
     use_routes(s);
-    if (pg_session_watched(s) && s->tries == 0) {
+    if (pg_trace_on(p->trace) && s->tries == 0 &&
+        pg_trace_next_request(p->trace, pg_conn_label(s->client))) {
         struct pg_client_addr who;
         decide_client(s, bytes, &who);
         tell_request(s, bytes);

@@ -271,3 +271,15 @@ int pg_api_refused(enum pg_verb verb, const char *socket_path, int status,
     json_decref(answer);
     return PG_EXIT_DIFFERENT;
 }
+
+void pg_api_add_encoded(struct pg_text *t, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("-._~/:", *text) || (*text >= '0' && *text <= '9') ||
+            ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z')) {
+            pg_text_putc(t, *text);
+        } else {
+            pg_text_printf(t, "%%%02X", (unsigned)(unsigned char)*text);
+        }
+    }
+}

@@ -177,19 +177,6 @@ static int print_once(const struct get *g)
     return status;
 }
 
-/* Bytes that mean something in a query, or are not ASCII, as %XX. */
-static void add_encoded(struct pg_text *t, const char *text)
-{
-    for (; *text; text++) {
-        if (strchr("-._~/:", *text) || (*text >= '0' && *text <= '9') ||
-            ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z')) {
-            pg_text_putc(t, *text);
-        } else {
-            pg_text_printf(t, "%%%02X", (unsigned)(unsigned char)*text);
-        }
-    }
-}
-
 static int print_conntrack_lines(const struct get *g)
 {
     struct pg_text query = {0};
@@ -199,7 +186,7 @@ static int print_conntrack_lines(const struct get *g)
     pg_text_printf(&query, "?o=conntrack&form=%s", g->form);
     if (g->name) {
         pg_text_puts(&query, "&name=");
-        add_encoded(&query, g->name);
+        pg_api_add_encoded(&query, g->name);
     }
     int status = ask(g, query.at, &body);
 

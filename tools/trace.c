@@ -1,8 +1,8 @@
 /* `podglass trace [FILTER]`: what becomes of each request and flow, live, from the past, or from a file.
  *
  * Records come as JSON lines, from the control socket or from a file that -o jsonl wrote; the assembler (trace/exchange.c) makes exchanges of them, what does
- * not match is left out, the rest is printed. --from is also told to the instance, which then records nothing of others. All the rest is
- * decided here, when an exchange is complete: which pod it got and what became of the client is known only then.
+ * not match is left out, the rest is printed. The flags are also told to the instance, which then records others only as far as it has to, to know them; what
+ * counts is decided here, when an exchange is complete, and so is the pcap-filter expression.
  *
  * Called by main. Owns the list of names that records brought along. */
 #include "podglass/exchange.h"
@@ -10,6 +10,7 @@
 #include "podglass/record_read.h"
 #include "podglass/secrets.h"
 #include "podglass/tools.h"
+#include "podglass/want.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -31,11 +32,10 @@ struct trace {
     struct pg_pcap *filter;
     struct pg_name_list names;
     struct pg_text line; /* of the stream, until its end has come */
-    struct pg_addr from;
+    struct pg_want want;
     const char *form;
     bool color;
     bool first; /* -o json: nothing is printed yet */
-    bool has_from;
     bool show_secrets;
     bool broken; /* standard output */
     uint64_t next_seq;
@@ -73,39 +73,12 @@ static bool is_form(const struct trace *t, const char *form)
     return strcmp(t->form, form) == 0;
 }
 
-static bool host_matches(const char *wanted, const char *host)
-{
-    size_t len = strlen(wanted);
-
-    return strncasecmp(host, wanted, len) == 0 && (host[len] == 0 || host[len] == ':');
-}
-
 static bool matches(struct trace *t, const struct pg_exchange *x, const struct pg_exchange_view *v)
 {
     struct pg_names names = pg_name_list_names(&t->names);
-    const char *pod = option(t, PG_FLAG_TRACE_POD);
-    const char *service = option(t, PG_FLAG_TRACE_SERVICE);
-    const char *host = option(t, PG_FLAG_TRACE_HOST);
-    const char *path = option(t, PG_FLAG_TRACE_PATH);
-    const char *verdict = option(t, PG_FLAG_TRACE_VERDICT);
 
-    if (t->has_from && !pg_addr_equal(&t->from, &v->client.addr)) {
-        return false;
-    }
-    if (pod && strcmp(names.of(names.arg, &v->pod.addr), pod) != 0) {
-        return false;
-    }
-    if (service && strcmp(v->service, service) != 0 && strcmp(v->entry, service) != 0) {
-        return false;
-    }
-    if ((host && !host_matches(host, v->host)) ||
-        (path && strncmp(v->target, path, strlen(path)) != 0)) {
-        return false;
-    }
-    if (verdict && (!v->has_verdict || strcmp(pg_verdict_name(v->verdict), verdict) != 0)) {
-        return false;
-    }
-    return pg_pcap_exchange(t->filter, x);
+    return pg_want_judge(&t->want, v, "", &names, true) == PG_WANTED_YES &&
+           pg_pcap_exchange(t->filter, x);
 }
 
 /* ---- printing ---- */
@@ -279,6 +252,14 @@ static int read_past(struct trace *t)
     return error;
 }
 
+static void add_filter(struct pg_text *query, const char *name, const char *value)
+{
+    if (value) {
+        pg_text_printf(query, "&%s=", name);
+        pg_api_add_encoded(query, value);
+    }
+}
+
 static int follow(struct trace *t)
 {
     struct pg_api_reader reader = {
@@ -289,9 +270,14 @@ static int follow(struct trace *t)
     int status = 0;
 
     pg_text_puts(&path, "/v1/trace?follow=1");
-    if (t->has_from) {
-        pg_text_printf(&path, "&from=%s", pg_addr_print(&t->from, text));
+    if (t->want.has_from) {
+        pg_text_printf(&path, "&from=%s", pg_addr_print(&t->want.from, text));
     }
+    add_filter(&path, "pod", t->want.pod);
+    add_filter(&path, "service", t->want.service);
+    add_filter(&path, "host", t->want.host);
+    add_filter(&path, "path", t->want.path);
+    add_filter(&path, "verdict", option(t, PG_FLAG_TRACE_VERDICT));
     if (t->next_seq) {
         pg_text_printf(&path, "&since=%llu", (unsigned long long)t->next_seq);
     }
@@ -341,10 +327,20 @@ static int understand(struct trace *t)
     t->color = is_form(t, "text") && pg_want_color(option(t, PG_FLAG_TRACE_COLOR));
     t->first = true;
     t->show_secrets = pg_options_has(&t->options, PG_FLAG_TRACE_SHOW_SECRETS);
-    if (from && pg_addr_parse(from, strlen(from), &t->from) != 0) {
+    if (from && pg_addr_parse(from, strlen(from), &t->want.from) != 0) {
         return pg_options_complain(PG_VERB_TRACE, "--from takes an address, not \"%s\"", from);
     }
-    t->has_from = from != NULL;
+    t->want.has_from = from != NULL;
+    t->want.pod = option(t, PG_FLAG_TRACE_POD);
+    t->want.service = option(t, PG_FLAG_TRACE_SERVICE);
+    t->want.host = option(t, PG_FLAG_TRACE_HOST);
+    t->want.path = option(t, PG_FLAG_TRACE_PATH);
+    for (unsigned v = 0; option(t, PG_FLAG_TRACE_VERDICT) && v < PG_VERDICT_COUNT; v++) {
+        if (strcmp(option(t, PG_FLAG_TRACE_VERDICT), pg_verdict_name((enum pg_verdict)v)) == 0) {
+            t->want.verdict = (enum pg_verdict)v;
+            t->want.has_verdict = true;
+        }
+    }
     if (pg_options_number(&t->options, PG_FLAG_TRACE_LAST, 1, LAST_MOST, &t->last) ||
         pg_options_args(&t->options, 0, UINT32_MAX) || compile(t)) {
         return PG_EXIT_USAGE;

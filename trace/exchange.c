@@ -126,7 +126,7 @@ static void add(struct gathering *g, const struct pg_record *r)
     g->records[g->count++] = *r;
 }
 
-static bool is_leg(const struct pg_record *r)
+bool pg_exchange_is_leg(const struct pg_record *r)
 {
     return r->conntrack != 0 && (r->kind == PG_RECORD_REWRITE || r->kind == PG_RECORD_KEEP) &&
            (r->field == PG_FIELD_SRC || r->field == PG_FIELD_DST);
@@ -184,7 +184,7 @@ uint64_t pg_exchange_flow_of(const struct pg_record *records, uint32_t count,
     for (uint32_t i = 0; event != NULL && i < count; i++) {
         const struct pg_record *r = &records[i];
         const struct pg_value *end = behind_nat ? &r->after : &r->before;
-        if (is_leg(r) && r->field == PG_FIELD_SRC && r->direction == 0 &&
+        if (pg_exchange_is_leg(r) && r->field == PG_FIELD_SRC && r->direction == 0 &&
             end->port == event->before.port && pg_addr_equal(&end->addr, &event->before.addr)) {
             return r->conntrack;
         }
@@ -192,8 +192,7 @@ uint64_t pg_exchange_flow_of(const struct pg_record *records, uint32_t count,
     return 0;
 }
 
-/* A preface that was read, or sent to the pod: once per connection. It has no flow of its own, so the field tells which. */
-static bool is_preface(const struct pg_record *r)
+bool pg_exchange_is_preface(const struct pg_record *r)
 {
     return r->stage == PG_STAGE_PROXY_PROTOCOL && strcmp(r->name, "preface") == 0;
 }
@@ -202,7 +201,8 @@ static bool told_now(const struct gathering *g, const struct pg_record *leg)
 {
     for (uint32_t i = g->carried; i < g->count; i++) {
         const struct pg_record *r = &g->records[i];
-        if (is_leg(r) == is_leg(leg) && is_preface(r) == is_preface(leg) &&
+        if (pg_exchange_is_leg(r) == pg_exchange_is_leg(leg) &&
+            pg_exchange_is_preface(r) == pg_exchange_is_preface(leg) &&
             r->conntrack == leg->conntrack && r->direction == leg->direction &&
             r->field == leg->field) {
             return true;
@@ -227,7 +227,8 @@ static void carry_legs(struct gathering *g)
     plain.count = own_count;
     for (uint32_t i = 0; i < g->leg_count; i++) {
         const struct pg_record *leg = &g->legs[i];
-        bool ours = leg->conntrack == client || leg->conntrack == upstream || is_preface(leg);
+        bool ours =
+            leg->conntrack == client || leg->conntrack == upstream || pg_exchange_is_preface(leg);
         if (ours && !told_now(&plain, leg)) {
             add(g, leg);
         }
@@ -299,7 +300,7 @@ static bool is_event(const struct pg_record *r, const char *name)
     return r->kind == PG_RECORD_EVENT && strcmp(r->name, name) == 0;
 }
 
-static bool begins_request(const struct pg_record *r)
+bool pg_exchange_begins(const struct pg_record *r)
 {
     return r->stage == PG_STAGE_HTTP_PARSE && r->direction == 0 && is_event(r, "request");
 }
@@ -311,7 +312,7 @@ static bool is_status(const struct pg_value *v)
            v->text[1] >= '0' && v->text[1] <= '9' && v->text[2] >= '0' && v->text[2] <= '9';
 }
 
-static bool ends_request(const struct pg_record *r)
+bool pg_exchange_ends(const struct pg_record *r)
 {
     if (r->kind != PG_RECORD_EVENT || !is_status(&r->after)) {
         return false;
@@ -333,17 +334,17 @@ void pg_exchanges_feed(struct pg_exchanges *e, const struct pg_record *r)
     }
     struct gathering *g = find_or_make(e, r->label);
     g->last_us = r->time_us;
-    if (begins_request(r)) {
+    if (pg_exchange_begins(r)) {
         if (g->is_http) {
             hand_over(e, g, false);
         }
         g->is_http = true;
     }
     add(g, r);
-    if (is_leg(r) || is_preface(r)) {
+    if (pg_exchange_is_leg(r) || pg_exchange_is_preface(r)) {
         keep_leg(g, r);
     }
-    if (ends_request(r)) {
+    if (pg_exchange_ends(r)) {
         g->is_http = true; /* refused before there was a request: a head that made no sense */
         hand_over(e, g, true);
     }

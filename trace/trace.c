@@ -15,16 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNWANTED_LABELS (1u << 20) /* bits; a label shares its bit with the one so many later */
+#define FILTERED_LABELS (1u << 20) /* a label shares its place with the one so many later */
 
 struct pg_trace {
     uint8_t level; /* first: pg_trace_on reads this byte */
     uint32_t room; /* power of two */
     uint32_t last_label;
     uint32_t round;
-    bool (*wanted)(void *arg, const struct pg_addr *from); /* NULL: all flows are */
-    void *wanted_arg;
-    uint64_t *unwanted; /* bit per label, once there was a filter */
+    struct pg_trace_filter filter; /* wanted NULL: all flows are */
+    uint8_t *flows;                /* enum pg_flow_wanted per label, once there was a filter */
     uint64_t now_us;
     uint64_t (*clock)(void); /* NULL: now_us */
     uint64_t next_seq;
@@ -81,7 +80,7 @@ struct pg_trace *pg_trace_new(uint32_t ring_records)
 void pg_trace_free(struct pg_trace *t)
 {
     if (t) {
-        free(t->unwanted);
+        free(t->flows);
     }
     free(t);
 }
@@ -116,14 +115,9 @@ void pg_trace_set_clock(struct pg_trace *t, uint64_t (*now_us)(void))
     t->clock = now_us;
 }
 
-static uint64_t *unwanted_word(const struct pg_trace *t, uint32_t label)
+static uint8_t *flow_of(const struct pg_trace *t, uint32_t label)
 {
-    return &t->unwanted[label % UNWANTED_LABELS / 64];
-}
-
-static uint64_t unwanted_bit(uint32_t label)
-{
-    return 1ull << label % 64;
+    return &t->flows[label % FILTERED_LABELS];
 }
 
 uint32_t pg_trace_new_label(struct pg_trace *t)
@@ -131,40 +125,60 @@ uint32_t pg_trace_new_label(struct pg_trace *t)
     if (++t->last_label == 0) {
         t->last_label = 1;
     }
-    if (t->wanted) {
-        *unwanted_word(t, t->last_label) &= ~unwanted_bit(t->last_label);
+    if (t->filter.wanted) {
+        *flow_of(t, t->last_label) = PG_FLOW_RECORDED;
     }
     return t->last_label;
 }
 
 /* ---- some flows only ---- */
 
-void pg_trace_set_filter(struct pg_trace *t, bool (*wanted)(void *arg, const struct pg_addr *from),
-                         void *arg)
+void pg_trace_set_filter(struct pg_trace *t, const struct pg_trace_filter *filter)
 {
-    if (wanted && !t->unwanted) {
-        t->unwanted = calloc(UNWANTED_LABELS / 64, sizeof t->unwanted[0]);
+    t->filter = (struct pg_trace_filter){0};
+    if (!filter) {
+        return;
     }
-    t->wanted = t->unwanted ? wanted : NULL; /* no memory: more is recorded than was asked for */
-    t->wanted_arg = arg;
-    if (t->wanted) {
-        memset(t->unwanted, 0, UNWANTED_LABELS / 8);
+    if (!t->flows) {
+        t->flows = malloc(FILTERED_LABELS);
     }
+    if (!t->flows) {
+        return; /* more is recorded than was asked for */
+    }
+    t->filter = *filter;
+    memset(t->flows, filter->sieve ? PG_FLOW_OPEN : PG_FLOW_RECORDED, FILTERED_LABELS);
+    t->flows[0] = PG_FLOW_RECORDED; /* packets without a label */
 }
 
 uint32_t pg_trace_new_label_for(struct pg_trace *t, const struct pg_addr *from)
 {
     uint32_t label = pg_trace_new_label(t);
 
-    if (__builtin_expect(t->wanted != NULL, 0) && !t->wanted(t->wanted_arg, from)) {
-        *unwanted_word(t, label) |= unwanted_bit(label);
+    if (__builtin_expect(t->filter.wanted != NULL, 0)) {
+        *flow_of(t, label) = (uint8_t)t->filter.wanted(t->filter.arg, from);
     }
     return label;
 }
 
+void pg_trace_pass_over(struct pg_trace *t, uint32_t label)
+{
+    if (t->filter.wanted) {
+        *flow_of(t, label) = PG_FLOW_PASSED_OVER;
+    }
+}
+
+bool pg_trace_next_request(struct pg_trace *t, uint32_t label)
+{
+    if (t->filter.wanted && *flow_of(t, label) == PG_FLOW_PASSED_OVER) {
+        *flow_of(t, label) = PG_FLOW_OPEN;
+    }
+    return pg_trace_label_wanted(t, label);
+}
+
 bool pg_trace_label_wanted(const struct pg_trace *t, uint32_t label)
 {
-    return !t->wanted || !(*unwanted_word(t, label) & unwanted_bit(label));
+    return !t->filter.wanted || *flow_of(t, label) == PG_FLOW_RECORDED ||
+           *flow_of(t, label) == PG_FLOW_OPEN;
 }
 
 void pg_trace_tell_again(struct pg_trace *t)
@@ -211,16 +225,42 @@ struct pg_value pg_value_none(void)
     return (struct pg_value){0};
 }
 
-void pg_trace_write(struct pg_trace *t, const struct pg_record *r)
+static struct pg_record *append(struct pg_trace *t, const struct pg_record *r)
 {
     struct pg_record *slot = &t->ring[t->next_seq & (t->room - 1)];
+
+    *slot = *r;
+    slot->seq = t->next_seq++;
+    return slot;
+}
+
+void pg_trace_put(struct pg_trace *t, const struct pg_record *r)
+{
+    (void)append(t, r);
+}
+
+static void write_filtered(struct pg_trace *t, const struct pg_record *r)
+{
+    uint8_t *flow = flow_of(t, r->label);
+    struct pg_record timed;
 
     if (!pg_trace_label_wanted(t, r->label)) {
         return;
     }
-    *slot = *r;
-    slot->seq = t->next_seq++;
-    slot->time_us = pg_trace_now_us(t);
+    timed = *r;
+    timed.time_us = pg_trace_now_us(t);
+    if (*flow == PG_FLOW_RECORDED || t->filter.sieve(t->filter.arg, &timed)) {
+        (void)append(t, &timed);
+    }
+}
+
+void pg_trace_write(struct pg_trace *t, const struct pg_record *r)
+{
+    if (__builtin_expect(t->filter.wanted != NULL, 0)) {
+        write_filtered(t, r);
+        return;
+    }
+    append(t, r)->time_us = pg_trace_now_us(t);
 }
 
 uint64_t pg_trace_next_seq(const struct pg_trace *t)

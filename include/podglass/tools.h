@@ -113,6 +113,8 @@ struct pg_api_reader {
 };
 int pg_api_stream(const char *socket_path, const char *path, const struct pg_api_reader *reader,
                   int *ret_status, struct pg_text *ret_refusal);
+/* A value in a query: bytes that mean something there, or are not ASCII, as %XX. */
+void pg_api_add_encoded(struct pg_text *t, const char *text);
 /* Says on standard error why nobody answered; returns PG_EXIT_NOT_RUNNING. */
 int pg_api_complain(enum pg_verb verb, const char *socket_path, int error);
 /* The same for an answer other than 200: its message; returns PG_EXIT_DIFFERENT. */

@@ -101,10 +101,24 @@ void pg_trace_set_clock(struct pg_trace *t, uint64_t (*now_us)(void));
 uint32_t pg_trace_new_label(struct pg_trace *t); /* never 0 */
 
 /* ---- watching some flows only ---- */
-/* Who begins a flow decides whether it is recorded: `wanted` is asked once, when the flow gets its label. NULL: all flows. Flows that are known
- * already count as wanted. */
-void pg_trace_set_filter(struct pg_trace *t, bool (*wanted)(void *arg, const struct pg_addr *from),
-                         void *arg);
+/* Who begins a flow may decide whether it is recorded: `wanted` is asked once, when the flow gets its label. What shows only later is decided by
+ * `sieve`, which gets each record of a flow that is not decided, and says whether it may be written; it may write what it kept back with pg_trace_put. */
+enum pg_flow_wanted {
+    PG_FLOW_RECORDED,
+    PG_FLOW_NEVER,
+    PG_FLOW_OPEN,        /* through the sieve */
+    PG_FLOW_PASSED_OVER, /* not before the next request on it; then it is open again */
+};
+struct pg_trace_filter {
+    enum pg_flow_wanted (*wanted)(void *arg, const struct pg_addr *from);
+    bool (*sieve)(void *arg, const struct pg_record *r);
+    void *arg;
+};
+/* NULL: all flows are recorded. Flows that are known already are open. */
+void pg_trace_set_filter(struct pg_trace *t, const struct pg_trace_filter *filter);
+void pg_trace_pass_over(struct pg_trace *t, uint32_t label);
+/* A request begins on the flow, the first one or another: what was passed over is open again. Is it recorded, as far as is known? */
+bool pg_trace_next_request(struct pg_trace *t, uint32_t label);
 uint32_t pg_trace_new_label_for(struct pg_trace *t, const struct pg_addr *from);
 bool pg_trace_label_wanted(const struct pg_trace *t, uint32_t label);
 /* As pg_trace_on, for one flow: still one predictable branch when nobody watches, one more for a flow that nobody wants. */
@@ -125,6 +139,9 @@ const char *pg_value_print(const struct pg_value *v, char *out,
 
 /* Copies r into the ring and fills seq and time_us. Call only when pg_trace_on(). */
 void pg_trace_write(struct pg_trace *t, const struct pg_record *r);
+
+/* The same past every filter, with the time that r has. */
+void pg_trace_put(struct pg_trace *t, const struct pg_record *r);
 
 /* Readers. A reader keeps the seq of the next record it wants, starting at 1 (or pg_trace_next_seq for "from now on").
  * true: *ret is filled and *seq advanced. If the ring overran the reader, *ret_missed gets how many are gone. */

@@ -77,6 +77,19 @@ wait_for 5 has_line mallory '/mallory' || true
 is "only who was asked for is shown" "$(heads mallory | grep -c GET)" 1
 unwatch "$WATCHER"
 at_least "records are written for him" "$(records)" $((before + 10))
+watch chosen --host shop.example.test --path /chosen --service shop/web
+before=$(records)
+ask "$CLIENT" http://$VIP/other -H 'Host: shop.example.test'
+ask "$CLIENT" http://$VIP/ -H 'Host: empty.example.test' || true
+ask "$CLIENT" http://203.0.113.21/
+sleep 0.3
+is "what has another path, host or service leaves no records" "$(records)" "$before"
+ask "$CLIENT" http://$VIP/chosen -H 'Host: shop.example.test'
+wait_for 5 has_line chosen '/chosen' || true
+is "what was chosen is shown alone" "$(heads chosen | grep -c GET)" 1
+has "with what came before its head" "$(cat "$WORK/chosen")" 'nat .* dst .*203.0.113.10:80'
+unwatch "$WATCHER"
+is "a verdict that is none is refused" "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$SOCK" 'http://podglass/v1/trace?follow=1&verdict=maybe')" 400
 before=$(records)
 ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
 is "and none when he has gone" "$(records)" "$before"

@@ -3,7 +3,8 @@
  *   for n in 200 1200; do valgrind --tool=callgrind --callgrind-out-file=/dev/null build/release/tests/bench-app-watch $n off; done
  *
  * The difference of the two sums, divided by 1000, is one request: by keep-alive on one connection (off, flows), or with a connection each (off-new, flows-new). "off" is nobody
- * watching, "flows" somebody watching everything, "other" somebody watching another client only, "capture" a capture of everything. */
+ * watching, "flows" somebody watching everything, "other" somebody watching another client only, "host", "service", "pod" another
+ * one of these, "capture" a capture of everything. */
 #include "podglass/capture.h"
 #include "podglass/sim.h"
 #include "podglass/watch.h"
@@ -62,6 +63,15 @@ static void ask(struct pg_sim *sim, const char *bytes, size_t len, bool raw)
     pg_response_free(&response);
 }
 
+static struct pg_want want_of(const char *how)
+{
+    return (struct pg_want){.has_from = strncmp(how, "other", 5) == 0,
+                            .from = pg_addr_v4(192, 0, 2, 200),
+                            .host = strncmp(how, "host", 4) == 0 ? "other.example.test" : NULL,
+                            .service = strncmp(how, "service", 7) == 0 ? "shop/other" : NULL,
+                            .pod = strncmp(how, "pod", 3) == 0 ? "shop/other-0" : NULL};
+}
+
 int main(int argc, char **argv)
 {
     static const char one[] =
@@ -74,14 +84,13 @@ int main(int argc, char **argv)
     struct pg_snapshot *s = load();
     struct pg_sim sim;
     struct pg_watchers watchers;
-    struct pg_watch watch = {.has_from = strncmp(how, "other", 5) == 0,
-                             .from = pg_addr_v4(192, 0, 2, 200)};
+    struct pg_watch watch = {.want = want_of(how)};
     struct pg_text bytes = {0};
     if (pg_sim_open(&options, s, 1, &sim) != 0) {
         return 1;
     }
-    pg_watchers_init(&watchers, pg_path_trace(sim.path));
-    if (strncmp(how, "flows", 5) == 0 || strncmp(how, "other", 5) == 0) {
+    pg_watchers_init(&watchers, sim.path);
+    if (strncmp(how, "off", 3) != 0 && strncmp(how, "capture", 7) != 0) {
         pg_watch_begin(&watchers, &watch);
     }
     struct pg_capture_options capture = {.buffer_bytes = 1024 * 1024};
@@ -103,7 +112,7 @@ int main(int argc, char **argv)
            (unsigned long long)pg_trace_next_seq(pg_path_trace(sim.path)) - 1);
     pg_text_free(&bytes);
     pg_capture_end(sim.path, c);
-    pg_watch_end(&watchers, &watch);
+    pg_watchers_end(&watchers);
     pg_sim_close(&sim);
     pg_snapshot_put(s);
     pg_reason_forget_all();

@@ -313,7 +313,7 @@ static void health_readiness_version(void **state)
 
 static void what_is_not_there_is_a_404_in_json(void **state)
 {
-    static const char *const targets[] = {"/",           "/v1/",   "/v1/pods", "/v1/conntrack/1",
+    static const char *const targets[] = {"/",           "/v1/",   "/v1/bridges", "/v1/conntrack/1",
                                           "/../healthz", "/v2/nat"};
     struct pg_text answer = {0};
 
