@@ -190,10 +190,11 @@ static void cookie_age_read(struct reading *r, const struct pg_field *f)
 static void backend_protocol_read(struct reading *r, const struct pg_field *f)
 {
     const char *text = pg_field_text(f, "");
-    (void)r;
-    if (strcmp(text, "HTTP") != 0 && strcmp(text, "AUTO_HTTP") != 0)
+    if (strcmp(text, "GRPC") == 0)
+        add_number(r, f, PG_FILTER_H2C, 1);
+    else if (strcmp(text, "HTTP") != 0 && strcmp(text, "AUTO_HTTP") != 0)
         pg_field_warn(f, PG_CODE_UNSUPPORTED,
-                      "\"%.40s\" is not supported: pods are spoken to in plain HTTP/1.1", text);
+                      "\"%.40s\" is not supported: pods are spoken to in plain HTTP", text);
 }
 
 static void canary_read(struct reading *r, const struct pg_field *f)

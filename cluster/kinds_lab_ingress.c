@@ -26,6 +26,8 @@ static const struct pg_known ingress_fields[] = {{"service", NULL},
                                                  {"timeouts", NULL},
                                                  {"upstream", NULL},
                                                  {"balance", NULL},
+                                                 {"trailers", NULL},
+                                                 {"h2c", NULL},
                                                  {NULL, NULL}};
 static const struct pg_known proxy_fields[] = {
     {"ports", NULL},      {"allowedSources", NULL}, {"timeoutSeconds", NULL}, {"httpsPorts", NULL},
@@ -41,6 +43,7 @@ void pg_kinds_lab_ingress_default(struct pg_ingress_settings *ret)
     *ret = (struct pg_ingress_settings){.config_map = "",
                                         .trusted_source = nowhere,
                                         .upstream_source = nowhere,
+                                        .trailers_source = nowhere,
                                         .hops_source = nowhere,
                                         .profile_source = nowhere,
                                         .proxy = {.ports_source = nowhere,

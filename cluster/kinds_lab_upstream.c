@@ -1,7 +1,17 @@
-/* spec.ingress.upstream and balance of a Lab: whom the ingress connects to, and how it chooses among pods.
+/* spec.ingress.upstream, balance, trailers and h2c of a Lab: whom the ingress connects to, how it chooses among pods, and what of HTTP it lets through.
  *
  * Called by kinds_lab_ingress.c. */
 #include "cluster_internal.h"
+
+static void protocols_read(const struct pg_field *ingress, struct pg_ingress_settings *to)
+{
+    static const char *const fates[] = {"drop", "keep", NULL};
+    struct pg_field trailers = pg_field_get(ingress, "trailers");
+    struct pg_field h2c = pg_field_get(ingress, "h2c");
+    to->keep_trailers = pg_field_enum(&trailers, fates, 0) == 1;
+    to->trailers_source = pg_field_source(&trailers);
+    to->h2c = pg_field_bool(&h2c, false);
+}
 
 void pg_kinds_lab_upstream(const struct pg_field *ingress, struct pg_ingress_settings *to)
 {
@@ -12,6 +22,7 @@ void pg_kinds_lab_upstream(const struct pg_field *ingress, struct pg_ingress_set
     to->upstream = (enum pg_upstream_mode)pg_field_enum(&mode, modes, PG_UPSTREAM_SERVICE);
     to->balance = (enum pg_balance_kind)pg_field_enum(&balance, balances, PG_BALANCE_ROUND_ROBIN);
     to->upstream_source = pg_field_source(&mode);
+    protocols_read(ingress, to);
     if (pg_field_is(&balance) && to->upstream != PG_UPSTREAM_ENDPOINTS)
         pg_field_error(&balance, "means something only with upstream: endpoints");
 }

@@ -2,6 +2,7 @@
  *
  * One server for all of them: which pod it speaks for follows from the local address of the connection. The stack hands over
  * connections; this file reads requests with the ingress' own parser and counts their bodies, `echo_http.c` makes answers.
+ * HTTP/2 by prior knowledge is understood too: a pod of a service with appProtocol kubernetes.io/h2c is spoken to like that.
  * A byte stream that does not begin like HTTP is given back as it is, so that plain TCP services have something behind them.
  *
  * Part of the lab, not of the path: answers are built as text and may allocate. Owns connections and their timers. Always true: nothing is read
@@ -91,6 +92,19 @@ static bool preface_step(struct pg_echo_conn *c)
     return true;
 }
 
+/* HTTP/2 by prior knowledge: the connection goes to who makes one of each stream, and those come back here. */
+static bool is_h2(struct pg_echo_conn *c)
+{
+    char line[sizeof(PG_H2_PREFACE) - 1];
+    if (pg_conn_peek(c->conn, 0, line, sizeof(line)) < sizeof(line) ||
+        memcmp(line, PG_H2_PREFACE, sizeof(line)) != 0)
+        return false;
+    pg_h2_server_begin(c->echo->h2, c->conn);
+    c->conn = NULL;
+    c->state = PG_ECHO_DEAD;
+    return true;
+}
+
 /* Returns whether the state changed. */
 static bool head_step(struct pg_echo_conn *c)
 {
@@ -104,6 +118,8 @@ static bool head_step(struct pg_echo_conn *c)
     }
     if (!c->begun)
         return preface_step(c);
+    if (front.at[0] == 'P' && is_h2(c))
+        return true;
     if (front.at[0] != '\r' && (front.at[0] < 'A' || front.at[0] > 'Z')) {
         c->state = PG_ECHO_RAW;
         return true;
@@ -284,7 +300,8 @@ struct pg_echo *pg_echo_new(struct pg_stack *stack, uint64_t now_us)
     e->listener = (struct pg_listener){.on_accept = on_accept, .arg = e};
     e->conns = pg_pool_new("echo connections", sizeof(struct pg_echo_conn), CONN_LIMIT);
     e->wheel = pg_wheel_new(now_us / 1000);
-    if (e->conns && e->wheel)
+    e->h2 = pg_h2_server_new(CONN_LIMIT, on_accept, e);
+    if (e->conns && e->wheel && e->h2)
         return e;
     pg_echo_free(e);
     return NULL;
@@ -294,6 +311,7 @@ void pg_echo_free(struct pg_echo *e)
 {
     if (!e)
         return;
+    pg_h2_server_free(e->h2);
     uint32_t limit = e->conns ? pg_pool_high_water(e->conns) : 0;
     for (uint32_t i = 0; i < limit; i++) {
         if (!pg_pool_in_use(e->conns, i))

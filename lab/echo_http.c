@@ -14,6 +14,7 @@
 
 #define SLOW_MAX_MS 600000
 #define CHUNK_BYTES 1000
+#define TRAILERS    "X-Sum: none\r\nGrpc-Status: 0\r\nContent-Type: text/forged\r\n"
 /* One period of the pattern; 64 bytes, so that every block of it begins alike. */
 static const char pattern[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-\n";
 #define PERIOD (sizeof(pattern) - 1)
@@ -59,6 +60,8 @@ static void note_path(struct pg_echo_conn *c, struct pg_slice path)
     c->bytes_left = c->bytes_at = 0;
     note_generated(c, number_behind(path, "/bytes/"), PG_HTTP_BODY_LENGTH);
     note_generated(c, number_behind(path, "/chunked/"), PG_HTTP_BODY_CHUNKED);
+    note_generated(c, number_behind(path, "/trailers/"), PG_HTTP_BODY_CHUNKED);
+    c->trailers = number_behind(path, "/trailers/") >= 0;
     note_generated(c, number_behind(path, "/until-close/"), PG_HTTP_BODY_UNTIL_CLOSE);
 }
 
@@ -265,7 +268,8 @@ static bool write_chunks(struct pg_echo_conn *c)
         c->bytes_at += n;
         c->bytes_left -= n;
     }
-    if (pg_conn_write(c->conn, "0\r\n\r\n", 5) != 0)
+    const char *end = c->trailers ? "0\r\n" TRAILERS "\r\n" : "0\r\n\r\n";
+    if (pg_conn_write(c->conn, end, (uint32_t)strlen(end)) != 0)
         return false;
     c->answers = PG_HTTP_BODY_NONE; /* the end is written once */
     return true;

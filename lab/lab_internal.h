@@ -4,6 +4,7 @@
 
 #include "podglass/buf.h"
 #include "podglass/conn.h"
+#include "podglass/h2_server.h"
 #include "podglass/http.h"
 #include "podglass/lab.h"
 #include "podglass/pool.h"
@@ -42,6 +43,7 @@ struct pg_echo_conn {
     uint8_t state;             /* enum pg_echo_state */
     uint8_t body;              /* enum pg_http_body of the request */
     uint8_t answers;           /* enum pg_http_body of the answer */
+    bool trailers;             /* behind the answer's last chunk */
     bool generated;            /* pattern instead of JSON */
     bool is_head;
     bool keep;
@@ -55,6 +57,7 @@ struct pg_echo {
     struct pg_pool *conns;
     struct pg_wheel *wheel;
     struct pg_snapshot *snapshot;
+    struct pg_h2_shared *h2;
     uint64_t now_us;
     struct pg_http_head head; /* scratch */
 };

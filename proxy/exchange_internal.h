@@ -16,6 +16,7 @@ struct pg_session;
 bool pg_exchange_step(struct pg_session *s);
 /* Takes the request up again, from the client's connection where its head has stayed, for a fresh upstream. */
 void pg_exchange_again(struct pg_session *s);
+#define PG_UPSTREAM_UNUSED (-EAGAIN) /* the pod has said that it did nothing with the request */
 /* The upstream ended or failed before its response was complete. */
 void pg_exchange_upstream_gone(struct pg_session *s, int error);
 
@@ -33,6 +34,13 @@ void pg_body_begin(struct pg_body *b, enum pg_http_body kind, uint64_t content_l
 /* Moves by reference what there is and what there is room for. 0; -EBADMSG with *ret_error; -EPIPE: ended too early. */
 int pg_body_relay(struct pg_body *b, struct pg_conn *from, struct pg_conn *to,
                   enum pg_http_error *ret_error);
+
+/* ---- trailers.c ---- */
+/* Behind pg_body_begin: whether the body's trailers are held, to be told and perhaps passed on. */
+void pg_trailers_begin(struct pg_session *s, struct pg_body *b);
+/* In the trailers of a body that holds them: reads on, and ends the body. As pg_body_relay. */
+int pg_trailers_relay(struct pg_body *b, struct pg_conn *from, struct pg_conn *to,
+                      enum pg_http_error *ret_error);
 
 /* ---- limits.c ---- */
 #define PG_RATE_WINDOW_MS 20000

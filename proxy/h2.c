@@ -11,6 +11,8 @@
 
 #include "h2.h"
 
+#include "podglass/h2_server.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,7 @@
 #define WINDOW         (256 * 1024)
 #define RESETS_MOST    100 /* at once; a stream in ten milliseconds is forgiven */
 #define RESET_MS       10
-#define UNSENT_MOST    (256 * 1024) /* of frames: beyond it the client's are not read */
-#define ACKS_MOST      1000         /* answers to PING and SETTINGS that wait */
+#define ACKS_MOST      1000 /* answers to PING and SETTINGS that wait */
 #define FIELDS_LIST    PG_HTTP_MAX_HEAD
 #define CONNECTION_BIG (1024 * 1024)
 
@@ -27,19 +28,26 @@
 
 static void h2_free(struct pg_h2 *h, bool reset)
 {
-    struct pg_proxy *p = h->proxy;
+    struct pg_h2_shared *shared = h->shared;
     while (h->streams)
         pg_h2_stream_end(h->streams, -ECONNRESET);
-    if (h->wire && reset)
-        pg_conn_abort(h->wire);
-    else if (h->wire)
-        pg_conn_close(h->wire);
-    nghttp2_session_del(h->session);
-    pg_wheel_cancel(p->wheel, &h->timer.timer);
-    pg_pool_put(p->h2->conns, pg_pool_index(p->h2->conns, h));
+    if (h->w.conn && reset)
+        pg_conn_abort(h->w.conn);
+    else if (h->w.conn)
+        pg_conn_close(h->w.conn);
+    nghttp2_session_del(h->w.session);
+    if (shared->proxy)
+        pg_wheel_cancel(shared->proxy->wheel, &h->timer.timer);
+    pg_preface_put(h->preface);
+    pg_pool_put(shared->conns, pg_pool_index(shared->conns, h));
 }
 
 /* ---- from nghttp2 ---- */
+
+static bool is_draining(const struct pg_h2_shared *shared)
+{
+    return shared->proxy && shared->proxy->draining;
+}
 
 static struct pg_h2_stream *stream_of(nghttp2_session *session, int32_t id)
 {
@@ -51,7 +59,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct pg_h2 *h = arg;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    struct pg_h2_stream *s = h->proxy->draining ? NULL : pg_h2_stream_new(h, frame->hd.stream_id);
+    struct pg_h2_stream *s =
+        is_draining(h->shared) ? NULL : pg_h2_stream_new(h, frame->hd.stream_id);
     if (!s)
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                          NGHTTP2_REFUSED_STREAM);
@@ -65,29 +74,32 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct pg_h2_stream *s = stream_of(session, frame->hd.stream_id);
     (void)flags;
     (void)arg;
-    if (!s || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-        return 0; /* of a trailer section: dropped */
-    int err = pg_h2_stream_field(s, (struct pg_slice){(const char *)name, name_len},
-                                 (struct pg_slice){(const char *)value, value_len});
+    if (!s)
+        return 0;
+    struct pg_slice n = {(const char *)name, name_len}, v = {(const char *)value, value_len};
+    int err = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? pg_h2_stream_field(s, n, v)
+                                                         : pg_h2_stream_trailer(s, n, v);
     return err == 0 ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 static int refuse(struct pg_h2 *h, int32_t id, uint32_t code)
 {
-    return nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id, code);
+    return nghttp2_submit_rst_stream(h->w.session, NGHTTP2_FLAG_NONE, id, code);
 }
 
 /* A client may change its mind, but not all the time. */
 static void count_reset(struct pg_h2 *h)
 {
-    uint64_t now = pg_proxy_now_ms(h->proxy);
+    if (!h->shared->proxy)
+        return; /* a pod of the lab: whoever asks it is ours */
+    uint64_t now = pg_proxy_now_ms(h->shared->proxy);
     uint64_t forgiven = (now - h->reset_ms) / RESET_MS;
     h->resets = forgiven < h->resets ? h->resets - (uint32_t)forgiven : 0;
     h->reset_ms = now;
     if (++h->resets <= RESETS_MOST)
         return;
-    h->proxy->counters->value[PG_COUNT_H2_FLOODS]++;
-    (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+    h->shared->proxy->counters->value[PG_COUNT_H2_FLOODS]++;
+    (void)nghttp2_session_terminate_session(h->w.session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
@@ -134,31 +146,19 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 
 static void rest(struct pg_h2 *h)
 {
+    struct pg_proxy *p = h->shared->proxy;
     bool idle = h->stream_count == 0;
-    if (idle && !pg_timer_armed(&h->timer.timer))
-        pg_wheel_arm(h->proxy->wheel, &h->timer.timer,
-                     pg_proxy_now_ms(h->proxy) + pg_limit_ms(h->proxy, PG_LIMIT_IDLE_TIME));
-    else if (!idle)
-        pg_wheel_cancel(h->proxy->wheel, &h->timer.timer);
+    if (p && idle && !pg_timer_armed(&h->timer.timer))
+        pg_wheel_arm(p->wheel, &h->timer.timer,
+                     pg_proxy_now_ms(p) + pg_limit_ms(p, PG_LIMIT_IDLE_TIME));
+    else if (p && !idle)
+        pg_wheel_cancel(p->wheel, &h->timer.timer);
 }
 
 void pg_h2_flush(struct pg_h2 *h)
 {
-    for (;;) {
-        if (h->rest_len == 0) {
-            ssize_t n = nghttp2_session_mem_send(h->session, &h->rest);
-            h->dead |= n < 0;
-            if (n <= 0)
-                break;
-            h->rest_len = (size_t)n;
-        }
-        if (pg_conn_write(h->wire, h->rest, (uint32_t)h->rest_len) != 0)
-            break; /* the client is slow: on_writable goes on */
-        h->rest_len = 0;
-    }
-    bool over = h->rest_len == 0 && !nghttp2_session_want_read(h->session) &&
-                !nghttp2_session_want_write(h->session);
-    if (h->dead || over || (pg_conn_at_end(h->wire) && h->stream_count == 0)) {
+    bool over = pg_h2_wire_send(&h->w);
+    if (over || (pg_conn_at_end(h->w.conn) && h->stream_count == 0)) {
         h2_free(h, false);
         return;
     }
@@ -167,14 +167,7 @@ void pg_h2_flush(struct pg_h2 *h)
 
 static void receive(struct pg_h2 *h)
 {
-    struct pg_slice front;
-    while (!h->dead && h->rest_len == 0 && pg_conn_unacked(h->wire) < UNSENT_MOST &&
-           pg_conn_front(h->wire, &front)) {
-        ssize_t n = nghttp2_session_mem_recv(h->session, (const uint8_t *)front.at, front.len);
-        h->dead = n < 0;
-        if (n > 0)
-            pg_conn_consume(h->wire, (uint64_t)n);
-    }
+    pg_h2_wire_read(&h->w);
     pg_h2_flush(h);
 }
 
@@ -189,7 +182,7 @@ static void on_closed(void *owner, struct pg_conn *c, int error)
     struct pg_h2 *h = owner;
     (void)c;
     (void)error;
-    h->wire = NULL;
+    h->w.conn = NULL;
     h2_free(h, false);
 }
 
@@ -202,46 +195,56 @@ static bool greet(struct pg_h2 *h)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, FIELDS_LIST},
     };
-    return nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings,
+    return nghttp2_submit_settings(h->w.session, NGHTTP2_FLAG_NONE, settings,
                                    sizeof(settings) / sizeof(settings[0])) == 0 &&
-           nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
+           nghttp2_session_set_local_window_size(h->w.session, NGHTTP2_FLAG_NONE, 0,
                                                  CONNECTION_BIG) == 0;
 }
 
-void pg_h2_begin(struct pg_proxy *p, struct pg_conn *wire)
+void pg_h2_server_begin(struct pg_h2_shared *shared, struct pg_conn *wire)
 {
-    uint32_t index = p->draining ? PG_POOL_NONE : pg_pool_get(p->h2->conns);
+    uint32_t index = is_draining(shared) ? PG_POOL_NONE : pg_pool_get(shared->conns);
     if (index == PG_POOL_NONE) {
         pg_conn_abort(wire);
         return;
     }
-    struct pg_h2 *h = pg_pool_at(p->h2->conns, index);
+    struct pg_h2 *h = pg_pool_at(shared->conns, index);
     h->timer.owner = PG_TIMER_OF_H2;
-    h->proxy = p;
-    h->wire = wire;
+    h->shared = shared;
+    h->w.conn = wire;
+    if (shared->proxy)
+        h->preface = pg_preface_get(shared->proxy->prefaces, wire);
     pg_conn_own(wire, &events, h);
-    if (nghttp2_session_server_new2(&h->session, p->h2->callbacks, h, p->h2->option) != 0 ||
+    if (nghttp2_session_server_new2(&h->w.session, shared->callbacks, h, shared->option) != 0 ||
         !greet(h)) {
         h2_free(h, true);
         return;
     }
-    p->counters->value[PG_COUNT_H2_CONNECTIONS]++;
+    if (shared->proxy)
+        shared->proxy->counters->value[PG_COUNT_H2_CONNECTIONS]++;
     receive(h);
+}
+
+void pg_h2_begin(struct pg_proxy *p, struct pg_conn *wire)
+{
+    pg_h2_server_begin(p->h2, wire);
 }
 
 /* ---- all of them ---- */
 
-struct pg_h2_shared *pg_h2_new(struct pg_proxy *p)
+struct pg_h2_shared *pg_h2_server_new(uint32_t limit,
+                                      void (*begin)(void *arg, struct pg_conn *stream), void *arg)
 {
     struct pg_h2_shared *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    s->conns = pg_pool_new("h2 connections", sizeof(struct pg_h2), p->options.session_limit);
-    s->streams = pg_pool_new("h2 streams", sizeof(struct pg_h2_stream), p->options.session_limit);
+    s->begin = begin;
+    s->arg = arg;
+    s->conns = pg_pool_new("h2 connections", sizeof(struct pg_h2), limit);
+    s->streams = pg_pool_new("h2 streams", sizeof(struct pg_h2_stream), limit);
     if (!s->conns || !s->streams || nghttp2_session_callbacks_new(&s->callbacks) != 0 ||
         nghttp2_option_new(&s->option) != 0) {
-        p->h2 = s;
-        pg_h2_free(p);
+        pg_h2_server_free(s);
         return NULL;
     }
     nghttp2_session_callbacks_set_on_begin_headers_callback(s->callbacks, on_begin_headers);
@@ -254,9 +257,8 @@ struct pg_h2_shared *pg_h2_new(struct pg_proxy *p)
     return s;
 }
 
-void pg_h2_free(struct pg_proxy *p)
+void pg_h2_server_free(struct pg_h2_shared *s)
 {
-    struct pg_h2_shared *s = p->h2;
     if (!s)
         return;
     uint32_t limit = s->conns ? pg_pool_high_water(s->conns) : 0;
@@ -269,13 +271,31 @@ void pg_h2_free(struct pg_proxy *p)
     nghttp2_session_callbacks_del(s->callbacks);
     nghttp2_option_del(s->option);
     free(s);
+}
+
+static void begin_session(void *arg, struct pg_conn *stream)
+{
+    pg_session_begin(arg, stream);
+}
+
+struct pg_h2_shared *pg_h2_new(struct pg_proxy *p)
+{
+    struct pg_h2_shared *s = pg_h2_server_new(p->options.session_limit, begin_session, p);
+    if (s)
+        s->proxy = p;
+    return s;
+}
+
+void pg_h2_free(struct pg_proxy *p)
+{
+    pg_h2_server_free(p->h2);
     p->h2 = NULL;
 }
 
 void pg_h2_timeout(struct pg_owned_timer *timer)
 {
     struct pg_h2 *h = (struct pg_h2 *)(void *)timer;
-    (void)nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
+    (void)nghttp2_session_terminate_session(h->w.session, NGHTTP2_NO_ERROR);
     pg_h2_flush(h);
 }
 
@@ -287,10 +307,10 @@ void pg_h2_drain(struct pg_proxy *p)
         if (!h)
             continue;
         if (h->stream_count == 0)
-            (void)nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
+            (void)nghttp2_session_terminate_session(h->w.session, NGHTTP2_NO_ERROR);
         else
-            (void)nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
-                                        nghttp2_session_get_last_proc_stream_id(h->session),
+            (void)nghttp2_submit_goaway(h->w.session, NGHTTP2_FLAG_NONE,
+                                        nghttp2_session_get_last_proc_stream_id(h->w.session),
                                         NGHTTP2_NO_ERROR, NULL, 0);
         pg_h2_flush(h);
     }

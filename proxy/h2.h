@@ -12,6 +12,7 @@ struct pg_h2_shared *pg_h2_new(struct pg_proxy *p); /* NULL: out of memory */
 void pg_h2_free(struct pg_proxy *p);                /* and lets go of every connection */
 /* Takes over a connection on which the client speaks HTTP/2: each of its streams becomes a session. */
 void pg_h2_begin(struct pg_proxy *p, struct pg_conn *wire);
+bool pg_h2_speaks(const struct pg_conn *c); /* it is a stream of HTTP/2 */
 void pg_h2_timeout(struct pg_owned_timer *timer);
 void pg_h2_drain(struct pg_proxy *p); /* no new streams; those that are open go on */
 

@@ -4,7 +4,8 @@
  * request, so nothing that HTTP/1.1 could misunderstand gets behind it; fields that would frame a message are written by us alone. The body goes
  * through as it comes: what the session has read the client may send again, so a slow pod closes the stream's window.
  *
- * Not here: trailers. They are dropped in both directions, as on HTTP/1.1.
+ * Trailers are lines behind the last chunk, whichever way they go; whether they go on is the session's business (`trailers.c`). A request that says
+ * how long it is has no chunks, so its trailers end here.
  *
  * Owns streams. Always true: a stream lets go of its inner connection exactly once. */
 #include "h2_internal.h"
@@ -23,7 +24,7 @@ static const struct pg_inner_layer layer;
 
 struct pg_h2_stream *pg_h2_stream_new(struct pg_h2 *h, int32_t id)
 {
-    struct pg_pool *pool = h->proxy->h2->streams;
+    struct pg_pool *pool = h->shared->streams;
     uint32_t index = pg_pool_get(pool);
     if (index == PG_POOL_NONE)
         return NULL;
@@ -51,13 +52,14 @@ static void forget_head(struct pg_h2_stream *s)
 
 void pg_h2_stream_end(struct pg_h2_stream *s, int error)
 {
-    struct pg_pool *pool = s->h2->proxy->h2->streams;
+    struct pg_pool *pool = s->h2->shared->streams;
     /* What nobody will read any more counts for the connection all the same. */
     if (s->given > s->told)
-        (void)nghttp2_session_consume_connection(s->h2->session, s->given - s->told);
+        (void)nghttp2_session_consume_connection(s->h2->w.session, s->given - s->told);
     if (s->inner)
         pg_inner_end_all(s->inner, pg_inner_released(s->inner) ? 0 : error);
     forget_head(s);
+    pg_text_free(&s->trailers);
     *s->where = s->next;
     if (s->next)
         s->next->where = s->where;
@@ -66,18 +68,6 @@ void pg_h2_stream_end(struct pg_h2_stream *s, int error)
 }
 
 /* ---- the request ---- */
-
-/* Fields that say something about the connection: ours to write. nghttp2 refuses most of them itself. */
-static bool is_framing(struct pg_slice name)
-{
-    static const char *const names[] = {"content-length", "transfer-encoding", "connection",
-                                        "keep-alive",     "proxy-connection",  "upgrade"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (pg_slice_is(name, names[i]))
-            return true;
-    }
-    return false;
-}
 
 static int keep(char **to, struct pg_slice value)
 {
@@ -123,12 +113,19 @@ int pg_h2_stream_field(struct pg_h2_stream *s, struct pg_slice name, struct pg_s
         pg_text_printf(&s->fields, "Content-Length: %.*s\r\n", (int)value.len, value.at);
         return 0;
     }
-    if (is_framing(name))
+    if (pg_h2_is_framing(name))
         return 0;
-    pg_text_add(&s->fields, name.at, name.len);
-    pg_text_puts(&s->fields, ": ");
-    pg_text_add(&s->fields, value.at, value.len);
-    pg_text_puts(&s->fields, "\r\n");
+    pg_h2_add_line(&s->fields, name, value);
+    return 0;
+}
+
+int pg_h2_stream_trailer(struct pg_h2_stream *s, struct pg_slice name, struct pg_slice value)
+{
+    s->field_bytes += (uint32_t)(name.len + value.len + 32);
+    if (s->field_bytes > FIELDS_MOST)
+        return -EBADMSG;
+    if (s->chunked_in)
+        pg_h2_add_line(&s->trailers, name, value);
     return 0;
 }
 
@@ -153,8 +150,8 @@ static int answer_too_large(struct pg_h2_stream *s)
     static const char status[] = ":status", code[] = "431";
     nghttp2_nv nv = {(uint8_t *)(uintptr_t)status, (uint8_t *)(uintptr_t)code, sizeof(status) - 1,
                      sizeof(code) - 1, NGHTTP2_NV_FLAG_NONE};
-    s->answered = s->complete = true;
-    return nghttp2_submit_response(s->h2->session, s->id, &nv, 1, NULL) == 0 ? 0 : -ENOMEM;
+    s->answered = s->out.complete = true;
+    return nghttp2_submit_response(s->h2->w.session, s->id, &nv, 1, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 int pg_h2_stream_begin(struct pg_h2_stream *s, bool has_body)
@@ -165,11 +162,11 @@ int pg_h2_stream_begin(struct pg_h2_stream *s, bool has_body)
     if (!s->method)
         return -EBADMSG;
     s->inner_of = (struct pg_inner){.layer = &layer, .arg = s, .room = ROOM};
-    s->inner = pg_inner_new(s->h2->wire, &s->inner_of);
+    s->inner = pg_inner_new(s->h2->w.conn, &s->inner_of);
     if (!s->inner)
         return -ENOBUFS;
     write_head(s, has_body, &head);
-    pg_session_begin(s->h2->proxy, s->inner);
+    s->h2->shared->begin(s->h2->shared->arg, s->inner);
     int err = pg_inner_give(s->inner, head.at, (uint32_t)head.len);
     pg_text_free(&head);
     forget_head(s);
@@ -182,24 +179,16 @@ static void open_window(struct pg_h2_stream *s)
     uint64_t unread = pg_conn_unread(s->inner);
     uint64_t read = s->given > unread ? s->given - unread : 0;
     if (read > s->told) {
-        (void)nghttp2_session_consume(s->h2->session, s->id, read - s->told);
+        (void)nghttp2_session_consume(s->h2->w.session, s->id, read - s->told);
         s->told = read;
     }
 }
 
 int pg_h2_stream_data(struct pg_h2_stream *s, const uint8_t *bytes, size_t len)
 {
-    char line[24];
     if (!s->inner)
         return 0;
-    if (s->chunked_in) {
-        int n = snprintf(line, sizeof(line), "%zx\r\n", len);
-        if (pg_inner_give(s->inner, line, (uint32_t)n) != 0)
-            return -ENOMEM;
-    }
-    int err = pg_inner_give(s->inner, bytes, (uint32_t)len);
-    if (err == 0 && s->chunked_in)
-        err = pg_inner_give(s->inner, "\r\n", 2);
+    int err = pg_h2_in_data(s->inner, s->chunked_in, bytes, len);
     s->given += len;
     if (pg_inner_released(s->inner))
         open_window(s); /* it was thrown away */
@@ -208,99 +197,28 @@ int pg_h2_stream_data(struct pg_h2_stream *s, const uint8_t *bytes, size_t len)
 
 void pg_h2_stream_data_end(struct pg_h2_stream *s)
 {
-    if (s->inner && s->chunked_in)
-        (void)pg_inner_give(s->inner, "0\r\n\r\n", 5);
+    if (s->inner)
+        (void)pg_h2_in_end(s->inner, s->chunked_in, &s->trailers);
 }
 
 /* ---- the response ---- */
-
-/* Bytes of the body for a DATA frame. 0: none now. */
-static int64_t take_body(struct pg_h2_stream *s, uint8_t *out, size_t room)
-{
-    struct pg_slice front;
-    while (s->body == PG_HTTP_BODY_CHUNKED && s->chunks.left == 0 && !s->chunks.done) {
-        enum pg_http_error error;
-        if (!pg_inner_front(s->inner, &front))
-            return 0;
-        int64_t used = pg_http_chunks_framing(&s->chunks, front.at, front.len, &error);
-        if (used < 0)
-            return used;
-        pg_inner_take(s->inner, (uint32_t)used);
-    }
-    uint64_t want = s->body == PG_HTTP_BODY_CHUNKED ? s->chunks.left : s->left;
-    uint32_t n = pg_inner_peek(s->inner, out, (uint32_t)(want < room ? want : room));
-    pg_inner_take(s->inner, n);
-    if (s->body == PG_HTTP_BODY_CHUNKED)
-        pg_http_chunks_skip(&s->chunks, n);
-    else
-        s->left -= n;
-    return n;
-}
-
-static bool body_done(const struct pg_h2_stream *s)
-{
-    return s->body == PG_HTTP_BODY_CHUNKED ? s->chunks.done : s->left == 0;
-}
 
 static ssize_t on_body(nghttp2_session *session, int32_t id, uint8_t *out, size_t room,
                        uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
     struct pg_h2_stream *s = source->ptr;
-    (void)session;
-    (void)id;
     (void)arg;
     if (!s->inner)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    int64_t n = take_body(s, out, room);
-    if (n >= 0 && !body_done(s) && s->body == PG_HTTP_BODY_CHUNKED && s->chunks.left == 0) {
-        uint8_t none; /* the last chunk may be here already: then this frame ends the stream */
-        if (take_body(s, &none, 0) < 0)
-            n = -1;
-    }
-    if (n < 0)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (body_done(s)) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-        s->complete = true;
-    } else if (n == 0) {
-        s->deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    return (ssize_t)n;
-}
-
-static nghttp2_nv field(char *name, size_t name_len, const char *value, size_t len)
-{
-    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)(uintptr_t)value, name_len, len,
-                        NGHTTP2_NV_FLAG_NONE};
-}
-
-/* Names in lower case, in place; nothing about the connection. Returns how many. */
-static size_t make_fields(const struct pg_http_head *h, char *bytes, char status[4],
-                          nghttp2_nv nv[PG_HTTP_MAX_FIELDS + 1])
-{
-    static char status_name[] = ":status";
-    size_t count = 0;
-    (void)snprintf(status, 4, "%u", h->status % 1000u);
-    nv[count++] = field(status_name, sizeof(status_name) - 1, status, 3);
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        struct pg_span name = h->fields[i].name, value = h->fields[i].value;
-        for (uint32_t at = name.at; at < name.at + name.len; at++) {
-            if (bytes[at] >= 'A' && bytes[at] <= 'Z')
-                bytes[at] = (char)(bytes[at] | 0x20);
-        }
-        struct pg_slice text = {bytes + name.at, name.len};
-        if (!is_framing(text) || h->fields[i].id == PG_HTTP_NAME_CONTENT_LENGTH)
-            nv[count++] = field(bytes + name.at, name.len, bytes + value.at, value.len);
-    }
-    return count;
+    return pg_h2_out_read(&s->out, s->inner, session, id, out, room, flags);
 }
 
 /* Reads a head of the answer and submits it. 1: done; 0: more is needed; negative: cannot be. */
 static int send_head(struct pg_h2_stream *s)
 {
-    struct pg_h2_shared *shared = s->h2->proxy->h2;
+    struct pg_h2_shared *shared = s->h2->shared;
     struct pg_http_head *h = &shared->head;
+    static const char status_name[] = ":status";
     nghttp2_nv nv[PG_HTTP_MAX_FIELDS + 1];
     enum pg_http_error error;
     char status[4];
@@ -309,29 +227,29 @@ static int send_head(struct pg_h2_stream *s)
     int err = pg_http_parse(PG_HTTP_RESPONSE, &scan, shared->bytes, len, h, &error);
     if (err != 0)
         return err == -EAGAIN ? 0 : err;
-    size_t count = make_fields(h, shared->bytes, status, nv);
+    (void)snprintf(status, 4, "%u", h->status % 1000u);
+    nv[0] = pg_h2_field(status_name, sizeof(status_name) - 1, status, 3);
+    size_t count = 1 + pg_h2_fields(h, shared->bytes, nv + 1);
     pg_inner_take(s->inner, h->head_len);
     if (h->status < 200)
-        return nghttp2_submit_headers(s->h2->session, NGHTTP2_FLAG_NONE, s->id, NULL, nv, count,
+        return nghttp2_submit_headers(s->h2->w.session, NGHTTP2_FLAG_NONE, s->id, NULL, nv, count,
                                       NULL) == 0
                    ? 1
                    : -ENOMEM;
     pg_http_response_body(h, s->is_head, false);
-    s->body = (uint8_t)h->body;
-    s->left = h->body == PG_HTTP_BODY_LENGTH ? h->content_length : 0;
+    pg_h2_out_begin(&s->out, h->body, h->content_length);
     s->answered = true;
     nghttp2_data_provider body = {.source.ptr = s, .read_callback = on_body};
-    bool none = h->body == PG_HTTP_BODY_NONE || (h->body == PG_HTTP_BODY_LENGTH && s->left == 0);
-    s->complete = none;
-    return nghttp2_submit_response(s->h2->session, s->id, nv, count, none ? NULL : &body) == 0
+    return nghttp2_submit_response(s->h2->w.session, s->id, nv, count,
+                                   s->out.complete ? NULL : &body) == 0
                ? 1
                : -ENOMEM;
 }
 
 static void reset(struct pg_h2_stream *s)
 {
-    s->complete = true; /* nothing more is sent */
-    (void)nghttp2_submit_rst_stream(s->h2->session, NGHTTP2_FLAG_NONE, s->id,
+    s->out.complete = true; /* nothing more is sent */
+    (void)nghttp2_submit_rst_stream(s->h2->w.session, NGHTTP2_FLAG_NONE, s->id,
                                     NGHTTP2_INTERNAL_ERROR);
     pg_inner_end_all(s->inner, pg_inner_released(s->inner) ? 0 : -ECONNRESET);
     s->inner = NULL;
@@ -346,14 +264,16 @@ static void on_turn(void *arg, struct pg_conn *inner)
     open_window(s);
     while (did > 0 && !s->answered && pg_inner_waiting(inner) > 0)
         did = send_head(s);
-    if (s->deferred && (pg_inner_waiting(inner) > 0 || pg_inner_shut(inner))) {
-        s->deferred = false;
-        (void)nghttp2_session_resume_data(h->session, s->id);
-    }
-    bool cut = pg_inner_released(inner) && pg_inner_waiting(inner) == 0 && !s->complete;
+    pg_h2_out_resume(&s->out, inner, h->w.session, s->id);
+    bool cut = pg_inner_released(inner) && pg_inner_waiting(inner) == 0 && !s->out.complete;
     if (did < 0 || pg_inner_aborted(inner) || cut)
         reset(s);
     pg_h2_flush(h);
 }
 
 static const struct pg_inner_layer layer = {on_turn};
+
+bool pg_h2_speaks(const struct pg_conn *c)
+{
+    return pg_inner_arg(c, &layer) != NULL;
+}

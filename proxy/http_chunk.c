@@ -2,7 +2,8 @@
  *
  * Called by `relay.c` for bodies that pass, by the lab for bodies it counts. The line of a chunk is a small machine over its
  * bytes, because chunk lines are where other readers disagree: a CR inside an extension, a blank where none may be, a
- * size of 2^64+3. Extensions and trailers are checked by grammar and dropped.
+ * size of 2^64+3. Extensions are checked by grammar and dropped, and so are trailers unless the caller
+ * has them held for `trailers.c`.
  *
  * Owns nothing. Always true: `left` is the number of data bytes still to come of the present chunk; framing is read only
  * while it is 0. */
@@ -174,7 +175,7 @@ int64_t pg_http_chunks_framing(struct pg_http_chunks *c, const char *bytes, uint
                                enum pg_http_error *ret_error)
 {
     uint64_t used = 0;
-    while (used < len && !c->done && c->state != DATA) {
+    while (used < len && !c->done && c->state != DATA && !(c->hold && c->state == TRAILER_BEGIN)) {
         uint8_t before = c->state;
         read_byte(c, bytes[used++]);
         if (c->state == BROKEN) {
@@ -185,6 +186,11 @@ int64_t pg_http_chunks_framing(struct pg_http_chunks *c, const char *bytes, uint
         }
     }
     return (int64_t)used;
+}
+
+bool pg_http_chunks_in_trailers(const struct pg_http_chunks *c)
+{
+    return c->state >= TRAILER_BEGIN && !c->done;
 }
 
 void pg_http_chunks_skip(struct pg_http_chunks *c, uint64_t n)

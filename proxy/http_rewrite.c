@@ -112,6 +112,23 @@ static bool is_of_upgrade(const struct pg_http_head *h, enum pg_http_name id)
 
 /* ---- request ---- */
 
+/* TE belongs to one hop, too, and `trailers` is all of it that can be said to the next. */
+static void put_te(struct writer *w, const struct pg_http_rewrite_in *in)
+{
+    pg_reason_id reason = watched_reason(w, PG_CODE_TRAILER);
+    if (!in->h2c)
+        put_ours(w, "Connection", first_value(in->head, in->bytes, PG_HTTP_NAME_CONNECTION),
+                 PG_SLICE_LITERAL("TE"), reason);
+    put_ours(w, "TE", first_value(in->head, in->bytes, PG_HTTP_NAME_TE),
+             PG_SLICE_LITERAL("trailers"), reason);
+}
+
+static bool is_of_te(const struct pg_http_rewrite_in *in, enum pg_http_name id)
+{
+    return in->te_trailers && !in->head->websocket &&
+           ((id == PG_HTTP_NAME_CONNECTION && !in->h2c) || id == PG_HTTP_NAME_TE);
+}
+
 static void put_target(struct writer *w, const struct pg_http_rewrite_in *in)
 {
     const struct pg_http_head *h = in->head;
@@ -244,7 +261,7 @@ static void put_fields(struct writer *w, const struct pg_http_rewrite_in *in,
             pg_identity_put_line(w, in, identity, i, lines))
             continue;
         struct pg_slice name = field_name(in->bytes, f), value = field_value(in->bytes, f);
-        if (is_of_upgrade(h, f->id) || filtered(w, in, f))
+        if (is_of_upgrade(h, f->id) || is_of_te(in, f->id) || filtered(w, in, f))
             continue;
         /* Expect has been answered here. */
         if (is_hop_by_hop(f->id) || f->id == PG_HTTP_NAME_EXPECT ||
@@ -278,6 +295,8 @@ int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t
     put_fields(&w, in, identity, &lines);
     put_framing(&w, h, in->bytes, in->body, in->content_length);
     put_upgrade(&w, h, in->bytes);
+    if (in->te_trailers && !h->websocket)
+        put_te(&w, in);
     pg_identity_put_ours(&w, in, identity, &lines);
     struct pg_header_filters filters = filters_of(in);
     put_filtered(&w, &filters, request_kinds);

@@ -6,6 +6,7 @@
  * Owns the pools, the wheel and the loads. Always true: limits are fixed at start; nothing is allocated for a connection or a
  * request. */
 #include "balance.h"
+#include "h2_up.h"
 #include "passthrough.h"
 #include "proxy_internal.h"
 
@@ -91,11 +92,12 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->tls = pg_tls_new(p);
     p->passthroughs = pg_passthrough_pool_new(p->options.session_limit);
     p->h2 = pg_h2_new(p);
+    p->h2_ups = pg_h2_ups_new(p);
     p->balance = pg_balance_new(p);
     p->prefaces = pg_prefaces_new(p, p->options.session_limit);
     if (p->stats && (p->notes || !p->options.on_done) && p->wheel && p->sessions && p->exchanges &&
         p->upstreams && p->targets && p->target_table && p->heads && p->tls && p->passthroughs &&
-        p->h2 && p->balance && p->prefaces)
+        p->h2 && p->h2_ups && p->balance && p->prefaces)
         return p;
     pg_proxy_free(p);
     return NULL;
@@ -129,6 +131,7 @@ void pg_proxy_free(struct pg_proxy *p)
     pg_passthrough_end_all(p);
     if (p->upstreams)
         pg_upstream_close_idle(p);
+    pg_h2_ups_free(p);
     pg_prefaces_free(p->prefaces);
     pg_routes_put(p->routes);
     pg_buf_pool_free(p->heads);
@@ -215,6 +218,7 @@ static void on_timer(void *arg, struct pg_timer *timer)
     case PG_TIMER_OF_PREFACE: pg_preface_timeout(owned); break;
     case PG_TIMER_OF_TLS: pg_tls_timeout(owned); break;
     case PG_TIMER_OF_H2: pg_h2_timeout(owned); break;
+    case PG_TIMER_OF_H2_UP: pg_h2_up_timeout(owned); break;
     case PG_TIMER_OF_PASSTHROUGH: pg_passthrough_timeout(owned); break;
     }
 }

@@ -4,6 +4,7 @@
  * knows him before headers are looked at, and the address he asked for.
  *
  * Owns nothing. */
+#include "h2_up.h"
 #include "proxy_internal.h"
 
 #include "podglass/packet.h"
@@ -32,7 +33,7 @@ uint32_t pg_preface_out(struct pg_session *s, uint8_t out[PG_PREFACE_OUT_MAX])
 {
     const struct pg_proxy_settings *settings = s->routes->preface.settings;
     char id[16];
-    if (!s->up->owes_preface)
+    if (!s->up->owes_preface || (s->up->h2c && !pg_h2_up_owes_preface(s->up->conn)))
         return 0;
     struct pg_ends ends = pg_request_ends(s);
     struct pg_preface_out preface = {

@@ -30,6 +30,7 @@ enum pg_timer_owner {
     PG_TIMER_OF_PREFACE,
     PG_TIMER_OF_TLS,
     PG_TIMER_OF_H2,
+    PG_TIMER_OF_H2_UP,
     PG_TIMER_OF_PASSTHROUGH
 };
 
@@ -49,6 +50,8 @@ struct pg_body {
     bool chunked_out;    /* we write chunks */
     bool owes_line_end;  /* CRLF behind a chunk's data is not yet written */
     bool done;
+    uint32_t trailer_len; /* bytes of the trailer section that were looked at, still unread */
+    struct pg_session *trailers_of; /* who judges them; NULL: they are dropped unseen */
 };
 
 /* Idle upstream connections with the same ends: a last-in-first-out list, so the warmest is used and the rest can expire. Those that began
@@ -58,9 +61,11 @@ struct pg_target {
     struct pg_addr addr;
     struct pg_tuple client; /* proto 0: no preface was sent */
     uint16_t port;
+    bool h2c;
     uint32_t hash;
-    uint32_t refs; /* upstreams that point here */
+    uint32_t refs; /* upstreams and connections of HTTP/2 that point here */
     struct pg_upstream *idle;
+    struct pg_h2_up *h2; /* connections of HTTP/2, that used last in front */
 };
 
 /* A connection to a service address. session is NULL while it lies idle. conn is NULL once it is gone. */
@@ -75,6 +80,7 @@ struct pg_upstream {
     uint64_t idle_since_ms;
     bool open;
     bool reused;
+    bool h2c;          /* conn is one stream of a connection that others use too */
     bool owes_preface; /* nothing was sent yet, and a PROXY preface goes first */
 };
 
@@ -130,6 +136,9 @@ struct pg_exchange {
     uint64_t window_passed; /* and so many bytes had passed both ways */
     uint8_t interims;       /* informational answers so far */
     uint8_t candidates;     /* pods there were to choose among */
+    bool h2c;               /* the pod is spoken to in HTTP/2 */
+    bool keeps_trailers;    /* of both bodies, where the other side can take them */
+    bool wants_trailers;    /* the client said so */
     bool balanced;          /* service_addr is a pod's, chosen by balance.c */
     uint8_t verdict;        /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
     bool ended;             /* counted and told */
@@ -200,6 +209,7 @@ struct pg_proxy {
     struct pg_tls_shared *tls;
     struct pg_pool *passthroughs;
     struct pg_h2_shared *h2;
+    struct pg_h2_ups *h2_ups;
     uint32_t idle_upstreams;
     struct pg_balance *balance;
     bool draining;
@@ -280,6 +290,8 @@ void pg_upstream_abort(struct pg_upstream *u);
 void pg_upstream_close_of(struct pg_session *s);
 void pg_upstream_timeout(struct pg_upstream *u);
 void pg_upstream_close_idle(struct pg_proxy *p);
+/* One user less; the last one's end is the target's. */
+void pg_target_put(struct pg_proxy *p, struct pg_target *t);
 bool pg_target_equal(const void *owner, uint32_t value, const void *key);
 
 #include "exchange_internal.h"

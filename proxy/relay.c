@@ -2,7 +2,7 @@
  *
  * Called by `response.c` for both directions. Nothing is taken from one leg that the other has no room for, so a slow reader
  * closes the sender's window and memory stays within one window and one send buffer. Chunks keep their sizes; their
- * lines are read strictly and written anew, without extensions and trailers. A body that ends with its connection becomes
+ * lines are read strictly and written anew, without extensions; their trailers are `trailers.c`'s. A body that ends with its connection becomes
  * chunks for whoever understands them.
  *
  * Owns the state of a body. Always true: a chunk that was announced gets exactly its bytes; the last chunk is written only
@@ -106,6 +106,8 @@ static int relay_chunks(struct pg_body *b, struct pg_conn *from, struct pg_conn 
                         enum pg_http_error *ret_error)
 {
     while (pay_line_end(b, to)) {
+        if (b->trailers_of && (b->chunks.done || pg_http_chunks_in_trailers(&b->chunks)))
+            return pg_trailers_relay(b, from, to, ret_error);
         if (b->chunks.done) {
             finish(b, to);
             return 0;

@@ -7,6 +7,7 @@
  * in the client's connection until an answer comes. Any other takes one only if it was used just now: the pod might have
  * closed it, and then there would be nothing left to do but 502. */
 #include "balance.h"
+#include "h2_up.h"
 
 #include "podglass/tls_decide.h"
 
@@ -48,6 +49,10 @@ static void tell_upstream(struct pg_session *s)
                     pg_value_endpoint(&local, port),
                     pg_value_endpoint(&s->exchange->service_addr, s->exchange->service_port),
                     pg_upstream_reason(s->routes->snapshot, s->route));
+    if (s->exchange->h2c)
+        pg_session_tell(s, PG_STAGE_UPSTREAM, "protocol", pg_value_none(),
+                        pg_value_text("HTTP/2", 6),
+                        pg_upstream_protocol_reason(s->routes->snapshot, s->route));
 }
 
 /* ---- deciding ---- */
@@ -233,6 +238,21 @@ static void note_request(struct pg_session *s, const char *bytes)
     s->exchange->request_id[1] = pg_random_u64(p->random);
 }
 
+/* What the pod is spoken to in, and what becomes of fields behind bodies. */
+static void decide_protocol(struct pg_session *s, const char *bytes)
+{
+    struct pg_exchange *x = s->exchange;
+    const struct pg_snapshot *snapshot = s->routes->snapshot;
+    enum pg_upstream_protocol protocol = pg_upstream_protocol(snapshot, s->route);
+    x->h2c = protocol == PG_UPSTREAM_H2C;
+    x->keeps_trailers = pg_trailers_kept(snapshot, protocol);
+    x->wants_trailers = x->keeps_trailers && pg_trailers_wanted(&s->proxy->head, bytes);
+    if (x->h2c)
+        s->websocket = s->proxy->head.websocket =
+            false; /* a stream can not switch (RFC 9113 8.6) */
+    pg_trailers_begin(s, &x->request);
+}
+
 static bool may_send_twice(const struct pg_session *s)
 {
     return s->idempotent && s->body == PG_HTTP_BODY_NONE && !s->retried;
@@ -293,6 +313,8 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
     if (!error)
         error = resolve(s, &local);
     if (!error)
+        decide_protocol(s, bytes);
+    if (!error)
         error = pg_limits_of_body(s->exchange->body_limit, &p->head);
     if (error)
         return error;
@@ -326,6 +348,8 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
                                     .who = &who,
                                     .body = h->body,
                                     .content_length = h->content_length,
+                                    .te_trailers = s->exchange->wants_trailers,
+                                    .h2c = s->exchange->h2c,
                                     .trace = p->trace,
                                     .label = pg_conn_label(s->client)};
     struct pg_ends ends = pg_request_ends(s);
@@ -342,6 +366,11 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
     }
     print_request_id(s, in.request_id);
     uint32_t preface = pg_preface_out(s, (uint8_t *)p->out);
+    if (s->up->h2c) {
+        pg_h2_up_preface(s->up->conn, p->out, preface); /* in front of all streams */
+        preface = 0;
+        p->head.websocket = false;
+    }
     int64_t len = pg_http_rewrite(&in, p->out + preface, (uint32_t)sizeof(p->out) - preface);
     if (len < 0)
         return PG_HTTP_ERROR_HEAD_TOO_LARGE;
@@ -357,7 +386,8 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
         return PG_HTTP_ERROR_UPSTREAM_REFUSED;
     say_continue(s);
     pg_session_drop_head(s);
-    if (!s->up->reused || !may_send_twice(s)) {
+    bool may_return = s->up->h2c && s->body == PG_HTTP_BODY_NONE && !s->retried;
+    if (!may_return && (!s->up->reused || !may_send_twice(s))) {
         pg_conn_consume(s->client, s->held_head);
         s->held_head = 0;
     }

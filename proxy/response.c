@@ -80,6 +80,7 @@ static enum pg_http_error error_of(int error, bool connected)
     case -EHOSTUNREACH:
     case -ENETUNREACH: return PG_HTTP_ERROR_UPSTREAM_UNREACHABLE;
     case -EPIPE: return PG_HTTP_ERROR_RESPONSE_CUT;
+    case -EBADMSG: return PG_HTTP_ERROR_BAD_RESPONSE;
     default: return PG_HTTP_ERROR_UPSTREAM_REFUSED;
     }
 }
@@ -114,7 +115,8 @@ void pg_exchange_upstream_gone(struct pg_session *s, int error)
     bool unanswered = s->state == PG_SESSION_REQUEST && !s->response_begun;
     if (may_connect_again(s, error))
         pg_exchange_again(s);
-    else if (unanswered && s->up->reused && s->held_head > 0)
+    else if (unanswered && s->held_head > 0 &&
+             (error == PG_UPSTREAM_UNUSED || (s->up->reused && s->idempotent)))
         pg_exchange_again(s);
     else if (s->state == PG_SESSION_RESPONSE)
         pg_session_refuse(s, PG_HTTP_ERROR_RESPONSE_CUT);
@@ -230,6 +232,7 @@ static bool pass_head(struct pg_session *s, const char *bytes)
         return true;
     }
     pg_body_begin(&s->exchange->response, h->body, h->content_length, out == PG_HTTP_BODY_CHUNKED);
+    pg_trailers_begin(s, &s->exchange->response);
     begin_response(s, h->head_len);
     pg_session_set(s, PG_SESSION_RESPONSE);
     return true;

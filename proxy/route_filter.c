@@ -352,6 +352,7 @@ static void apply(struct pg_route_plan *plan, const struct pg_route_ask *ask,
         if (plan->whole_ms == 0 || f->number < plan->whole_ms)
             plan->whole_ms = (uint32_t)f->number;
         break;
+    case PG_FILTER_H2C:              /* protocol.c asks for it */
     case PG_FILTER_SERVICE_UPSTREAM: /* whoever chooses endpoints asks for these two */
     case PG_FILTER_AFFINITY_COOKIE:
     case PG_FILTER_KIND_COUNT: break;

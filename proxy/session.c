@@ -10,6 +10,9 @@
  * `pg_session_event` still uses. */
 #include "proxy_internal.h"
 
+#include "podglass/conn_inner.h"
+#include "podglass/h2_server.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -68,6 +71,24 @@ void pg_session_set(struct pg_session *s, enum pg_session_state state)
 
 /* ---- IDLE and HEAD ---- */
 
+/* HTTP/2 by prior knowledge: its first line is refused as HTTP/1.1, so nobody else pays for looking. Only where it is allowed, and as the first thing
+ * on a connection of its own; Upgrade: h2c is never an upgrade. */
+static bool hand_over(struct pg_session *s)
+{
+    char line[sizeof(PG_H2_PREFACE) - 1];
+    struct pg_proxy *p = s->proxy;
+    if (s->requests > 0 || !p->routes || !p->routes->snapshot->lab.ingress.h2c ||
+        pg_inner_below(s->client) ||
+        pg_conn_peek(s->client, 0, line, sizeof(line)) < sizeof(line) ||
+        memcmp(line, PG_H2_PREFACE, sizeof(line)) != 0)
+        return false;
+    struct pg_conn *client = s->client;
+    s->client = NULL;
+    pg_session_set(s, PG_SESSION_DEAD);
+    pg_h2_begin(p, client);
+    return true;
+}
+
 /* Looks for the next request. Returns whether the state changed. */
 static bool take_head(struct pg_session *s)
 {
@@ -95,6 +116,8 @@ static bool take_head(struct pg_session *s)
         error = PG_HTTP_ERROR_NO_ROOM;
     else if (err == 0)
         error = pg_limits_of_head(&s->proxy->limits, &s->proxy->head);
+    if (error && hand_over(s))
+        return true;
     if (error) {
         s->is_head = s->http10 = s->delimited = false;
         s->held_head = 0;

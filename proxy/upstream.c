@@ -3,12 +3,14 @@
  * Called by `request.c` (open) and `response.c` (release). A connection runs from the ingress pod's own address to the service
  * IP; which pod answers is NAT's choice and stays so for the life of the connection. Idle ones are kept per (local address,
  * service address, port), the one used last in front: the rest grow old and expire. If pods get a PROXY preface, the client's ends are part of
- * the key: the preface stands for all that follows on the connection.
+ * the key: the preface stands for all that follows on the connection. Where pods speak HTTP/2 an upstream is one stream of a connection of `h2_up.c`, used
+ * once; those connections are what is kept.
  *
  * An idle connection must be silent. Whatever comes on it, bytes nobody asked for or the pod's FIN, closes it. That
  * the FIN may be on its way while a request is being sent is `response.c`'s business.
  *
  * Owns upstreams and targets. Always true: an upstream with a session is on no list; idle_upstreams is the sum of all lists. */
+#include "h2_up.h"
 #include "proxy_internal.h"
 
 #include <stddef.h>
@@ -19,6 +21,7 @@ struct target_key {
     struct pg_addr local;
     struct pg_addr addr;
     uint16_t port;
+    bool h2c;
     struct pg_tuple client;
 };
 
@@ -27,13 +30,14 @@ bool pg_target_equal(const void *owner, uint32_t value, const void *key)
     const struct pg_proxy *p = owner;
     const struct pg_target *t = pg_pool_at(p->targets, value);
     const struct target_key *k = key;
-    return t->port == k->port && pg_addr_equal(&t->addr, &k->addr) &&
+    return t->port == k->port && t->h2c == k->h2c && pg_addr_equal(&t->addr, &k->addr) &&
            pg_addr_equal(&t->local, &k->local) && pg_tuple_equal(&t->client, &k->client);
 }
 
 static struct pg_target *target_get(struct pg_proxy *p, const struct target_key *k)
 {
-    struct pg_tuple bytes = {.src = k->local, .dst = k->addr, .dst_port = k->port};
+    struct pg_tuple bytes = {
+        .src = k->local, .dst = k->addr, .dst_port = k->port, .src_port = k->h2c};
     uint32_t hash = (uint32_t)pg_hash_tuple(&p->key, &bytes);
     if (k->client.proto)
         hash ^= (uint32_t)pg_hash_tuple(&p->key, &k->client);
@@ -48,18 +52,28 @@ static struct pg_target *target_get(struct pg_proxy *p, const struct target_key 
         return NULL;
     }
     struct pg_target *t = pg_pool_at(p->targets, index);
-    *t = (struct pg_target){
-        .local = k->local, .addr = k->addr, .client = k->client, .port = k->port, .hash = hash};
+    *t = (struct pg_target){.local = k->local,
+                            .addr = k->addr,
+                            .client = k->client,
+                            .port = k->port,
+                            .h2c = k->h2c,
+                            .hash = hash};
     return t;
 }
 
-static void target_put(struct pg_proxy *p, struct pg_target *t)
+static void target_sweep(struct pg_proxy *p, struct pg_target *t)
 {
     if (t->refs > 0)
         return;
     uint32_t index = pg_pool_index(p->targets, t);
     (void)pg_table_del(p->target_table, t->hash, index);
     pg_pool_put(p->targets, index);
+}
+
+void pg_target_put(struct pg_proxy *p, struct pg_target *t)
+{
+    t->refs--;
+    target_sweep(p, t);
 }
 
 /* ---- the idle list ---- */
@@ -100,8 +114,7 @@ static void upstream_free(struct pg_upstream *u)
     struct pg_target *t = u->target;
     pg_wheel_cancel(p->wheel, &u->timer.timer);
     pg_pool_put(p->upstreams, pg_pool_index(p->upstreams, u));
-    t->refs--;
-    target_put(p, t);
+    pg_target_put(p, t);
 }
 
 static void close_idle(struct pg_upstream *u)
@@ -160,12 +173,20 @@ static struct pg_upstream *connect_new(struct pg_session *s, const struct target
     if (index == PG_POOL_NONE)
         return NULL;
     struct pg_upstream *u = pg_pool_at(p->upstreams, index);
-    u->conn = pg_conn_connect(p->stack, &key->local, 0, &key->addr, key->port,
-                              pg_conn_label(s->client), &events, u);
+    if (key->h2c)
+        u->conn = pg_h2_up_stream(p, t, pg_conn_label(s->client), &u->open);
+    else
+        u->conn = pg_conn_connect(p->stack, &key->local, 0, &key->addr, key->port,
+                                  pg_conn_label(s->client), &events, u);
     if (!u->conn) {
         pg_pool_put(p->upstreams, index);
         return NULL;
     }
+    if (key->h2c)
+        pg_conn_own(u->conn, &events, u);
+    u->h2c = key->h2c;
+    u->reused = u->open; /* another's connection: only a stream of it is new */
+    p->counters->value[PG_COUNT_UPSTREAM_REUSED] += u->reused;
     u->timer.owner = PG_TIMER_OF_UPSTREAM;
     u->owes_preface = key->client.proto != 0;
     u->proxy = p;
@@ -193,7 +214,7 @@ struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr 
                                      uint64_t idle_below_ms)
 {
     struct pg_proxy *p = s->proxy;
-    struct target_key key = {*local, *addr, port, client_of(s)};
+    struct target_key key = {*local, *addr, port, s->exchange->h2c, client_of(s)};
     struct pg_target *t = target_get(p, &key);
     if (!t)
         return NULL;
@@ -208,7 +229,7 @@ struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr 
     }
     u = connect_new(s, &key, t);
     if (!u)
-        target_put(p, t);
+        target_sweep(p, t);
     return u;
 }
 
@@ -218,7 +239,8 @@ void pg_upstream_release(struct pg_upstream *u, bool reusable)
     bool clean = u->conn && u->open && pg_conn_unread(u->conn) == 0 && !pg_conn_end_seen(u->conn);
     u->last_user = u->session;
     u->session = NULL;
-    if (reusable && clean && !p->draining && p->idle_upstreams < p->limits.value[PG_LIMIT_POOL]) {
+    if (reusable && clean && !u->h2c && !p->draining &&
+        p->idle_upstreams < p->limits.value[PG_LIMIT_POOL]) {
         idle_add(u);
         return;
     }
@@ -261,4 +283,5 @@ void pg_upstream_close_idle(struct pg_proxy *p)
         if (!u->session)
             close_idle(u);
     }
+    pg_h2_ups_close_idle(p);
 }

@@ -245,6 +245,23 @@ static bool may_try_another(const struct pg_dry_running *r)
            r->tries < r->result->of[PG_DRY_ADDRESS];
 }
 
+static bool speaks_h2c(const struct pg_dry_running *r)
+{
+    return !r->passed_through &&
+           pg_upstream_protocol(r->d->snapshot, r->result->route) == PG_UPSTREAM_H2C;
+}
+
+/* The same decision as request.c's: who asks for trailers, and what a stream can not do. */
+static bool decide_protocol(struct pg_dry_running *r, const char *bytes)
+{
+    bool h2c = speaks_h2c(r);
+    if (h2c) {
+        r->d->head.websocket = false;
+    }
+    return pg_trailers_kept(r->d->snapshot, h2c ? PG_UPSTREAM_H2C : PG_UPSTREAM_HTTP1) &&
+           pg_trailers_wanted(&r->d->head, bytes);
+}
+
 enum connected { CONNECTED, TRY_ANOTHER, ENDED };
 
 /* Connects to the service, or the pod that was chosen. CONNECTED: a pod has the connection. */
@@ -256,6 +273,10 @@ static enum connected connect_upstream(struct pg_dry_running *r, const struct pg
     tell(r, PG_STAGE_UPSTREAM, "connect", pg_value_any_port(&up->src),
          pg_value_endpoint(&up->dst, up->dst_port),
          r->passed_through ? 0 : pg_upstream_reason(r->d->snapshot, result->route));
+    if (speaks_h2c(r)) {
+        tell(r, PG_STAGE_UPSTREAM, "protocol", pg_value_none(), pg_value_text("HTTP/2", 6),
+             pg_upstream_protocol_reason(r->d->snapshot, result->route));
+    }
     if (arrived && pg_dry_arrive(r)) {
         result->end = PG_DRY_LOOP;
         return ENDED;
@@ -299,6 +320,7 @@ static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg
                     const struct pg_ends *ends)
 {
     const struct pg_http_head *h = &r->d->head;
+    bool te_trailers = decide_protocol(r, bytes);
     struct pg_http_rewrite_in in = {.identity = &r->d->identity,
                                     .head = h,
                                     .bytes = bytes,
@@ -308,6 +330,8 @@ static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg
                                     .scheme = ends->scheme,
                                     .body = h->body,
                                     .content_length = h->content_length,
+                                    .te_trailers = te_trailers,
+                                    .h2c = speaks_h2c(r),
                                     .plan = &r->d->plan,
                                     .trace = r->trace,
                                     .label = 1,

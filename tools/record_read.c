@@ -217,7 +217,8 @@ static void read_record(const json_t *o, struct pg_record *r)
     r->direction = strcmp(string_of(o, "direction"), "reply") == 0;
     r->proto = proto_of(string_of(o, "proto"));
     memcpy(r->name, name, strnlen(name, sizeof r->name - 1));
-    bool is_text = r->field == PG_FIELD_HEADER || r->field == PG_FIELD_TARGET;
+    bool is_text =
+        r->field == PG_FIELD_HEADER || r->field == PG_FIELD_TARGET || r->field == PG_FIELD_TRAILER;
 
     r->before = read_value(json_object_get(o, "before"), is_text, cut);
     r->after = read_value(json_object_get(o, "after"), is_text, cut);

@@ -114,7 +114,11 @@ static void print_header_change(const struct pg_record *r, const char *before, c
     struct pg_text name = {0};
     pg_text_add_escaped(&name, r->name, strnlen(r->name, sizeof r->name));
     const char *text = name.at != NULL ? name.at : "";
-    if (is_absent(&r->before)) {
+    if (r->field == PG_FIELD_TRAILER && r->kind == PG_RECORD_KEEP) {
+        snprintf(what, room, "keep    %s: %s  (trailer)", text, before);
+    } else if (r->field == PG_FIELD_TRAILER) {
+        snprintf(what, room, "remove  %s: %s  (trailer)", text, before);
+    } else if (is_absent(&r->before)) {
         snprintf(what, room, "set     %s: %s", text, after);
     } else if (is_absent(&r->after)) {
         snprintf(what, room, "remove  %s: %s", text, before);
@@ -131,7 +135,7 @@ void pg_hops_change(const struct pg_record *r, char *what, size_t room)
     pg_value_print(&r->before, before, sizeof before);
     pg_value_print(&r->after, after, sizeof after);
     const char *name = pg_field_name((enum pg_field)r->field);
-    if (r->field == PG_FIELD_HEADER) {
+    if (r->field == PG_FIELD_HEADER || r->field == PG_FIELD_TRAILER) {
         print_header_change(r, before, after, what, room);
     } else if (r->kind == PG_RECORD_EVENT && is_absent(&r->before)) {
         snprintf(what, room, "%-7s %s", r->name, after);

@@ -55,7 +55,7 @@ void pg_record_hide(struct pg_record *r, bool queries)
 {
     struct pg_slice name = {r->name, strnlen(r->name, sizeof r->name)};
 
-    if (r->field == PG_FIELD_HEADER && pg_secret_header(name)) {
+    if ((r->field == PG_FIELD_HEADER || r->field == PG_FIELD_TRAILER) && pg_secret_header(name)) {
         hide(&r->before);
         hide(&r->after);
     }

@@ -47,6 +47,7 @@ static const char *const field_names[] = {
     [PG_FIELD_HEADER] = "header",
     [PG_FIELD_TARGET] = "target",
     [PG_FIELD_PROXY] = "proxy",
+    [PG_FIELD_TRAILER] = "trailer",
 };
 _Static_assert(sizeof field_names / sizeof field_names[0] == PG_FIELD_COUNT, "a name per field");
 

@@ -119,7 +119,8 @@ static void add_rewrite(struct pg_text *out, const struct pg_record *r)
 
 static void add_keep(struct pg_text *out, const struct pg_record *r)
 {
-    if (r->field == PG_FIELD_HEADER) {
+    if (r->field == PG_FIELD_HEADER || r->field == PG_FIELD_TRAILER) {
+        pg_text_puts(out, r->field == PG_FIELD_TRAILER ? "trailer " : "");
         pg_text_add_escaped(out, r->name, name_len(r));
         pg_text_puts(out, ": ");
     } else {

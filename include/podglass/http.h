@@ -119,6 +119,7 @@ struct pg_http_chunks {
     uint8_t state;
     uint8_t digits;
     bool done;
+    bool hold; /* set by the caller: framing stops where the trailer section begins */
     uint16_t line_len;
     uint32_t extension_bytes;
     uint32_t trailer_bytes;
@@ -128,6 +129,8 @@ struct pg_http_chunks {
 /* Reads framing only: stops where data begins (left > 0) or at the end (done). Returns how many bytes it used, or -EBADMSG with *ret_error. */
 int64_t pg_http_chunks_framing(struct pg_http_chunks *c, const char *bytes, uint64_t len,
                                enum pg_http_error *ret_error);
+/* Behind the last chunk's line, and the end is not read yet. Held there: with hold cleared the section is read as framing. */
+bool pg_http_chunks_in_trailers(const struct pg_http_chunks *c);
 /* n bytes of data, at most `left`, went by unseen (they were moved by reference). */
 void pg_http_chunks_skip(struct pg_http_chunks *c, uint64_t n);
 /* Both together: looks at bytes[0..len). Returns how many it used; *ret_data_at/_len is the stretch of body data among them (possibly empty). It stops after each stretch of data, so call again

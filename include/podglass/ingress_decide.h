@@ -86,6 +86,17 @@ struct pg_candidates pg_backend_candidates(const struct pg_snapshot *s,
 const struct pg_endpoint *pg_backend_candidate(const struct pg_candidates *c,
                                                uint32_t n); /* below count */
 
+/* ---- protocol.c: what pods are spoken to in, and whether fields behind a body go on ---- */
+enum pg_upstream_protocol { PG_UPSTREAM_HTTP1, PG_UPSTREAM_H2C };
+enum pg_upstream_protocol pg_upstream_protocol(const struct pg_snapshot *s,
+                                               const struct pg_route *route);
+pg_reason_id pg_upstream_protocol_reason(const struct pg_snapshot *s,
+                                         const struct pg_route *route); /* of H2C */
+bool pg_trailers_kept(const struct pg_snapshot *s, enum pg_upstream_protocol protocol);
+pg_reason_id pg_trailers_reason(const struct pg_snapshot *s, const struct pg_route *route);
+/* The client says that it can do with an answer's trailers. */
+bool pg_trailers_wanted(const struct pg_http_head *h, const char *bytes);
+
 /* ---- client_addr.c: reference http-ingress.md B2 ---- */
 struct pg_trust {
     const struct pg_prefix *trusted;
@@ -170,6 +181,8 @@ struct pg_http_rewrite_in {
     const char *scheme;     /* "http" */
     enum pg_http_body body; /* framing to write */
     uint64_t content_length;
+    bool h2c;         /* the head is for HTTP/2: nothing in it is about the connection */
+    bool te_trailers; /* the pod is told that trailers of its answer can be used */
     const struct pg_route_plan *plan; /* of the route's filters; NULL: there are none */
     struct pg_trace *trace;           /* NULL: no records (dry run may pass its own) */
     uint32_t label;
@@ -178,6 +191,19 @@ struct pg_http_rewrite_in {
 };
 /* Writes the new request head: Host first, the client's fields in order without hop-by-hop and untrusted identity fields, then ours. Returns its length, or -ENOSPC. */
 int64_t pg_http_rewrite(const struct pg_http_rewrite_in *in, char *out, uint32_t room);
+/* ---- http_rewrite_trailers.c ---- */
+struct pg_trailers_in {
+    struct pg_slice lines; /* of the section, its last empty line included */
+    bool keep;
+    const struct pg_identity *identity;
+    pg_reason_id reason;    /* why they are kept or not */
+    struct pg_trace *trace; /* NULL: no records */
+    uint32_t label;
+    uint8_t direction;
+};
+/* The section as it goes on, the line of the last chunk in front of it. Returns its length, or -ENOSPC. */
+int64_t pg_http_rewrite_trailers(const struct pg_trailers_in *in, char *out, uint32_t room);
+
 /* Response head for the client: filters applied (NULL: none), hop-by-hop removed, framing written anew, Connection: close when not keep_alive. */
 int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *bytes,
                                  enum pg_http_body body, uint64_t content_length,

@@ -18,7 +18,8 @@
  * {"pod":"shop/web-0","address":"10.244.1.7","port":8080,"peer":"10.244.1.2","peerPort":40001,"method":"GET","path":"/","host":"..","headers":[["name","value"],..],"bodyBytes":0,
  * "bodyFnv":"cbf29ce484222325"} (64-bit FNV-1a of the request's body). If the connection began with a PROXY preface, behind peerPort:
  * "proxy":{"version":2,"local":false,"source":"..","sourcePort":1,"destination":"..","destinationPort":80}.
- * Paths for tests: /status/NNN answers that status, /bytes/N answers N bytes (at most 1 GiB; /chunked/N the same in chunks, /until-close/N without a length), /slow/MS
+ * Paths for tests: /status/NNN answers that status, /bytes/N answers N bytes (at most 1 GiB; /chunked/N the same in chunks, /trailers/N with
+ * trailers behind them, /until-close/N without a length), /slow/MS
  * waits, /close closes without an answer; what does not begin with an upper-case letter is echoed back as raw bytes until the end. Keep-alive. */
 struct pg_echo;
 struct pg_echo *pg_echo_new(struct pg_stack *stack, uint64_t now_us);

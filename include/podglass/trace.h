@@ -31,9 +31,10 @@ enum pg_field {
     PG_FIELD_INNER_SRC, /* the same in a quoted packet */
     PG_FIELD_INNER_DST,
     PG_FIELD_TTL,
-    PG_FIELD_HEADER, /* an HTTP header; name says which */
-    PG_FIELD_TARGET, /* HTTP request target or start line */
-    PG_FIELD_PROXY,  /* PROXY preface */
+    PG_FIELD_HEADER,  /* an HTTP header; name says which */
+    PG_FIELD_TARGET,  /* HTTP request target or start line */
+    PG_FIELD_PROXY,   /* PROXY preface */
+    PG_FIELD_TRAILER, /* a field behind a body; name says which */
     PG_FIELD_COUNT,
 };
 const char *pg_field_name(enum pg_field f);

@@ -46,6 +46,7 @@ static const struct {
     {NGINX(N "proxy-send-timeout: \"8\"\n"), PG_FILTER_SEND_TIMEOUT, 8000, ""},
     {NGINX(N "proxy-read-timeout: \"9\"\n"), PG_FILTER_READ_TIMEOUT, 9000, ""},
     {NGINX(N "service-upstream: \"true\"\n"), PG_FILTER_SERVICE_UPSTREAM, 1, ""},
+    {NGINX(N "backend-protocol: GRPC\n"), PG_FILTER_H2C, 1, ""},
     {NGINX(N "affinity: cookie\n" N "session-cookie-name: route\n" N
              "session-cookie-max-age: \"60\"\n"),
      PG_FILTER_AFFINITY_COOKIE, 60, ""},
@@ -92,7 +93,7 @@ static const struct {
     {NGINX(N "upstream-vhost: \"a\\r\\nX: y\"\n"), "t.yaml:6", "expected visible ASCII"},
     {NGINX(N "upstream-vhost: a/b\n"), "t.yaml:6", "expected a host name"},
     {NGINX(N "session-cookie-name: \"a;b\"\n"), "t.yaml:6", "no name for a cookie"},
-    {NGINX(N "backend-protocol: GRPC\n"), "t.yaml:6", "plain HTTP/1.1"},
+    {NGINX(N "backend-protocol: GRPCS\n"), "t.yaml:6", "plain HTTP"},
     {NGINX(N "canary: \"true\"\n"), "t.yaml:6", "canaries are not supported"},
     {NGINX("    traefik.ingress.kubernetes.io/router.tls: \"true\"\n"), "t.yaml:6",
      "annotation is not supported"},

@@ -212,6 +212,12 @@ int pg_inner_give(struct pg_conn *c, const void *bytes, uint32_t len)
     abort();
 }
 
+void pg_inner_give_open(struct pg_conn *c)
+{
+    (void)c;
+    abort();
+}
+
 void pg_inner_give_end(struct pg_conn *c)
 {
     (void)c;
