@@ -254,13 +254,12 @@ static uint32_t on_stack_label(void *arg, const struct pg_tuple *tuple)
     return pg_nat_label_of(path->nat, &reply);
 }
 
-/* Whose connection the ingress has: the source of its flow before NAT. */
-static struct pg_addr on_proxy_origin(void *arg, const struct pg_tuple *received)
+/* A connection of the ingress as its client began it. */
+static bool on_proxy_begun(void *arg, const struct pg_tuple *received, struct pg_tuple *ret)
 {
-    struct pg_path *path = arg;
+    const struct pg_path *path = arg;
     struct pg_tuple reply = pg_tuple_invert(received);
-    struct pg_addr origin = pg_nat_origin_of(path->nat, &reply);
-    return pg_addr_is_none(&origin) ? received->src : origin;
+    return pg_nat_begun_as(path->nat, &reply, ret);
 }
 
 static void receive(struct pg_path *path, const struct pg_path_link *from, struct pg_packet *p)
@@ -427,8 +426,8 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
         return false;
     }
     struct pg_proxy_options proxy = o->proxy;
-    proxy.origin_of = on_proxy_origin;
-    proxy.origin_arg = path;
+    proxy.begun_as = on_proxy_begun;
+    proxy.begun_arg = path;
     path->proxy =
         pg_proxy_new(&proxy, path->stack, &path->counters, path->trace, &path->random, now_us);
     path->echo = pg_echo_new(path->stack, now_us);

@@ -11,7 +11,7 @@
 #define PG_FITS_COPY    (PG_FITS_FOREIGN | BIT(SET))
 #define PG_FITS_VALUE   (PG_FITS_COPY | BIT(TRUSTED_OR_SET) | BIT(ANY_OR_SET))
 #define PG_FITS_PROTO   (PG_FITS_VALUE | BIT(TRUSTED_OR_WS))
-#define PG_FITS_PORT    (PG_FITS_VALUE | BIT(TRUSTED_OR_HOST))
+#define PG_FITS_PORT    (PG_FITS_VALUE | BIT(TRUSTED_OR_HOST) | BIT(SET_LISTEN))
 #define PG_FITS_LIST    (PG_FITS_FOREIGN | BIT(APPEND))
 #define PG_FITS_CHAIN                                                                            \
     (BIT(OFF) | BIT(PASS) | BIT(APPEND) | BIT(APPEND_ALWAYS) | BIT(SECOND_LINE) | BIT(REPLACE) | \

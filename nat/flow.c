@@ -198,12 +198,16 @@ uint32_t pg_nat_label_of(const struct pg_nat *n, const struct pg_tuple *either_d
     return found == PG_TABLE_NONE ? 0 : pg_flow_at(n, found >> 1)->label;
 }
 
-struct pg_addr pg_nat_origin_of(const struct pg_nat *n, const struct pg_tuple *either_direction)
+bool pg_nat_begun_as(const struct pg_nat *n, const struct pg_tuple *either_direction,
+                     struct pg_tuple *ret)
 {
     uint32_t found = pg_flow_find(n, either_direction);
 
-    return found == PG_TABLE_NONE ? (struct pg_addr){0}
-                                  : pg_flow_tuple(pg_flow_at(n, found >> 1), PG_ORIG).src;
+    if (found == PG_TABLE_NONE) {
+        return false;
+    }
+    *ret = pg_flow_tuple(pg_flow_at(n, found >> 1), PG_ORIG);
+    return true;
 }
 
 static uint64_t make_id(uint32_t index, uint32_t generation)

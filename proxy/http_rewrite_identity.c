@@ -257,7 +257,7 @@ static struct pg_slice sound(enum pg_identity_header header, enum pg_policy poli
 {
     struct pg_slice rest = value, first = none;
     if (policy != PG_POLICY_TRUSTED_OR_SET)
-        return policy == PG_POLICY_SET ? none : value;
+        return policy == PG_POLICY_SET || policy == PG_POLICY_SET_LISTEN ? none : value;
     switch (header) {
     case PG_IDENTITY_X_FORWARDED_PROTO:
         return pg_slice_is(value, "http") || pg_slice_is(value, "https") ? value : none;
@@ -295,7 +295,8 @@ static struct pg_slice own_port(const struct pg_http_rewrite_in *in, enum pg_pol
 {
     struct pg_slice host = host_of(in), name = pg_http_host_name(host);
     char digits[21];
-    struct pg_slice number = print_number(in->local_port, digits);
+    bool listen = policy == PG_POLICY_SET_LISTEN && in->listen_port > 0;
+    struct pg_slice number = print_number(listen ? in->listen_port : in->local_port, digits);
     if (policy == PG_POLICY_TRUSTED_OR_HOST && host.len > name.len + 1)
         return (struct pg_slice){host.at + name.len + 1, host.len - name.len - 1};
     if (policy == PG_POLICY_TRUSTED_OR_HOST)

@@ -10,6 +10,8 @@
 #include "passthrough.h"
 #include "proxy_internal.h"
 
+#include "podglass/packet.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,16 @@ const struct pg_ingress_port *pg_client_port(const struct pg_proxy *p, const str
             return &p->routes->ports[i];
     }
     return NULL;
+}
+
+struct pg_tuple pg_client_begun_as(const struct pg_proxy *p, const struct pg_conn *c)
+{
+    const struct pg_proxy_options *o = &p->options;
+    struct pg_tuple t = {.proto = PG_PROTO_TCP};
+    struct pg_tuple begun;
+    t.src = pg_conn_peer(c, &t.src_port);
+    t.dst = pg_conn_local(c, &t.dst_port);
+    return o->begun_as && o->begun_as(o->begun_arg, &t, &begun) ? begun : t;
 }
 
 void pg_client_begin(struct pg_proxy *p, struct pg_conn *c)
@@ -227,7 +239,7 @@ _Static_assert(offsetof(struct pg_owned_timer, timer) == 0 &&
                    offsetof(struct pg_session, timer) == 0 &&
                    offsetof(struct pg_upstream, timer) == 0,
                "a timer is the first thing of its owner");
-_Static_assert(sizeof(struct pg_session) <= 160, "what only a request needs is in its exchange");
+_Static_assert(sizeof(struct pg_session) <= 176, "what only a request needs is in its exchange");
 
 void pg_proxy_set_time(struct pg_proxy *p, uint64_t now_us)
 {

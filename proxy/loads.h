@@ -29,6 +29,8 @@ void pg_routes_put(struct pg_routes *r); /* NULL is fine */
 /* The port of the ingress that a client connection came to, by the load in force; NULL: none it knows. */
 const struct pg_ingress_port *pg_client_port(const struct pg_proxy *p, const struct pg_conn *c);
 /* A client connection whose first byte is the client's own: TLS or HTTP. */
+/* Both ends of a client's connection before anybody changed them. */
+struct pg_tuple pg_client_begun_as(const struct pg_proxy *p, const struct pg_conn *c);
 void pg_client_begin(struct pg_proxy *p, struct pg_conn *c);
 
 #endif

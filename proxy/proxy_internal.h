@@ -157,6 +157,7 @@ struct pg_session {
     struct pg_buf *head_buf;       /* a head that came in pieces */
     struct pg_exchange *exchange;  /* NULL in IDLE */
     struct pg_preface_of *preface; /* what the connection began with; NULL: nothing */
+    struct pg_addr dialled;        /* whom the client connected to, before anybody changed it */
     uint64_t deadline_ms;
     uint64_t opened_us;
     uint64_t requests;
@@ -166,6 +167,7 @@ struct pg_session {
         held_head; /* bytes of the request head that are still unread, so that it can be sent again */
     uint32_t linger_left;
     uint16_t last_status;
+    uint16_t dialled_port;
     pg_reason_id reason; /* of the last refusal */
     uint8_t state;
     uint8_t body;   /* of the request, enum pg_http_body */

@@ -59,9 +59,8 @@ static void tell_upstream(struct pg_session *s)
 
 struct pg_ends pg_request_ends(const struct pg_session *s)
 {
-    struct pg_tuple t = {.proto = PG_PROTO_TCP};
+    struct pg_tuple t = {.dst = s->dialled, .dst_port = s->dialled_port, .proto = PG_PROTO_TCP};
     t.src = pg_conn_peer(s->client, &t.src_port);
-    t.dst = pg_conn_local(s->client, &t.dst_port);
     struct pg_ends ends = pg_ends_decide(&s->routes->preface, &t, pg_preface_read(s->preface));
     if (pg_tls_name(s->client))
         ends.scheme = "https";
@@ -353,12 +352,10 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
                                     .trace = p->trace,
                                     .label = pg_conn_label(s->client)};
     struct pg_ends ends = pg_request_ends(s);
-    const struct pg_ingress_port *port = pg_client_port(p, s->client);
+    (void)pg_conn_local(s->client, &in.listen_port);
     in.local = ends.local;
     in.local_port = ends.local_port;
     in.scheme = ends.scheme;
-    if (port && port->tls && !s->preface)
-        in.local_port = port->service; /* what the client connected to, before NAT */
     decide_client(s, bytes, &who);
     if (s->route->filter_count > 0) {
         decide_filters(s, bytes, &who);

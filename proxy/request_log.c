@@ -70,14 +70,10 @@ void pg_request_log_begin(struct pg_session *s, const char *bytes)
 
 static struct pg_addr origin_of(const struct pg_session *s)
 {
-    const struct pg_proxy_options *o = &s->proxy->options;
     const struct pg_preface *preface = pg_preface_read(s->preface);
-    struct pg_tuple t = {.proto = PG_PROTO_TCP};
-    t.src = pg_conn_peer(s->client, &t.src_port);
-    t.dst = pg_conn_local(s->client, &t.dst_port);
     if (preface && !preface->is_real)
         return preface->src; /* who may send one speaks for his client */
-    return o->origin_of ? o->origin_of(o->origin_arg, &t) : t.src;
+    return pg_client_begun_as(s->proxy, s->client).src;
 }
 
 #define CHAIN_ROOM \

@@ -293,6 +293,9 @@ void pg_session_begin(struct pg_proxy *p, struct pg_conn *client)
     s->client = client;
     s->preface = pg_preface_get(p->prefaces, client);
     s->opened_us = p->now_us;
+    struct pg_tuple begun = pg_client_begun_as(p, client);
+    s->dialled = begun.dst;
+    s->dialled_port = begun.dst_port;
     pg_conn_own(client, &events, s);
     pg_session_wait(s, pg_limit_ms(p, PG_LIMIT_HEAD_TIME));
     if (pg_conn_unread(client) > 0 || pg_conn_end_seen(client))

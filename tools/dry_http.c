@@ -327,6 +327,7 @@ static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg
                                     .who = who,
                                     .local = ends->local,
                                     .local_port = ends->local_port,
+                                    .listen_port = r->result->arrives[0].dst_port,
                                     .scheme = ends->scheme,
                                     .body = h->body,
                                     .content_length = h->content_length,
@@ -336,10 +337,6 @@ static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg
                                     .trace = r->trace,
                                     .label = 1,
                                     .request_id = "(drawn at random)"};
-    const struct pg_ingress_port *port = port_of(r);
-    if (port && port->tls && r->request->preface.len == 0) {
-        in.local_port = port->service;
-    }
     if (r->d->preface.settings->to_pods) {
         send_preface(r, ends);
     }
@@ -483,7 +480,10 @@ void pg_dry_ingress(struct pg_dry_running *r)
     if (preface.version == 0 && r->request->preface.len > 0) {
         sent = r->request->preface; /* not wanted, so it is taken for HTTP */
     }
-    struct pg_ends ends = pg_ends_decide(&r->d->preface, in, preface.version ? &preface : NULL);
+    struct pg_tuple begun = *in; /* by the client, to whom he called */
+    begun.dst = r->request->to;
+    begun.dst_port = r->request->to_port;
+    struct pg_ends ends = pg_ends_decide(&r->d->preface, &begun, preface.version ? &preface : NULL);
     if (r->request->server_name) {
         ends.scheme = "https";
     }

@@ -177,7 +177,8 @@ struct pg_http_rewrite_in {
     const struct pg_client_addr *who;
     struct pg_addr
         local; /* stands in for Host when an HTTP/1.0 client sent none; none: "localhost" */
-    uint16_t local_port;    /* for X-Forwarded-Port */
+    uint16_t local_port;    /* the client connected to, for X-Forwarded-Port */
+    uint16_t listen_port;   /* of the ingress' pod; 0: local_port */
     const char *scheme;     /* "http" */
     enum pg_http_body body; /* framing to write */
     uint64_t content_length;

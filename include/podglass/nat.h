@@ -117,8 +117,9 @@ uint32_t pg_nat_flow_limit(const struct pg_nat *n);
 uint32_t pg_nat_flow_bytes(void); /* sizeof a flow */
 /* Sets the label of the flow this tuple belongs to and returns it, or 0: a session adopts the label its client leg got at the first SYN. */
 uint32_t pg_nat_label_of(const struct pg_nat *n, const struct pg_tuple *either_direction);
-/* Who began the flow this tuple belongs to, before anything was translated; none: no flow. */
-struct pg_addr pg_nat_origin_of(const struct pg_nat *n, const struct pg_tuple *either_direction);
+/* The flow as it began, before NAT: whose it is, and to whom. false: there is none. */
+bool pg_nat_begun_as(const struct pg_nat *n, const struct pg_tuple *either_direction,
+                     struct pg_tuple *ret);
 int pg_nat_delete(struct pg_nat *n, uint64_t flow_id, uint64_t now_us); /* 0 or -ENOENT */
 
 /* One line as `conntrack -L` prints it, without newline; form: of these. */

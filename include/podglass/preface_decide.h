@@ -85,7 +85,7 @@ struct pg_ends {
 /* What a pod gets: "v2 TCP4 203.0.113.10:40000 > 203.0.113.1:443", a port of 0 as "*". */
 void pg_preface_sent_print(const struct pg_preface_rules *r, const struct pg_ends *ends,
                            struct pg_text *out);
-/* preface NULL: none was demanded. */
+/* conn: from whom it comes here, and whom it was begun to. preface NULL: none was demanded. */
 struct pg_ends pg_ends_decide(const struct pg_preface_rules *r, const struct pg_tuple *conn,
                               const struct pg_preface *preface);
 

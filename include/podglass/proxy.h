@@ -35,9 +35,9 @@ struct pg_proxy_options {
     /* Called at the end of each request, borrowed; NULL: nobody keeps a log. */
     void (*on_done)(void *arg, const struct pg_request_done *done);
     void *done_arg;
-    /* Whose connection this was before anybody changed its addresses (received as it arrives here); NULL: who it seems to be. */
-    struct pg_addr (*origin_of)(void *arg, const struct pg_tuple *received);
-    void *origin_arg;
+    /* A connection before anybody changed its addresses (received as it arrives here): false: as it seems to be. NULL: always. */
+    bool (*begun_as)(void *arg, const struct pg_tuple *received, struct pg_tuple *ret);
+    void *begun_arg;
 };
 
 struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_stack *stack,

@@ -111,7 +111,7 @@ for version in v1 v2; do
     for who in "$ALICE" "$MALLORY" "$ALICE"; do
         ask "$CLIENT" "http://$VIP/" --interface "$who" "${shop[@]}"
         is "$version: nginx takes the preface" "$STATUS" 200
-        has "$version: and its client is the connection's" "$BODY" "xff=$who .*pp=$who:$FROM_PORT to=10.244.1.2:8000"
+        has "$version: and its client is the connection's" "$BODY" "xff=$who .*pp=$who:$FROM_PORT to=203.0.113.10:80"
     done
     is "$version: each client's connection has its own" "$(counter proxy_prefaces_sent) $(counter upstream_reused)" "3 0"
     wait_pool 10 sessions 0
