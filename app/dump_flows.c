@@ -12,11 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_icmp(uint8_t proto)
-{
-    return proto == PG_PROTO_ICMP || proto == PG_PROTO_ICMP6;
-}
-
 static void tuple(struct pg_dump *d, const char *key, const struct pg_tuple *t, uint64_t packets,
                   uint64_t bytes)
 {
@@ -25,15 +20,15 @@ static void tuple(struct pg_dump *d, const char *key, const struct pg_tuple *t, 
     pg_json_key(j, key);
     pg_json_object(j);
     pg_json_key_addr(j, "src", &t->src);
-    if (!is_icmp(t->proto)) {
+    if (pg_proto_has_ports(t->proto)) {
         pg_json_key_uint(j, "srcPort", t->src_port);
     }
     pg_json_key_addr(j, "dst", &t->dst);
-    if (is_icmp(t->proto)) {
+    if (pg_proto_is_icmp(t->proto)) {
         pg_json_key_uint(j, "icmpType", t->dst_port >> 8);
         pg_json_key_uint(j, "icmpCode", t->dst_port & 0xff);
         pg_json_key_uint(j, "icmpId", t->src_port);
-    } else {
+    } else if (pg_proto_has_ports(t->proto)) {
         pg_json_key_uint(j, "dstPort", t->dst_port);
     }
     pg_json_key_uint(j, "packets", packets);

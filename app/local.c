@@ -187,9 +187,10 @@ void pg_local_deliver(struct pg_path *path, enum pg_owner owner, struct pg_packe
         }
     } else if (p->proto == PG_PROTO_UDP) {
         deliver_udp(path, owner, p);
-    } else if (p->proto == PG_PROTO_ICMP || p->proto == PG_PROTO_ICMP6) {
+    } else if (pg_proto_is_icmp(p->proto)) {
         deliver_icmp(path, p);
     } else {
         pg_path_drop(path, p, PG_DROP_UNSUPPORTED_PROTOCOL);
+        send_error(path, p, PG_ICMP_PROTOCOL_UNREACHABLE, &p->tuple.dst, true);
     }
 }

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define V4_PREFIX_BITS 96 /* bits of the ::ffff:0:0/96 in front of an IPv4 address */
@@ -322,23 +323,31 @@ const char *pg_endpoint_print(const struct pg_addr *a, uint16_t port, char out[P
     return out;
 }
 
+int pg_icmp_counterpart(uint8_t proto, uint8_t type)
+{
+    static const uint8_t v4[] = {
+        [0] = 8, [8] = 0, [13] = 14, [14] = 13, [15] = 16, [16] = 15, [17] = 18, [18] = 17};
+
+    if (proto == PG_PROTO_ICMP6)
+        return type == 128 ? 129 : type == 129 ? 128 : -1;
+    if (proto != PG_PROTO_ICMP || type >= sizeof(v4) || (v4[type] == 0 && type != 8))
+        return -1;
+    return v4[type];
+}
+
 /* ICMP has no second port: the type says which side speaks. Types without a counterpart stay as
  * they are. */
 static uint16_t invert_icmp_type(uint8_t proto, uint16_t type_code)
 {
-    uint8_t type = (uint8_t)(type_code >> 8);
-    uint16_t code = type_code & 0xff;
-    if (proto == PG_PROTO_ICMP && (type == 8 || type == 0))
-        return (uint16_t)((type == 8 ? 0 : 8) << 8 | code);
-    if (proto == PG_PROTO_ICMP6 && (type == 128 || type == 129))
-        return (uint16_t)((type == 128 ? 129 : 128) << 8 | code);
-    return type_code;
+    int other = pg_icmp_counterpart(proto, (uint8_t)(type_code >> 8));
+
+    return other < 0 ? type_code : (uint16_t)((unsigned)other << 8 | (type_code & 0xff));
 }
 
 struct pg_tuple pg_tuple_invert(const struct pg_tuple *t)
 {
     struct pg_tuple ret = {.src = t->dst, .dst = t->src, .proto = t->proto};
-    if (t->proto == PG_PROTO_ICMP || t->proto == PG_PROTO_ICMP6) {
+    if (pg_proto_is_icmp(t->proto)) {
         ret.src_port = t->src_port;
         ret.dst_port = invert_icmp_type(t->proto, t->dst_port);
     } else {
@@ -355,12 +364,27 @@ bool pg_tuple_equal(const struct pg_tuple *a, const struct pg_tuple *b)
 
 const char *pg_proto_name(uint8_t proto)
 {
+    static char numbers[256][8]; /* each written once, always with the same */
+
     switch (proto) {
     case PG_PROTO_ICMP: return "icmp";
     case PG_PROTO_TCP: return "tcp";
     case PG_PROTO_UDP: return "udp";
+    case PG_PROTO_GRE: return "gre";
     case PG_PROTO_ICMP6: return "icmpv6";
     case PG_PROTO_SCTP: return "sctp";
-    default: return "unknown";
+    default:
+        if (!numbers[proto][0])
+            snprintf(numbers[proto], sizeof(numbers[proto]), "ip-%u", proto);
+        return numbers[proto];
     }
+}
+
+int pg_proto_parse(const char *name)
+{
+    for (int proto = 0; proto < 256; proto++) {
+        if (strcmp(name, pg_proto_name((uint8_t)proto)) == 0)
+            return proto;
+    }
+    return -1;
 }

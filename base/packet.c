@@ -8,7 +8,8 @@
  *
  * Owns nothing and writes no packet byte; it only shortens len and head_len to what the IP header
  * says. Always true: no byte at or behind head + head_len is read.
- * Not handled: reassembly (nat/fragments.c, for what is refused here), jumbograms, AH and ESP, UDP lengths shorter than the IP payload (RFC
+ * Transports that podglass does not know pass by their addresses alone.
+ * Not handled: reassembly (nat/fragments.c, for what is refused here), jumbograms, AH, UDP lengths shorter than the IP payload (RFC
  * 9868). */
 #include "podglass/packet.h"
 
@@ -32,12 +33,14 @@
 #define EXT_ROUTING    43
 #define EXT_FRAGMENT   44
 #define EXT_DEST       60
+#define PROTO_DCCP     33
+#define PROTO_AH       51
+#define PROTO_NONE     59 /* IPv6: nothing follows */
+#define PROTO_UDP_LITE 136
+#define GRE_HEAD       4
+#define GRE_VERSION    0x07
 #define EXT_MOST       4 /* RFC 8200 4.1 knows no sender that needs more of those we let pass */
 
-#define ICMP_ECHO_REPLY   0
-#define ICMP_ECHO         8
-#define ICMP6_ECHO        128
-#define ICMP6_ECHO_REPLY  129
 #define ICMP6_UNREACHABLE 1
 #define ICMP6_PARAMETER   4
 
@@ -149,13 +152,6 @@ static enum pg_drop parse_v6(struct pg_packet *p)
     return PG_DROP_NONE;
 }
 
-static bool is_echo(uint8_t proto, uint8_t type)
-{
-    if (proto == PG_PROTO_ICMP)
-        return type == ICMP_ECHO || type == ICMP_ECHO_REPLY;
-    return type == ICMP6_ECHO || type == ICMP6_ECHO_REPLY;
-}
-
 /* RFC 1122 3.2.2 and RFC 4443 2.1: the types that quote what they are about. */
 static bool is_icmp_error(uint8_t proto, uint8_t type)
 {
@@ -167,19 +163,44 @@ static bool is_icmp_error(uint8_t proto, uint8_t type)
 /* Ports of a transport header of which at least eight bytes are there. */
 static void fill_ports(struct pg_tuple *t, const uint8_t *l4)
 {
-    if (t->proto == PG_PROTO_TCP || t->proto == PG_PROTO_UDP) {
+    if (pg_proto_has_ports(t->proto)) {
         t->src_port = get16(l4);
         t->dst_port = get16(l4 + 2);
-    } else {
-        t->src_port = is_echo(t->proto, l4[0]) ? get16(l4 + 4) : 0;
+    } else if (pg_proto_is_icmp(t->proto)) {
+        t->src_port = pg_icmp_counterpart(t->proto, l4[0]) >= 0 ? get16(l4 + 4) : 0;
         t->dst_port = get16(l4); /* type << 8 | code */
     }
 }
 
+/* Transports whose header is read here. */
 static bool proto_known(uint8_t ip_version, uint8_t proto)
 {
-    return proto == PG_PROTO_TCP || proto == PG_PROTO_UDP ||
-           proto == (ip_version == 4 ? PG_PROTO_ICMP : PG_PROTO_ICMP6);
+    return pg_proto_has_ports(proto) || proto == (ip_version == 4 ? PG_PROTO_ICMP : PG_PROTO_ICMP6);
+}
+
+/* Transports that go by their addresses alone, as a node passes them on. Not those whose sums cover the addresses (DCCP, UDP-Lite, AH), since
+ * nobody here repairs these; nor the other family's ICMP, nor what says that nothing follows. */
+static bool proto_opaque(uint8_t proto)
+{
+    static const uint8_t never[] = {EXT_HOP_BY_HOP, PROTO_DCCP,    EXT_ROUTING,    EXT_FRAGMENT,
+                                    PROTO_AH,       PROTO_NONE,    EXT_DEST,       PROTO_UDP_LITE,
+                                    PG_PROTO_SCTP,  PG_PROTO_ICMP, PG_PROTO_ICMP6, PG_PROTO_TCP,
+                                    PG_PROTO_UDP};
+
+    return memchr(never, proto, sizeof(never)) == NULL;
+}
+
+/* Nothing of it is looked at but GRE's version: that of PPTP has calls, which would be flows. */
+static enum pg_drop parse_opaque(struct pg_packet *p, const uint8_t *l4, uint32_t here)
+{
+    if (p->proto == PG_PROTO_GRE && here < GRE_HEAD)
+        return PG_DROP_BAD_L4_HEADER;
+    if (p->proto == PG_PROTO_GRE && (l4[1] & GRE_VERSION) != 0)
+        return PG_DROP_UNSUPPORTED_PROTOCOL;
+    if (p->csum == PG_CSUM_PARTIAL)
+        return PG_DROP_BAD_GSO; /* a sum to be completed, and nobody knows where */
+    p->payload_offset = p->l4_offset;
+    return PG_DROP_NONE;
 }
 
 /* Its ports stand where those of TCP do: who refuses it can say of what. */
@@ -198,6 +219,8 @@ static enum pg_drop parse_l4(struct pg_packet *p)
     uint32_t l4_len = p->len - p->l4_offset, here = p->head_len - p->l4_offset, head = ICMP_HEAD;
     if (p->proto == PG_PROTO_SCTP)
         return refuse_sctp(p, l4, here);
+    if (proto_opaque(p->proto))
+        return parse_opaque(p, l4, here);
     if (!proto_known(p->ip_version, p->proto))
         return PG_DROP_UNSUPPORTED_PROTOCOL;
     if (p->proto == PG_PROTO_TCP) {
@@ -236,6 +259,10 @@ static enum pg_drop verify_sum(struct pg_packet *p)
 {
     if (p->csum != PG_CSUM_FULL || p->tail_count > 0)
         return PG_DROP_NONE;
+    if (proto_opaque(p->proto)) {
+        p->csum = PG_CSUM_VERIFIED; /* there is none that we know of */
+        return PG_DROP_NONE;
+    }
     const uint8_t *l4 = p->head + p->l4_offset;
     uint32_t l4_len = p->len - p->l4_offset;
     if (p->proto == PG_PROTO_UDP && get16(l4 + 6) == 0) {
@@ -324,7 +351,7 @@ bool pg_packet_quoted(const struct pg_packet *p, struct pg_tuple *ret_tuple, uin
     struct pg_tuple t;
     if (p->ip_version == 4 ? !read_quoted_v4(ip, len, &t, &l4) : !read_quoted_v6(ip, len, &t, &l4))
         return false;
-    if (!proto_known(p->ip_version, t.proto) || len < l4 + QUOTED_L4)
+    if ((!proto_known(p->ip_version, t.proto) && !proto_opaque(t.proto)) || len < l4 + QUOTED_L4)
         return false;
     if (is_icmp_error(t.proto, ip[l4]))
         return false; /* RFC 1122 3.2.2: nobody may send an error about an error */

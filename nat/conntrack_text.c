@@ -5,9 +5,12 @@
  * conntrack`. Changes nothing. */
 #include "podglass/nat.h"
 
-static bool has_ports(uint8_t proto)
+/* Protocols that have no name there are "unknown". */
+static const char *name_of(uint8_t proto)
 {
-    return proto == PG_PROTO_TCP || proto == PG_PROTO_UDP;
+    bool named = pg_proto_has_ports(proto) || pg_proto_is_icmp(proto) || proto == PG_PROTO_GRE;
+
+    return named ? pg_proto_name(proto) : "unknown";
 }
 
 static void print_tuple(const struct pg_tuple *t, struct pg_text *out)
@@ -16,11 +19,13 @@ static void print_tuple(const struct pg_tuple *t, struct pg_text *out)
     char dst[PG_ADDR_TEXT];
 
     pg_text_printf(out, "src=%s dst=%s ", pg_addr_print(&t->src, src), pg_addr_print(&t->dst, dst));
-    if (t->proto == PG_PROTO_ICMP || t->proto == PG_PROTO_ICMP6)
+    if (pg_proto_is_icmp(t->proto))
         pg_text_printf(out, "type=%u code=%u id=%u ", t->dst_port >> 8, t->dst_port & 0xff,
                        t->src_port);
-    else if (has_ports(t->proto))
+    else if (pg_proto_has_ports(t->proto))
         pg_text_printf(out, "sport=%u dport=%u ", t->src_port, t->dst_port);
+    else if (t->proto == PG_PROTO_GRE)
+        pg_text_puts(out, "srckey=0x0 dstkey=0x0 "); /* of PPTP alone */
 }
 
 /* Up to [ASSURED]; ends with a blank. */
@@ -31,7 +36,7 @@ static void print_flow(const struct pg_nat_flow_view *f, unsigned form, bool tim
 
     if (form & PG_CONNTRACK_EXTENDED)
         pg_text_puts(out, pg_addr_is_v4(&f->orig.src) ? "ipv4     2 " : "ipv6     10 ");
-    pg_text_printf(out, "%-8s %u ", pg_proto_name(f->orig.proto), f->orig.proto);
+    pg_text_printf(out, "%-8s %u ", name_of(f->orig.proto), f->orig.proto);
     if (timeout)
         pg_text_printf(out, "%llu ", (unsigned long long)f->timeout_s);
     if (f->orig.proto == PG_PROTO_TCP)

@@ -39,7 +39,7 @@ void pg_nat_tell(struct pg_nat *n, const struct pg_packet *p, const struct pg_fl
 
 static bool is_ported(const struct pg_tuple *t)
 {
-    return t->proto == PG_PROTO_TCP || t->proto == PG_PROTO_UDP;
+    return pg_proto_has_ports(t->proto);
 }
 
 static void tell_end(struct pg_nat *n, const struct pg_packet *p, const struct pg_flow *f,
@@ -177,18 +177,27 @@ static void decide(struct pg_nat *n, struct pg_packet *p, struct pg_nat_decision
     pg_nat_decide(n->services, &p->tuple, p->entry_node, pg_random_u64(n->random), affinity, ret);
 }
 
+/* Of the ICMP types with a counterpart, those that ask: echo, timestamp, information, address mask; echo of IPv6. */
+static bool asks(uint8_t icmp_type)
+{
+    return icmp_type == 8 || icmp_type == 13 || icmp_type == 15 || icmp_type == 17 ||
+           icmp_type == 128;
+}
+
 /* Does a packet of this kind begin a flow, and for how long does that wait for an answer? */
 static bool begin_transport(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p)
 {
     uint64_t now_ms = n->now_us / 1000;
-    uint8_t type = p->head[p->l4_offset];
 
     switch (p->proto) {
     case PG_PROTO_TCP: return pg_tcp_begin(n, f, p, now_ms);
     case PG_PROTO_UDP: pg_flow_set_due(f, now_ms + n->udp_ms); return true;
-    default:
+    case PG_PROTO_GRE: pg_flow_set_due(f, now_ms + n->gre_ms); return true;
+    case PG_PROTO_ICMP:
+    case PG_PROTO_ICMP6:
         pg_flow_set_due(f, now_ms + n->icmp_ms);
-        return type == 8 || type == 128; /* an echo reply begins nothing */
+        return asks(p->head[p->l4_offset]); /* an answer begins nothing */
+    default: pg_flow_set_due(f, now_ms + n->generic_ms); return true;
     }
 }
 
@@ -309,6 +318,16 @@ static void track_udp(struct pg_nat *n, struct pg_flow *f, uint64_t now_ms)
     pg_flow_extend(n, f, now_ms + (stream ? n->udp_stream_ms : n->udp_ms));
 }
 
+/* The kernel's tunnel between two hosts: a stream from the first packet on that follows an answer. */
+static void track_gre(struct pg_nat *n, struct pg_flow *f, uint64_t now_ms)
+{
+    bool stream = (f->flags & FLOW_SEEN_REPLY) != 0;
+
+    if (stream)
+        f->flags |= FLOW_ASSURED;
+    pg_flow_extend(n, f, now_ms + (stream ? n->gre_stream_ms : n->gre_ms));
+}
+
 static enum pg_track track_any(struct pg_nat *n, struct pg_flow *f, unsigned direction,
                                const struct pg_packet *p)
 {
@@ -316,10 +335,13 @@ static enum pg_track track_any(struct pg_nat *n, struct pg_flow *f, unsigned dir
 
     if (p->proto == PG_PROTO_TCP)
         return pg_tcp_track(n, f, direction, p, now_ms);
-    if (p->proto == PG_PROTO_UDP)
-        track_udp(n, f, now_ms);
-    else
-        pg_flow_extend(n, f, now_ms + n->icmp_ms);
+    switch (p->proto) {
+    case PG_PROTO_UDP: track_udp(n, f, now_ms); break;
+    case PG_PROTO_GRE: track_gre(n, f, now_ms); break;
+    case PG_PROTO_ICMP:
+    case PG_PROTO_ICMP6: pg_flow_extend(n, f, now_ms + n->icmp_ms); break;
+    default: pg_flow_extend(n, f, now_ms + n->generic_ms); break;
+    }
     if (direction == PG_REPLY)
         f->flags |= FLOW_SEEN_REPLY;
     return PG_TRACK_OK;
@@ -392,7 +414,7 @@ static enum pg_verdict_nat enter(struct pg_nat *n, struct pg_packet *p, enum pg_
                                  uint64_t now_us, enum pg_drop *ret_drop)
 {
     n->now_us = now_us;
-    if (!is_ported(&p->tuple) && !pg_icmp_is_echo(p)) {
+    if (pg_proto_is_icmp(p->proto) && !pg_icmp_is_query(p)) {
         struct pg_tuple quoted;
         uint16_t offset;
         if (pg_icmp_related(n, p, stage))

@@ -32,31 +32,28 @@ static const uint8_t codes_v4[][2] = {
     [PG_ICMP_PORT_UNREACHABLE] = {3, 3},
     [PG_ICMP_HOST_UNREACHABLE] = {3, 1},
     [PG_ICMP_TIME_EXCEEDED] = {11, 0},
+    [PG_ICMP_PROTOCOL_UNREACHABLE] = {3, 2},
 };
 static const uint8_t codes_v6[][2] = {
     [PG_ICMP_PORT_UNREACHABLE] = {1, 4},
     [PG_ICMP_HOST_UNREACHABLE] = {1, 3},
     [PG_ICMP_TIME_EXCEEDED] = {3, 0},
+    [PG_ICMP_PROTOCOL_UNREACHABLE] = {4, 1},
 };
 
-bool pg_icmp_is_echo(const struct pg_packet *p)
+bool pg_icmp_is_query(const struct pg_packet *p)
 {
-    uint8_t type = p->head[p->l4_offset];
-
-    if (p->proto == PG_PROTO_ICMP)
-        return type == 8 || type == 0;
-    return p->proto == PG_PROTO_ICMP6 && (type == 128 || type == 129);
+    return pg_proto_is_icmp(p->proto) && pg_icmp_counterpart(p->proto, p->head[p->l4_offset]) >= 0;
 }
 
 /* RFC 1122 3.2.2: no error about an error, nor about what many receive or nobody sent. */
 static bool may_tell(const struct pg_packet *p)
 {
     const struct pg_addr *ends[] = {&p->tuple.src, &p->tuple.dst};
-    uint8_t type = p->head[p->l4_offset];
 
-    if (p->proto == PG_PROTO_ICMP && !pg_icmp_is_echo(p))
+    if (p->proto == PG_PROTO_ICMP && !pg_icmp_is_query(p))
         return false;
-    if (p->proto == PG_PROTO_ICMP6 && type < 128)
+    if (p->proto == PG_PROTO_ICMP6 && p->head[p->l4_offset] < 128)
         return false;
     for (int i = 0; i < 2; i++) {
         const uint8_t *b = ends[i]->bytes;
@@ -114,6 +111,18 @@ static void write_ip6(uint8_t *out, uint32_t len, const struct pg_addr *from,
     memcpy(out + 24, to->bytes, 16);
 }
 
+/* Where the number of the transport stands: RFC 4443 3.4 points at it. */
+static uint16_t next_header_at(const struct pg_packet *p)
+{
+    uint32_t at = 6;
+
+    for (uint32_t header = IP6_HEAD; header < p->l4_offset;) {
+        at = header;
+        header += (p->head[header + 1] + 1u) * 8;
+    }
+    return (uint16_t)at;
+}
+
 uint32_t pg_icmp_error(const struct pg_packet *p, enum pg_icmp_error kind,
                        const struct pg_addr *from, uint8_t *out, uint32_t room)
 {
@@ -132,6 +141,8 @@ uint32_t pg_icmp_error(const struct pg_packet *p, enum pg_icmp_error kind,
     memset(icmp, 0, ICMP_HEAD);
     icmp[0] = code[0];
     icmp[1] = code[1];
+    if (!v4 && kind == PG_ICMP_PROTOCOL_UNREACHABLE)
+        put16(icmp + 6, next_header_at(p));
     copy_packet(p, icmp + ICMP_HEAD, quote);
     if (v4) {
         write_ip4(out, head + quote, from, to);
@@ -149,7 +160,7 @@ bool pg_icmp_echo_reply(struct pg_packet *p)
     uint8_t *icmp = p->head + p->l4_offset;
     uint8_t request = p->proto == PG_PROTO_ICMP ? 8 : 128;
 
-    if (!pg_icmp_is_echo(p) || icmp[0] != request)
+    if (!pg_proto_is_icmp(p->proto) || icmp[0] != request)
         return false;
     struct pg_tuple reply = pg_tuple_invert(&p->tuple);
     uint8_t type[2] = {request == 8 ? 0 : 129, icmp[1]};
@@ -210,7 +221,7 @@ static void tell_quote(struct pg_nat *n, const struct pg_packet *p, const struct
                           .stage = (uint8_t)stage,
                           .reason = n->reverse,
                           .direction = (uint8_t)direction};
-    bool echo = before->proto == PG_PROTO_ICMP || before->proto == PG_PROTO_ICMP6;
+    bool echo = pg_proto_is_icmp(before->proto);
 
     if (!pg_addr_equal(&before->src, &after->src) || before->src_port != after->src_port) {
         r.field = PG_FIELD_INNER_SRC;

@@ -44,6 +44,9 @@ static void set_timeouts(struct pg_nat *n, const struct pg_nat_options *o)
     n->udp_ms = or_default_ms(o->udp, 30);
     n->udp_stream_ms = or_default_ms(o->udp_stream, 120);
     n->icmp_ms = or_default_ms(o->icmp, 30);
+    n->gre_ms = or_default_ms(o->gre, 30);
+    n->gre_stream_ms = or_default_ms(o->gre_stream, 180);
+    n->generic_ms = or_default_ms(o->generic, 600);
     n->strict_pickup = o->tcp_strict_pickup;
 }
 

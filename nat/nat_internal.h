@@ -112,7 +112,7 @@ struct pg_nat {
     uint32_t loads;
     uint32_t tcp_timeout_ms[PG_CT_COUNT];
     uint32_t tcp_max_retrans_ms, tcp_unacknowledged_ms;
-    uint32_t udp_ms, udp_stream_ms, icmp_ms;
+    uint32_t udp_ms, udp_stream_ms, icmp_ms, gre_ms, gre_stream_ms, generic_ms;
     bool strict_pickup;
     pg_reason_id reverse, port_clash;
     struct pg_nat_events *events; /* NULL: nobody watches */
@@ -196,7 +196,7 @@ struct pg_use_key pg_nat_use_key(const struct pg_nat *n, uint32_t service_port, 
                                  const struct pg_addr *addr, uint16_t port);
 
 /* icmp.c: an error that arrived, about a packet of some flow. */
-bool pg_icmp_is_echo(const struct pg_packet *p);
+bool pg_icmp_is_query(const struct pg_packet *p); /* or its answer */
 bool pg_icmp_related(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage);
 /* hooks.c: records of one packet */
 void pg_nat_tell(struct pg_nat *n, const struct pg_packet *p, const struct pg_flow *f,

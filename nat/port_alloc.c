@@ -7,12 +7,12 @@
  * node ports.
  *
  * The number of tries is bounded, as the kernel's: 128 ports from a random start, then half as many
- * from a new one, down to 16. Near exhaustion it therefore fails by chance; that is insert_failed.
+ * from a new one, down to 8. Near exhaustion it therefore fails by chance; that is insert_failed.
  * Called by hooks.c before anything is rewritten. */
 #include "nat_internal.h"
 
 #define MOST_TRIES   128u
-#define LEAST_TRIES  16u
+#define LEAST_TRIES  8u
 #define HIGH_FIRST   32768u /* behind the node ports */
 #define HARDER_TRIES 32u    /* in the last ones, a TIME_WAIT flow may be ended for a new SYN */
 
@@ -24,7 +24,7 @@ struct port_range {
  * none. */
 static struct port_range class_of(uint8_t proto, uint16_t port)
 {
-    if (proto != PG_PROTO_TCP && proto != PG_PROTO_UDP)
+    if (!pg_proto_has_ports(proto))
         return (struct port_range){0, 65536};
     if (port < 512)
         return (struct port_range){1, 511};
@@ -37,9 +37,7 @@ static struct port_range class_of(uint8_t proto, uint16_t port)
  * src_port too. */
 static uint16_t *reply_port(struct pg_flow *f)
 {
-    bool ported = f->proto == PG_PROTO_TCP || f->proto == PG_PROTO_UDP;
-
-    return ported ? &f->dst_port[PG_REPLY] : &f->src_port[PG_REPLY];
+    return pg_proto_has_ports(f->proto) ? &f->dst_port[PG_REPLY] : &f->src_port[PG_REPLY];
 }
 
 /* A masqueraded flow in TIME_WAIT or CLOSE makes way for a SYN whose sequence number is ahead (RFC 1122
@@ -75,7 +73,7 @@ static bool is_free(struct pg_nat *n, const struct pg_flow *f, const struct pg_p
 /* Cilium's range begins behind the node ports, so that no flow's port is one. */
 static struct port_range high_ports(uint8_t proto)
 {
-    if (proto != PG_PROTO_TCP && proto != PG_PROTO_UDP)
+    if (!pg_proto_has_ports(proto))
         return (struct port_range){0, 65536};
     return (struct port_range){HIGH_FIRST, 65536 - HIGH_FIRST};
 }
@@ -91,6 +89,8 @@ bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet 
 
     if (keep && is_free(n, f, p, false))
         return true;
+    if (!pg_proto_has_ports(p->proto) && !pg_proto_is_icmp(p->proto))
+        return is_free(n, f, p, false); /* nothing of it can be changed but its addresses */
     for (uint32_t tries = MOST_TRIES; tries >= LEAST_TRIES; tries /= 2) {
         uint32_t start = pg_random_below(n->random, range.count);
         for (uint32_t i = 0; i < tries; i++) {

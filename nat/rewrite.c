@@ -46,11 +46,6 @@ static void put_sum(uint8_t *at, uint16_t sum)
     memcpy(at, &sum, sizeof(sum));
 }
 
-static bool is_echo(uint8_t proto, uint8_t type)
-{
-    return proto == PG_PROTO_ICMP ? type == 8 || type == 0 : type == 128 || type == 129;
-}
-
 /* Where the transport sum stands behind the transport header's begin; 0: there is none to keep
  * right. */
 static uint32_t sum_place(const uint8_t *l4, uint8_t proto, bool partial)
@@ -107,7 +102,7 @@ static void set_port(struct pg_packet *p, uint32_t l4_at, uint16_t port)
 void pg_rewrite_tuple(struct pg_packet *p, const struct pg_tuple *to)
 {
     struct address_place place = places(p->ip_version);
-    bool ported = p->proto == PG_PROTO_TCP || p->proto == PG_PROTO_UDP;
+    bool ported = pg_proto_has_ports(p->proto);
 
     if (!pg_addr_equal(&p->tuple.src, &to->src))
         set_address(p, place.src, place.len, &to->src);
@@ -122,7 +117,8 @@ void pg_rewrite_tuple(struct pg_packet *p, const struct pg_tuple *to)
     if (ported) {
         p->tuple.src_port = to->src_port;
         p->tuple.dst_port = to->dst_port;
-    } else if (is_echo(p->proto, p->head[p->l4_offset]) && p->tuple.src_port != to->src_port) {
+    } else if (p->tuple.src_port != to->src_port && pg_proto_is_icmp(p->proto) &&
+               pg_icmp_counterpart(p->proto, p->head[p->l4_offset]) >= 0) {
         set_port(p, ICMP_ID_AT, to->src_port);
         p->tuple.src_port = to->src_port;
     }
@@ -143,6 +139,8 @@ static void set_quoted(struct pg_packet *p, uint32_t at, const void *after, size
 /* The sum field of the quoted transport header, 0 when it was not quoted or not used. */
 static uint32_t quoted_sum_at(const struct pg_packet *p, uint32_t l4, uint8_t proto)
 {
+    if (!pg_proto_has_ports(proto) && !pg_proto_is_icmp(proto))
+        return 0;
     uint32_t at = l4 + (proto == PG_PROTO_TCP   ? TCP_SUM_AT
                         : proto == PG_PROTO_UDP ? UDP_SUM_AT
                                                 : ICMP_SUM_AT);
@@ -225,10 +223,10 @@ void pg_rewrite_quoted(struct pg_packet *p, uint16_t quoted_offset, const struct
 
     set_quoted_address(p, ip, place.src, &to->src, sum_at, proto);
     set_quoted_address(p, ip, place.dst, &to->dst, sum_at, proto);
-    if (proto == PG_PROTO_TCP || proto == PG_PROTO_UDP) {
+    if (pg_proto_has_ports(proto)) {
         set_quoted_port(p, l4, to->src_port, sum_at, proto);
         set_quoted_port(p, l4 + 2, to->dst_port, sum_at, proto);
-    } else if (is_echo(proto, p->head[l4])) {
+    } else if (pg_icmp_counterpart(proto, p->head[l4]) >= 0) {
         set_quoted_port(p, l4 + ICMP_ID_AT, to->src_port, sum_at, proto);
     }
 }

@@ -33,6 +33,9 @@ static const struct {
     {"udp_timeout", offsetof(struct pg_nat_options, udp), 1, MOST_SEC},
     {"udp_timeout_stream", offsetof(struct pg_nat_options, udp_stream), 1, MOST_SEC},
     {"icmp_timeout", offsetof(struct pg_nat_options, icmp), 1, MOST_SEC},
+    {"gre_timeout", offsetof(struct pg_nat_options, gre), 1, MOST_SEC},
+    {"gre_timeout_stream", offsetof(struct pg_nat_options, gre_stream), 1, MOST_SEC},
+    {"generic_timeout", offsetof(struct pg_nat_options, generic), 1, MOST_SEC},
 };
 
 /* What stands behind "nf_conntrack_", or NULL. */

@@ -118,15 +118,9 @@ static uint8_t field_of(const char *name)
 
 static uint8_t proto_of(const char *name)
 {
-    static const uint8_t known[] = {PG_PROTO_TCP, PG_PROTO_UDP, PG_PROTO_ICMP, PG_PROTO_ICMP6,
-                                    PG_PROTO_SCTP};
+    int proto = pg_proto_parse(name);
 
-    for (size_t i = 0; i < sizeof known; i++) {
-        if (strcmp(name, pg_proto_name(known[i])) == 0) {
-            return known[i];
-        }
-    }
-    return 0;
+    return proto < 0 ? 0 : (uint8_t)proto;
 }
 
 static bool kind_of(const char *name, uint8_t *ret)

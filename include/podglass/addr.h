@@ -14,6 +14,7 @@
 #define PG_PROTO_ICMP  1
 #define PG_PROTO_TCP   6
 #define PG_PROTO_UDP   17
+#define PG_PROTO_GRE   47
 #define PG_PROTO_ICMP6 58
 #define PG_PROTO_SCTP  132
 
@@ -85,10 +86,24 @@ const char *pg_prefix_print(const struct pg_prefix *p, char out[PG_ENDPOINT_TEXT
 /* a:port, [v6]:port */
 const char *pg_endpoint_print(const struct pg_addr *a, uint16_t port, char out[PG_ENDPOINT_TEXT]);
 
-/* The same flow seen from the other side (ICMP echo: request <-> reply). */
+/* TCP and UDP. */
+static inline bool pg_proto_has_ports(uint8_t proto)
+{
+    return proto == PG_PROTO_TCP || proto == PG_PROTO_UDP;
+}
+static inline bool pg_proto_is_icmp(uint8_t proto)
+{
+    return proto == PG_PROTO_ICMP || proto == PG_PROTO_ICMP6;
+}
+/* The ICMP type that answers this question, or asks for this answer: echo, and in IPv4 timestamp, information and address
+ * mask. -1: neither. All of these have an identifier. */
+int pg_icmp_counterpart(uint8_t proto, uint8_t type);
+
+/* The same flow seen from the other side (ICMP: question <-> answer). */
 struct pg_tuple pg_tuple_invert(const struct pg_tuple *t);
 bool pg_tuple_equal(const struct pg_tuple *a, const struct pg_tuple *b);
-/* "tcp", "udp", "icmp", "icmpv6", "sctp", "unknown": conntrack's names */
+/* "tcp", "udp", "icmp", "icmpv6", "sctp", "gre"; others by their number: "ip-50". */
 const char *pg_proto_name(uint8_t proto);
+int pg_proto_parse(const char *name); /* such a name; -1: none */
 
 #endif

@@ -32,7 +32,7 @@ struct pg_nat_options {
     uint32_t flow_limit; /* default 262144 */
     uint32_t tcp_syn_sent, tcp_syn_recv, tcp_established, tcp_fin_wait, tcp_close_wait,
         tcp_last_ack, tcp_time_wait, tcp_close, tcp_max_retrans, tcp_unacknowledged;
-    uint32_t udp, udp_stream, icmp;
+    uint32_t udp, udp_stream, icmp, gre, gre_stream, generic;
     bool
         tcp_strict_pickup; /* refuse mid-stream packets without a flow (nf_conntrack_tcp_loose=0) */
 };

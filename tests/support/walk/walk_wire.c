@@ -5,8 +5,9 @@
  *   when wire sends tcp A:p > B:p FLAGS [seq N] [ack N] [win N] ["text"]     FLAGS of S A F R P U E C, or -
  *   when wire sends sctp A:p > B:p                                    an INIT
  *   when wire sends ... broken 1                                      with a wrong sum
- *   when wire sends ping A > B [id N] [ttl N]
- *   when wire replies udp ["text"] | tcp FLAGS [seq N] ["text"] | pong
+ *   when wire sends ping A > B [id N] [ttl N] [type N]                another ICMP message of an echo's form
+ *   when wire sends ip A > B number N [version N]                     a packet of that transport protocol, eight bytes
+ *   when wire replies udp ["text"] | tcp FLAGS [seq N] ["text"] | pong | ip
  *   when wire refuses port|host|too-big|time|redirect [from ADDR] [to ADDR] [mtu N]    ICMP error that quotes the last packet
  * `replies` and `refuses` answer the last packet that the path sent, whatever ports it carries. */
 #include "podglass/checksum.h"
@@ -90,8 +91,11 @@ void walk_wire_describe(const uint8_t *bytes, uint32_t len, char *out, size_t ro
     } else if (p.proto == PG_PROTO_UDP) {
         snprintf(out, room, "udp %s > %s ttl %u \"%.*s\"", src, dst, p.ttl,
                  (int)(payload < 60 ? payload : 60), (const char *)p.head + p.payload_offset);
-    } else {
+    } else if (pg_proto_is_icmp(p.proto)) {
         describe_icmp(&p, out, room);
+    } else {
+        snprintf(out, room, "%s %s > %s ttl %u len %u", pg_proto_name(p.proto), src, dst, p.ttl,
+                 payload);
     }
 }
 
@@ -193,6 +197,16 @@ static uint32_t build_ping(uint8_t *out, const struct pg_addr *src, const struct
     uint16_t field = (uint16_t)~pg_sum_fold(sum);
     memcpy(icmp + 2, &field, 2);
     return ip + 16;
+}
+
+/* A transport of which nothing is known; byte 1 has GRE's version. */
+static uint32_t build_other(uint8_t *out, const struct pg_tuple *t, uint32_t number,
+                            uint32_t version)
+{
+    const uint8_t l4[8] = {0, (uint8_t)version, 8, 0, 'p', 'o', 'd', 's'};
+    uint32_t ip = build_ip(out, &t->src, &t->dst, (uint8_t)number, sizeof l4, 64);
+    memcpy(out + ip, l4, sizeof l4);
+    return ip + sizeof l4;
 }
 
 static uint32_t number_after(const struct walk_line *l, const char *word, uint32_t otherwise)
@@ -311,8 +325,12 @@ static void wire_sends(struct walk *w, const struct walk_line *l)
         inject_said(w, l, out, walk_tcp_build(out, &t, &s));
     } else if (strcmp(proto, "sctp") == 0) {
         walk_wire_inject(w, out, build_sctp(out, &t));
+    } else if (strcmp(proto, "ip") == 0) {
+        walk_wire_inject(
+            w, out,
+            build_other(out, &t, number_after(l, "number", 50), number_after(l, "version", 0)));
     } else if (strcmp(proto, "ping") == 0) {
-        uint8_t type = pg_addr_is_v4(&t.src) ? 8 : 128;
+        uint8_t type = (uint8_t)number_after(l, "type", pg_addr_is_v4(&t.src) ? 8 : 128);
         inject_said(w, l, out,
                     build_ping(out, &t.src, &t.dst, type, (uint16_t)number_after(l, "id", 7),
                                (uint8_t)number_after(l, "ttl", 64)));
@@ -404,8 +422,10 @@ static void wire_answers(struct walk *w, const struct walk_line *l, bool refuses
         struct walk_segment s = segment_in(l, l->tokens[4], 5000, ack);
         walk_wire_inject(w, out, walk_tcp_build(out, &back, &s));
     } else if (strcmp(what, "pong") == 0) {
-        uint8_t type = pg_addr_is_v4(&back.src) ? 0 : 129;
+        uint8_t type = (uint8_t)(back.dst_port >> 8);
         walk_wire_inject(w, out, build_ping(out, &back.src, &back.dst, type, p.tuple.src_port, 64));
+    } else if (strcmp(what, "ip") == 0) {
+        walk_wire_inject(w, out, build_other(out, &back, p.proto, 0));
     } else {
         walk_fail(w, "wire replies %s?", what);
     }

@@ -91,6 +91,55 @@ static inline void sctp(struct made *m)
     m->bytes[9] = PG_PROTO_SCTP;
     fix_ip_sum(m);
 }
+static inline void esp(struct made *m)
+{
+    m->bytes[9] = 50;
+    fix_ip_sum(m);
+}
+static inline void esp_of_no_byte(struct made *m)
+{
+    esp(m);
+    m->bytes[2] = 0;
+    m->bytes[3] = 20;
+    fix_ip_sum(m);
+}
+static inline void esp_and_partial(struct made *m)
+{
+    esp(m);
+    m->csum = PG_CSUM_PARTIAL;
+}
+static inline void esp_v6(struct made *m)
+{
+    m->bytes[6] = 50;
+}
+static inline void authentication_header(struct made *m)
+{
+    m->bytes[9] = 51;
+    fix_ip_sum(m);
+}
+static inline void udp_lite(struct made *m)
+{
+    m->bytes[9] = 136;
+    fix_ip_sum(m);
+}
+static inline void gre(struct made *m)
+{
+    m->bytes[9] = PG_PROTO_GRE;
+    m->bytes[21] = 0;
+    fix_ip_sum(m);
+}
+static inline void gre_of_pptp(struct made *m)
+{
+    gre(m);
+    m->bytes[21] = 1;
+}
+static inline void gre_too_short(struct made *m)
+{
+    gre(m);
+    m->bytes[2] = 0;
+    m->bytes[3] = 23;
+    fix_ip_sum(m);
+}
 static inline void icmp_of_the_other_family_v4(struct made *m)
 {
     m->bytes[9] = PG_PROTO_ICMP6;

@@ -301,6 +301,12 @@ static void inverting_a_tuple_twice_gives_it_back(void **state)
         {PG_PROTO_ICMP6, 77, 128 << 8, 77, 129 << 8},
         {PG_PROTO_ICMP6, 77, 129 << 8, 77, 128 << 8},
         {PG_PROTO_ICMP, 0, 3 << 8 | 4, 0, 3 << 8 | 4},
+        {PG_PROTO_ICMP, 77, 13 << 8, 77, 14 << 8},
+        {PG_PROTO_ICMP, 77, 16 << 8, 77, 15 << 8},
+        {PG_PROTO_ICMP, 77, 17 << 8, 77, 18 << 8},
+        {PG_PROTO_ICMP, 0, 10 << 8, 0, 10 << 8},
+        {PG_PROTO_ICMP, 0, 19 << 8, 0, 19 << 8},
+        {PG_PROTO_ICMP6, 0, 8 << 8, 0, 8 << 8},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct pg_tuple t = {.src = pg_addr_v4(1, 2, 3, 4),
@@ -318,14 +324,19 @@ static void inverting_a_tuple_twice_gives_it_back(void **state)
     }
 }
 
-static void protocols_have_conntracks_names(void **state)
+static void protocols_have_names_that_read_back(void **state)
 {
     assert_string_equal(pg_proto_name(PG_PROTO_TCP), "tcp");
     assert_string_equal(pg_proto_name(PG_PROTO_UDP), "udp");
     assert_string_equal(pg_proto_name(PG_PROTO_ICMP), "icmp");
     assert_string_equal(pg_proto_name(PG_PROTO_ICMP6), "icmpv6");
     assert_string_equal(pg_proto_name(PG_PROTO_SCTP), "sctp");
-    assert_string_equal(pg_proto_name(255), "unknown");
+    assert_string_equal(pg_proto_name(PG_PROTO_GRE), "gre");
+    assert_string_equal(pg_proto_name(255), "ip-255");
+    for (int proto = 0; proto < 256; proto++)
+        assert_int_equal(pg_proto_parse(pg_proto_name((uint8_t)proto)), proto);
+    assert_int_equal(pg_proto_parse("ip-256"), -1);
+    assert_int_equal(pg_proto_parse("ip"), -1);
 }
 
 int main(void)
@@ -341,7 +352,7 @@ int main(void)
         cmocka_unit_test(comparison_follows_the_number_not_the_bytes_in_memory),
         cmocka_unit_test(endpoints_print_with_brackets_only_around_v6),
         cmocka_unit_test(inverting_a_tuple_twice_gives_it_back),
-        cmocka_unit_test(protocols_have_conntracks_names),
+        cmocka_unit_test(protocols_have_names_that_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

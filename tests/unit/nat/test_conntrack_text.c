@@ -44,6 +44,28 @@ static void extended_form_names_the_network_protocol(void **state)
     pg_text_free(&out);
 }
 
+static void transports_without_ports_have_addresses_alone(void **state)
+{
+    struct pg_nat_flow_view v = {.orig = pg_make_tuple(50, "192.0.2.7", 0, "192.0.2.1", 0),
+                                 .reply = pg_make_tuple(50, "192.0.2.1", 0, "192.0.2.7", 0),
+                                 .timeout_s = 599,
+                                 .packets = {1, 0},
+                                 .bytes = {28, 0}};
+    struct pg_text out = {0};
+
+    (void)state;
+    pg_nat_print_conntrack(&v, 0, &out);
+    assert_text(&out, "unknown  50 599 src=192.0.2.7 dst=192.0.2.1 [UNREPLIED] src=192.0.2.1 "
+                      "dst=192.0.2.7 mark=0 use=1");
+    v.orig.proto = PG_PROTO_GRE;
+    v.reply.proto = PG_PROTO_GRE;
+    v.timeout_s = 29;
+    pg_nat_print_conntrack(&v, PG_CONNTRACK_COUNTERS, &out);
+    assert_text(&out, "gre      47 29 src=192.0.2.7 dst=192.0.2.1 srckey=0x0 dstkey=0x0 packets=1 "
+                      "bytes=28 [UNREPLIED] src=192.0.2.1 dst=192.0.2.7 srckey=0x0 dstkey=0x0 "
+                      "packets=0 bytes=0 mark=0 use=1");
+}
+
 static void id_form_ends_with_the_number(void **state)
 {
     struct pg_nat_flow_view v = connection();
@@ -117,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(extended_form_names_the_network_protocol),
+        cmocka_unit_test(transports_without_ports_have_addresses_alone),
         cmocka_unit_test(id_form_ends_with_the_number),
         cmocka_unit_test(label_stands_at_the_right_of_nine_columns),
         cmocka_unit_test(end_of_a_flow_has_its_counters),

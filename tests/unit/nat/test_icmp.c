@@ -231,7 +231,8 @@ static void redirect_about_a_translated_flow_is_dropped(void **state)
 static void other_icmp_is_not_supported(void **state)
 {
     struct pg_world *w = *state;
-    struct pg_tuple t = pg_make_tuple(PG_PROTO_ICMP, CLIENT, 1, P1, 13 << 8); /* timestamp */
+    struct pg_tuple t =
+        pg_make_tuple(PG_PROTO_ICMP, CLIENT, 1, P1, 10 << 8); /* router solicitation */
     struct pg_made m;
 
     assert_int_equal(pg_world_first(w, &m, &t), PG_NAT_DROP);
@@ -330,6 +331,34 @@ static void no_error_about_an_error_or_a_multicast(void **state)
     assert_int_equal(pg_icmp_error(&m.p, PG_ICMP_PORT_UNREACHABLE, &from, out, sizeof(out)), 0);
 }
 
+/* RFC 4443 3.4: an unknown transport is a parameter problem, and its place is told. */
+static void unknown_transport_of_ipv6_is_pointed_at(void **state)
+{
+    static const struct {
+        uint8_t options; /* of eight bytes, in front of it */
+        uint8_t place;
+    } rows[] = {{0, 6}, {1, 40}, {3, 56}};
+    struct pg_addr from = pg_make_addr("2001:db8::1");
+    uint8_t out[1280];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint8_t ip[88] = {0x60, [5] = 48, [6] = rows[i].options ? 60 : 50, [7] = 64, [8] = 0x20};
+        struct pg_packet p = {.head = ip, .head_len = sizeof(ip), .len = sizeof(ip)};
+        enum pg_drop drop;
+        ip[24] = 0x20;
+        ip[39] = 1;
+        for (int k = 0; k < rows[i].options; k++)
+            ip[40 + 8 * k] = k + 1 == rows[i].options ? 50 : 60;
+        assert_true(pg_packet_parse(&p, &drop));
+        assert_int_equal(p.proto, 50);
+        assert_int_equal(pg_icmp_error(&p, PG_ICMP_PROTOCOL_UNREACHABLE, &from, out, sizeof(out)),
+                         48 + 88);
+        assert_int_equal(out[40] << 8 | out[41], 4 << 8 | 1);
+        assert_int_equal(out[44] << 24 | out[45] << 16 | out[46] << 8 | out[47], rows[i].place);
+    }
+}
+
 static void own_error_gathers_head_and_tail(void **state)
 {
     struct pg_tuple t = pg_make_tuple(PG_PROTO_UDP, CLIENT, 1000, "10.96.1.7", 80);
@@ -392,6 +421,7 @@ int main(void)
         WORLD_TEST(quotes_are_told),
         cmocka_unit_test(own_errors_quote_the_packet),
         cmocka_unit_test(no_error_about_an_error_or_a_multicast),
+        cmocka_unit_test(unknown_transport_of_ipv6_is_pointed_at),
         cmocka_unit_test(own_error_gathers_head_and_tail),
         cmocka_unit_test(echo_request_becomes_its_reply),
     };

@@ -124,6 +124,69 @@ static void exhaustion_is_a_counted_drop(void **state)
     assert_int_equal(pg_world_first(w, &m, &other), PG_NAT_ACCEPT);
 }
 
+/* 128 ports, then 64, 32, 16 and 8, each time from a new place: five draws behind the decision's. */
+static void five_rounds_are_tried_and_no_more(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_random then;
+    struct pg_made m;
+
+    for (unsigned i = 0; i < 4000; i++) {
+        struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, CLIENT, 100, NODE1, 30000 + SVC_LOCAL);
+        t.src = pg_addr_v4(198, 51, (uint8_t)(i / 200), (uint8_t)(1 + i % 200));
+        then = w->random;
+        if (pg_world_first(w, &m, &t) != PG_NAT_ACCEPT)
+            break;
+    }
+    (void)pg_random_u64(&then);
+    for (int i = 0; i < 5; i++)
+        (void)pg_random_below(&then, 511);
+    assert_int_equal(w->drop, PG_DROP_INSERT_FAILED);
+    assert_memory_equal(&then, &w->random, sizeof(then));
+}
+
+/* 64,512 flows from one address to one port of one endpoint; by chance it ends a little before. */
+static void an_address_has_64512_ports_towards_an_endpoint(void **state)
+{
+    struct pg_world *w = *state;
+    unsigned passed = 0;
+    unsigned failed = 0;
+    struct pg_made m;
+
+    for (unsigned i = 0; i < 70000; i++) {
+        struct pg_tuple t = pg_make_tuple(PG_PROTO_TCP, CLIENT, 40000, NODE1, 30000 + SVC_LOCAL);
+        t.src = pg_addr_v4(198, 18, (uint8_t)(i >> 8), (uint8_t)i);
+        t.src_port = (uint16_t)(40000 + (i >> 16));
+        bool good = pg_world_first(w, &m, &t) == PG_NAT_ACCEPT;
+        assert_true(good || w->drop == PG_DROP_INSERT_FAILED);
+        passed += good;
+        failed += !good;
+    }
+    assert_true(passed > 64000 && passed <= 64512);
+    assert_true(failed >= 70000 - 64512);
+}
+
+/* What has neither port nor identifier can not be told apart by one. */
+static void other_transports_have_nothing_to_draw(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple t = pg_make_tuple(50, Q, 0, P1, 0);
+    struct pg_flow f = {.proto = 50};
+    struct pg_packet p = {.proto = 50};
+
+    f.src[PG_ORIG] = t.src;
+    f.dst[PG_ORIG] = t.dst;
+    f.src[PG_REPLY] = t.dst;
+    f.dst[PG_REPLY] = pg_make_addr(NODE1);
+    assert_true(pg_port_choose(w->nat, &f, &p, PG_PORT_DRAW));
+    pg_flow_set_due(&f, 600000);
+    assert_true(pg_flow_make_room(w->nat));
+    pg_flow_insert(w->nat, &f);
+    f.src[PG_ORIG] = pg_make_addr(CLIENT);
+    assert_false(pg_port_choose(w->nat, &f, &p, PG_PORT_DRAW));
+    assert_int_equal(f.src_port[PG_REPLY] | f.dst_port[PG_REPLY], 0);
+}
+
 static void finish(struct pg_world *w, const struct pg_tuple *client, const struct pg_tuple *server)
 {
     static const struct {
@@ -177,6 +240,9 @@ int main(void)
         WORLD_TEST(masquerade_draws_from_the_class_of_the_port),
         WORLD_TEST(masquerade_hardly_ever_keeps_the_port),
         WORLD_TEST(exhaustion_is_a_counted_drop),
+        WORLD_TEST(five_rounds_are_tried_and_no_more),
+        WORLD_TEST(an_address_has_64512_ports_towards_an_endpoint),
+        WORLD_TEST(other_transports_have_nothing_to_draw),
         WORLD_TEST(time_wait_makes_way_for_a_newer_syn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

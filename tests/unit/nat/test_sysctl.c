@@ -20,6 +20,11 @@ static void names_are_the_kernels(void **state)
     assert_int_equal(o.tcp_close_wait, 60);
     assert_int_equal(pg_nat_set_sysctl(&o, "nf_conntrack_max", 1000), 0);
     assert_int_equal(o.flow_limit, 1000);
+    assert_int_equal(pg_nat_set_sysctl(&o, "nf_conntrack_generic_timeout", 601), 0);
+    assert_int_equal(o.generic, 601);
+    assert_int_equal(pg_nat_set_sysctl(&o, "nf_conntrack_gre_timeout", 31), 0);
+    assert_int_equal(pg_nat_set_sysctl(&o, "nf_conntrack_gre_timeout_stream", 181), 0);
+    assert_int_equal(o.gre + o.gre_stream, 212);
 }
 
 static void loose_turned_off_is_strict(void **state)
