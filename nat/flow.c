@@ -121,22 +121,36 @@ void pg_flow_delete(struct pg_nat *n, uint32_t index)
     n->counters->value[PG_COUNT_CT_DELETE]++;
 }
 
+/* netfilter's collector ends these as well when the table is all but full, a moment after the first packet was refused. */
+static bool is_closing(const struct pg_flow *f)
+{
+    return f->proto == PG_PROTO_TCP && f->tcp.state >= PG_CT_FIN_WAIT &&
+           f->tcp.state <= PG_CT_CLOSE;
+}
+
 bool pg_flow_make_room(struct pg_nat *n)
 {
     uint32_t limit = pg_pool_limit(n->flows);
+    uint32_t least = PG_POOL_NONE;
 
     if (pg_pool_used(n->flows) < limit)
         return true;
     uint32_t at = pg_random_below(n->random, limit); /* full: every index is in use */
     for (uint32_t i = 0; i < EARLY_DROP_LOOK && i < limit; i++) {
         uint32_t index = (at + i) % limit;
-        if (pg_flow_at(n, index)->flags & FLOW_ASSURED)
-            continue;
-        pg_flow_delete(n, index);
-        n->counters->value[PG_COUNT_CT_EARLY_DROP]++;
-        return true;
+        const struct pg_flow *f = pg_flow_at(n, index);
+        if (!(f->flags & FLOW_ASSURED)) {
+            least = index;
+            break;
+        }
+        if (least == PG_POOL_NONE && is_closing(f))
+            least = index;
     }
-    return false;
+    if (least == PG_POOL_NONE)
+        return false;
+    pg_flow_delete(n, least);
+    n->counters->value[PG_COUNT_CT_EARLY_DROP]++;
+    return true;
 }
 
 void pg_flow_extend(struct pg_nat *n, struct pg_flow *f, uint64_t due_ms)
