@@ -139,6 +139,8 @@ void pg_hops_change(const struct pg_record *r, char *what, size_t room)
         print_header_change(r, before, after, what, room);
     } else if (r->kind == PG_RECORD_EVENT && is_absent(&r->before)) {
         snprintf(what, room, "%-7s %s", r->name, after);
+    } else if (r->kind == PG_RECORD_EVENT && is_absent(&r->after)) {
+        snprintf(what, room, "%-7s %s", r->name, before);
     } else if (r->kind == PG_RECORD_EVENT) {
         snprintf(what, room, "%-7s %-21s  =>  %s", r->name, before, after);
     } else if (r->kind == PG_RECORD_KEEP) {

@@ -99,4 +99,9 @@ status 3 "$podglass" explain -f /nonexistent "$shop"
 table=tests/walk/manifests/truth-table.yaml
 want "REJECTED" "$podglass" explain -f "$table" --from node:node1 --to 127.0.0.1:30001
 want "t/p1 on node1" "$podglass" explain -f "$table" --dialect cilium-snat --from node:node1 --to 127.0.0.1:30001
+# What has a before only is printed without an arrow into the void.
+tls=tests/walk/manifests/gateway-tls.yaml
+want "handshake shop.example.test  " "$podglass" explain -f "$tls" https://shop.example.test/
+got=$("$podglass" explain -f "$tls" https://shop.example.test/ 2>/dev/null | grep handshake)
+[[ $got != *"=>"* ]] || { echo "FAILED: $got"; failed=1; }
 exit $failed
