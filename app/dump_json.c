@@ -29,6 +29,7 @@ static const struct {
     {"ingresses", "IngressList", pg_dump_ingresses, true},
     {"routes", "RouteList", pg_dump_routes, true},
     {"settings", "SettingList", pg_dump_settings, true},
+    {"traffic", "TrafficList", pg_dump_traffic, true},
     {"gateways", "GatewayList", pg_dump_gateways, true},
     {"httproutes", "HTTPRouteList", pg_dump_http_routes, true},
     {"counters", "Counters", pg_dump_counters, false},

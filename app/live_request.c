@@ -46,8 +46,8 @@ static void tell(struct pg_live_request *r, struct pg_response *response)
     struct pg_path *path = r->live->path;
     struct pg_namer namer = {.snapshot = pg_path_snapshot(path)};
     struct pg_names names = pg_namer_names(&namer);
-    struct pg_outcome o = {.client = r->asked.from.addr,
-                           .client_name = r->asked.from.name,
+    struct pg_outcome o = {.client = r->asked.client,
+                           .client_name = r->asked.preface.len == 0 ? r->asked.from.name : "",
                            .request = r->asked.bytes.at,
                            .response = response,
                            .hops = &hops,
@@ -96,6 +96,11 @@ static bool is_string_or_absent(const json_t *o, const char *key)
     return v == NULL || json_is_string(v) || json_is_null(v);
 }
 
+static bool is_version_or_absent(const char *proxy)
+{
+    return proxy == NULL || strcmp(proxy, "v1") == 0 || strcmp(proxy, "v2") == 0;
+}
+
 /* 0, or the reason in *why. */
 static int make(struct pg_live_request *r, const json_t *o, struct pg_text *why)
 {
@@ -105,10 +110,14 @@ static int make(struct pg_live_request *r, const json_t *o, struct pg_text *why)
     struct pg_ask ask = {.from = json_string_value(json_object_get(o, "from")),
                          .url = json_string_value(json_object_get(o, "url")),
                          .method = json_string_value(json_object_get(o, "method")),
+                         .proxy = json_string_value(json_object_get(o, "proxyProtocol")),
+                         .proxy_from = json_string_value(json_object_get(o, "proxyFrom")),
                          .headers = headers,
                          .known_only = true};
     bool good = json_is_object(o) && is_string_or_absent(o, "from") && ask.url != NULL &&
-                is_string_or_absent(o, "method") && is_string_or_absent(o, "body") &&
+                is_string_or_absent(o, "method") && is_version_or_absent(ask.proxy) &&
+                is_string_or_absent(o, "proxyProtocol") && is_string_or_absent(o, "proxyFrom") &&
+                is_string_or_absent(o, "body") &&
                 read_headers(json_object_get(o, "headers"), headers, &ask.header_count);
     if (timeout != NULL && (!json_is_integer(timeout) || json_integer_value(timeout) < 1 ||
                             json_integer_value(timeout) > WAIT_MOST_MS)) {
@@ -116,7 +125,8 @@ static int make(struct pg_live_request *r, const json_t *o, struct pg_text *why)
     }
     if (!good) {
         pg_text_puts(why, "send {\"url\":TEXT, \"from\":TEXT, \"method\":TEXT, "
-                          "\"headers\":[\"Name: value\"], \"body\":TEXT, \"timeoutMs\":NUMBER}");
+                          "\"headers\":[\"Name: value\"], \"body\":TEXT, \"timeoutMs\":NUMBER, "
+                          "\"proxyProtocol\":\"v1\" or \"v2\", \"proxyFrom\":TEXT}");
         return -1;
     }
     r->timeout_ms = timeout != NULL ? (uint32_t)json_integer_value(timeout) : 0;

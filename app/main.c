@@ -18,6 +18,7 @@ int main(int argc, char **argv)
     case PG_VERB_TRACE: return pg_tool_trace(argc - 1, argv + 1);
     case PG_VERB_REQUEST: return pg_run_request(argc - 1, argv + 1);
     case PG_VERB_CAPTURE: return pg_tool_capture(argc - 1, argv + 1);
+    case PG_VERB_TOP: return pg_tool_top(argc - 1, argv + 1);
     case PG_VERB_SCHEMA: return pg_tool_schema(argc - 1, argv + 1);
     case PG_VERB_DESCRIBE: return pg_tool_describe(argc - 1, argv + 1);
     case PG_VERB_REPORT: return pg_tool_report(argc - 1, argv + 1);

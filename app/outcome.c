@@ -122,11 +122,12 @@ bool pg_outcome_pod(const struct pg_outcome *o, bool color, struct pg_text *out)
 
 struct pg_request pg_asked_request(const struct pg_asked *a, uint32_t timeout_ms)
 {
+    const struct pg_text *sent = a->sent.len != 0 ? &a->sent : &a->bytes;
     struct pg_request r = {.from = a->from.addr,
                            .to = a->to,
                            .to_port = a->to_port,
-                           .bytes = a->bytes.at,
-                           .len = (uint32_t)a->bytes.len,
+                           .bytes = sent->at,
+                           .len = (uint32_t)sent->len,
                            .is_head = a->is_head,
                            .tls = a->tls,
                            .timeout_ms = timeout_ms};

@@ -49,6 +49,8 @@ static int understand(struct sending *s)
                              .method = o->value[PG_FLAG_REQUEST_METHOD],
                              .headers = s->headers,
                              .known_only = true};
+    s->ask.proxy = o->value[PG_FLAG_REQUEST_PROXY_PROTOCOL];
+    s->ask.proxy_from = o->value[PG_FLAG_REQUEST_PROXY_FROM];
     s->timeout_ms = (uint32_t)timeout * 1000;
     while ((value = pg_options_next(o, PG_FLAG_REQUEST_HEADER, &cursor)) != NULL) {
         if (s->ask.header_count == PG_ASK_HEADERS) {
@@ -105,8 +107,8 @@ static int send_on_sim(const struct sending *s, struct pg_sim *sim, struct pg_sn
         response.error = error;
     }
     pg_hops_collect(&hops, pg_path_trace(sim->path), from_seq, response.label);
-    struct pg_outcome o = {.client = asked.from.addr,
-                           .client_name = asked.from.name,
+    struct pg_outcome o = {.client = asked.client,
+                           .client_name = asked.preface.len == 0 ? asked.from.name : "",
                            .request = asked.bytes.at,
                            .response = &response,
                            .hops = &hops};
@@ -160,6 +162,12 @@ static void write_question(const struct sending *s, struct pg_text *out)
     }
     if (s->ask.method != NULL) {
         pg_json_key_string(&j, "method", s->ask.method);
+    }
+    if (s->ask.proxy != NULL) {
+        pg_json_key_string(&j, "proxyProtocol", s->ask.proxy);
+    }
+    if (s->ask.proxy_from != NULL) {
+        pg_json_key_string(&j, "proxyFrom", s->ask.proxy_from);
     }
     pg_json_key(&j, "headers");
     pg_json_array(&j);

@@ -6,6 +6,7 @@
 #include "podglass/ask.h"
 
 #include "podglass/packet.h"
+#include "podglass/preface_decide.h"
 #include "podglass/url.h"
 
 #include <errno.h>
@@ -157,6 +158,45 @@ static int find_host(const struct pg_snapshot *s, const struct pg_zone *zone, st
     return 0;
 }
 
+/* ---- the preface ---- */
+
+#define PREFACE_PORT 40000 /* of a client that is named without one */
+
+static int write_preface(const struct pg_ask *ask, struct pg_asked *a, struct pg_text *why)
+{
+    struct pg_preface_out p = {.version = strcmp(ask->proxy, "v1") == 0 ? 1 : 2,
+                               .src = a->from.addr,
+                               .src_port = PREFACE_PORT,
+                               .dst = a->to,
+                               .dst_port = a->to_port};
+    struct pg_slice host = pg_slice_of(ask->proxy_from ? ask->proxy_from : "");
+    struct pg_slice named;
+    uint16_t port = 0;
+    uint8_t bytes[PG_PREFACE_OUT_MAX];
+    char text[PG_ENDPOINT_TEXT];
+
+    if (a->tls) {
+        pg_text_puts(why, "a PROXY preface can not be sent with https");
+        return -EINVAL;
+    }
+    if (ask->proxy_from && pg_addr_parse(host.at, host.len, &p.src) != 0) {
+        if (!pg_url_split_port(host, &named, &port) || port == 0 ||
+            pg_addr_parse(named.at, named.len, &p.src) != 0) {
+            return wrong(why,
+                         "the client of a PROXY preface is an address, or one with a port, not",
+                         ask->proxy_from);
+        }
+        p.src_port = port;
+    }
+    a->client = p.src;
+    pg_text_printf(&a->title, " behind PROXY %s of %s", ask->proxy,
+                   pg_endpoint_print(&p.src, p.src_port, text));
+    pg_text_add(&a->preface, (const char *)bytes, pg_preface_write(&p, bytes));
+    pg_text_add(&a->sent, a->preface.at, a->preface.len);
+    pg_text_add(&a->sent, a->bytes.at, a->bytes.len);
+    return 0;
+}
+
 static int ask_url(const struct pg_ask *ask, const struct pg_snapshot *s,
                    const struct pg_zone *zone, struct pg_asked *a, struct pg_text *why)
 {
@@ -172,7 +212,8 @@ static int ask_url(const struct pg_ask *ask, const struct pg_snapshot *s,
     pg_url_server_name(url.host, a->server_name);
     int error = write_request(ask, &url, a, why);
 
-    return error ? error : find_host(s, zone, url.host, ask->known_only, a, why);
+    error = error ? error : find_host(s, zone, url.host, ask->known_only, a, why);
+    return error || !ask->proxy ? error : write_preface(ask, a, why);
 }
 
 /* HOST:PORT, HOST:PORT/udp, node:NAME:PORT */
@@ -216,6 +257,15 @@ int pg_ask_read(const struct pg_ask *ask, const struct pg_snapshot *s, const str
     *ret = (struct pg_asked){0};
     int error = pg_end_from(s, ask->from, &ret->from, why);
 
+    ret->client = ret->from.addr;
+    if (error == 0 && ask->proxy_from && !ask->proxy) {
+        pg_text_puts(why, "whom a PROXY preface names, without a preface");
+        error = -EINVAL;
+    }
+    if (error == 0 && ask->proxy && !ask->url) {
+        pg_text_puts(why, "a PROXY preface goes with an URL");
+        error = -EINVAL;
+    }
     if (error == 0) {
         error = ask->url ? ask_url(ask, s, zone, ret, why) : ask_to(ask, s, zone, ret, why);
     }
@@ -227,6 +277,8 @@ int pg_ask_read(const struct pg_ask *ask, const struct pg_snapshot *s, const str
 
 void pg_asked_free(struct pg_asked *a)
 {
+    pg_text_free(&a->preface);
+    pg_text_free(&a->sent);
     pg_text_free(&a->bytes);
     pg_text_free(&a->title);
 }

@@ -15,6 +15,7 @@ int pg_dry_ask_read(const struct pg_dry *d, const struct pg_ask *ask, struct pg_
                                                .to_port = a->to_port,
                                                .proto = a->proto,
                                                .server_name = a->tls ? a->server_name : NULL,
+                                               .preface = {a->preface.at, a->preface.len},
                                                .head = {a->bytes.at, a->bytes.len}};
     }
     return error;

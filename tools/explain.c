@@ -82,7 +82,9 @@ static int read_ask(const struct pg_options *o, struct pg_explain *e)
                            .to = o->value[PG_FLAG_EXPLAIN_TO],
                            .from = o->value[PG_FLAG_EXPLAIN_FROM],
                            .method = o->value[PG_FLAG_EXPLAIN_METHOD],
-                           .headers = headers};
+                           .headers = headers,
+                           .proxy = o->value[PG_FLAG_EXPLAIN_PROXY_PROTOCOL],
+                           .proxy_from = o->value[PG_FLAG_EXPLAIN_PROXY_FROM]};
     struct pg_text why = {0};
     uint32_t cursor = 0;
     const char *header;

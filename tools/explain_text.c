@@ -1,6 +1,8 @@
 /* An answer of explain as people read it: hops as the demo and `request` print them, with odds and remarks beside the records.
  *
  * Called by explain.c. Everything that comes from manifests or from the command line is escaped on its way into a note. */
+#include "podglass/preface_decide.h"
+
 #include "explain_internal.h"
 
 #include <ctype.h>
@@ -170,6 +172,7 @@ static void head_of_nat(struct notes *n, const struct pg_explain *e, const struc
 
 static void head_of_ingress(struct notes *n, const struct pg_explain *e, const struct pg_record *r)
 {
+    struct pg_preface_rules rules = pg_preface_rules_of(e->snapshot);
     char addr[PG_ADDR_TEXT];
     struct pg_text text = {0};
     uint32_t pod =
@@ -180,8 +183,9 @@ static void head_of_ingress(struct notes *n, const struct pg_explain *e, const s
         pg_pod_print(e->snapshot, pod, &text);
         pg_text_puts(&text, "; ");
     }
-    pg_text_printf(&text, "peer %s; PROXY header: not expected",
-                   pg_addr_print(&e->shown.arrives[0].src, addr));
+    pg_text_printf(
+        &text, "peer %s; PROXY header: %s", pg_addr_print(&e->shown.arrives[0].src, addr),
+        pg_preface_wanted(&rules, e->shown.arrives[0].dst_port) ? "demanded" : "not expected");
     note(n, r->seq, PG_NOTE_HEAD, NULL, &text);
 }
 
@@ -293,7 +297,7 @@ static void make_notes(struct notes *n, const struct pg_explain *e)
     for (uint32_t i = 0; i < e->hops.count; i++) {
         const struct pg_record *r = &e->hops.records[i];
         bool first =
-            !in_ingress && r->stage >= PG_STAGE_HTTP_PARSE && r->stage <= PG_STAGE_UPSTREAM;
+            !in_ingress && r->stage >= PG_STAGE_PROXY_PROTOCOL && r->stage <= PG_STAGE_UPSTREAM;
         in_ingress = in_ingress || first;
         leg = in_ingress ? 1 : 0;
         note_record(n, e, r, first, leg);
@@ -406,7 +410,7 @@ static void put_outcome(const struct pg_explain *e, bool color, struct pg_text *
 {
     char text[512];
 
-    pg_text_printf(out, "\nclient %s  ", pg_addr_print(&e->ask.request.from, text));
+    pg_text_printf(out, "\nclient %s  ", pg_addr_print(&e->ask.asked.client, text));
     if (color) {
         pg_text_printf(out, "\033[1;%sm", color_of(e));
     }

@@ -21,6 +21,12 @@ void pg_cell_endpoint(struct pg_grid *g, const json_t *endpoint, const char *non
 /* A reason in words: "svc/edge/gateway externalTrafficPolicy: Cluster (default)  edge.yaml:14", by the one who prints it elsewhere too. */
 void pg_get_add_reason(struct pg_text *t, const json_t *reason, bool with_source);
 
+/* ---- of requests, for top too (get_rows_traffic.c) ---- */
+uint64_t pg_requests_codes(const json_t *item, char first); /* of a class of status */
+/* In how many microseconds so many percent were done, as a bound; INT64_MAX: above all bounds; -1: there were none. */
+int64_t pg_requests_below(const json_t *item, unsigned percent);
+void pg_requests_cell_below(struct pg_grid *g, const json_t *item, unsigned percent);
+
 /* ---- a row each (get_rows_flows.c, get_rows_cluster.c, get_rows_ingress.c) ---- */
 void pg_row_conntrack(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_nat(struct pg_grid *g, const json_t *item, bool wide);
@@ -33,6 +39,7 @@ void pg_row_pods(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_ingresses(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_routes(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_settings(struct pg_grid *g, const json_t *item, bool wide);
+void pg_row_traffic(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_gateways(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_http_routes(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_counters(struct pg_grid *g, const json_t *item, bool wide);

@@ -22,6 +22,7 @@ static const char *kind_of_list(enum pg_get_type type)
         [PG_GET_INGRESSES] = "IngressList",
         [PG_GET_ROUTES] = "RouteList",
         [PG_GET_SETTINGS] = "SettingList",
+        [PG_GET_TRAFFIC] = "TrafficList",
         [PG_GET_GATEWAYS] = "GatewayList",
         [PG_GET_HTTPROUTES] = "HTTPRouteList",
     };

@@ -74,6 +74,7 @@ static bool is_named(enum pg_get_type type, const json_t *item, const char *name
                is_number(item, "conntrackUpstream", name);
     case PG_GET_NAT: return is_object_of(json_object_get(item, "reason"), name);
     case PG_GET_AFFINITY: return is_text(item, "client", name) || is_text(item, "service", name);
+    case PG_GET_TRAFFIC: return is_text(item, "service", name) || is_text(item, "host", name);
     case PG_GET_ROUTES: return is_text(item, "host", name) || is_object_of(item, name);
     case PG_GET_SERVICES:
     case PG_GET_PODS:

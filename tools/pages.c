@@ -34,6 +34,11 @@ static const char *const about[PG_VERB_COUNT] = {
         "Asks a running instance by its control socket, or reads a list that was saved with -o "
         "json before (-f). TYPE may be abbreviated; NAME is an id, a flow label, or "
         "namespace/name.",
+    [PG_VERB_TOP] =
+        "Shows twice a second how many flows and requests there are, how full conntrack is, what "
+        "became of clients' addresses, drops by reason, and services by requests per second. s "
+        "sorts by the next column, / filters by a text in service or host, ? helps, q ends. "
+        "Where standard output is no terminal it prints once, after a second.",
     [PG_VERB_SCHEMA] = "Prints the JSON schema of one kind of output, or the kinds there are.",
 };
 

@@ -50,6 +50,7 @@ static const char *const examples[PG_VERB_COUNT] = {
                         "  tshark -r shop.pcapng -Y 'frame.comment contains \"PG101\"'\n",
     [PG_VERB_DESCRIBE] = "  podglass describe svc shop/web\n"
                          "  podglass describe flow c7f1\n",
+    [PG_VERB_TOP] = "  podglass top\n  podglass top | head -20          once, not on a terminal\n",
     [PG_VERB_REPORT] = "  podglass report --last 3 > issue.md\n",
     [PG_VERB_COMPLETION] = "  source <(podglass completion bash)\n",
 };

@@ -47,16 +47,21 @@ struct pg_ask {
     const char *method;         /* NULL: GET, with a body POST */
     const char *const *headers; /* "Name: value"; "Name:" leaves a field of ours out */
     uint32_t header_count;
-    struct pg_slice body; /* at NULL: none */
-    bool known_only;      /* a host that DNS does not know is an error, not the ingress */
+    struct pg_slice body;   /* at NULL: none */
+    const char *proxy;      /* "v1", "v2": a PROXY preface comes first; NULL: none */
+    const char *proxy_from; /* whom it names as the client: IP or IP:PORT; NULL: who asks */
+    bool known_only;        /* a host that DNS does not know is an error, not the ingress */
 };
 struct pg_asked {
     struct pg_end_of from;
+    struct pg_addr client; /* whose request it is: who asks, or whom the preface names */
     struct pg_addr to;
     uint16_t to_port;
     uint8_t proto;
-    struct pg_text bytes; /* of an HTTP request, its body included; empty for --to */
-    struct pg_text title; /* "GET http://..." or "tcp 192.0.2.11:30080" as asked, escaped */
+    struct pg_text bytes;   /* of an HTTP request, its body included; empty for --to */
+    struct pg_text preface; /* that comes before them; empty: none */
+    struct pg_text sent;    /* both, if there is a preface */
+    struct pg_text title;   /* "GET http://..." or "tcp 192.0.2.11:30080" as asked, escaped */
     bool is_head;
     bool tls; /* https, with this server name */
     char server_name[PG_SERVER_NAME];

@@ -7,7 +7,7 @@
 #include "podglass/path.h"
 
 /* Writes {"apiVersion":"podglass/v1alpha1","kind":"ConntrackList","metadata":{...},"items":[...]}. type: "conntrack", "nat", "affinity", "connections", "services",
- * "endpoints", "nodes", "pods", "ingresses", "routes", "settings", "gateways", "httproutes", "counters". false: no such type. */
+ * "endpoints", "nodes", "pods", "ingresses", "routes", "settings", "traffic", "gateways", "httproutes", "counters". false: no such type. */
 bool pg_dump_json(struct pg_path *p, const char *type, uint64_t now_us, struct pg_text *out);
 /* Prometheus text 0.0.4. */
 void pg_dump_metrics(struct pg_path *p, struct pg_text *out);

@@ -88,6 +88,7 @@ int pg_tool_lint(int argc, char **argv);
 int pg_tool_diff(int argc, char **argv);
 int pg_tool_explain_code(const char *code); /* "PG101": what `explain PG101` prints */
 int pg_tool_capture(int argc, char **argv);
+int pg_tool_top(int argc, char **argv);
 int pg_tool_schema(int argc, char **argv);
 int pg_tool_describe(int argc, char **argv);
 int pg_tool_report(int argc, char **argv);

@@ -84,6 +84,21 @@ got=$("${explain[@]}" -o json -H 'Authorization: Bearer s3cret' -H 'Proxy-Author
     "${explain[@]}" -H 'Proxy-Authorization: Basic s3cret' "$shop")
 [[ $got == *'Authorization: (hidden)'* && $got != *s3cret* ]] || { echo "FAILED: credentials are shown"; failed=1; }
 
+# A PROXY preface, as a balancer sends it, demanded and not, and what can not be asked.
+proxied=("${explain[@]}" --set 'lab.ingress.proxyProtocol={ports: all, allowedSources: [10.244.0.0/16, 192.0.2.0/24]}')
+for version in v1 v2; do
+    want "preface 10.244.1.1:*           =>  $version TCP4 198.51.100.7:40000 > 203.0.113.10:80" "${proxied[@]}" --from 192.0.2.99 --proxy-protocol $version --proxy-from 198.51.100.7 "$shop"
+done
+want "client 198.51.100.7  CARRIED by X-Forwarded-For" "${proxied[@]}" --from 192.0.2.99 --proxy-protocol v2 --proxy-from 198.51.100.7:5555 "$shop"
+want "PROXY header: demanded" "${proxied[@]}" --proxy-protocol v2 "$shop"
+want "RESET" "${proxied[@]}" "$shop"
+want "REFUSED by the ingress: 400" "${explain[@]}" --proxy-protocol v1 "$shop"
+status 2 "${proxied[@]}" --proxy-from 198.51.100.7 "$shop"
+status 2 "${proxied[@]}" --proxy-protocol v3 "$shop"
+status 2 "${proxied[@]}" --proxy-protocol v2 --proxy-from nobody "$shop"
+status 2 "${proxied[@]}" --proxy-protocol v2 https://shop.example.test/
+status 2 "${proxied[@]}" --proxy-protocol v2 --to 203.0.113.10:80
+
 # Exit status.
 status 0 "${explain[@]}" "$shop"
 status 2 "$podglass" explain

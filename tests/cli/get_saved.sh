@@ -10,7 +10,7 @@ fail() { echo "FAIL: $*" >&2; exit 1; }
 
 WALK_LISTS=1 "$walk" tests/walk/a-connection-shows-both-legs.walk >"$work/lists"
 for row in ConntrackList=conntrack TranslationList=nat ConnectionList=connections ServiceList=services \
-    EndpointsList=endpoints NodeList=nodes PodList=pods IngressList=ingresses RouteList=routes SettingList=settings Counters=counters; do
+    EndpointsList=endpoints NodeList=nodes PodList=pods IngressList=ingresses RouteList=routes SettingList=settings TrafficList=traffic Counters=counters; do
     kind=${row%=*} type=${row#*=}
     grep "^{\"apiVersion\":\"podglass/v1alpha1\",\"kind\":\"$kind\"" "$work/lists" >"$work/list" || fail "no $kind"
     "$PODGLASS" get "$type" -f "$work/list" -o wide >"$work/first"

@@ -26,6 +26,12 @@ want "remove  X-Forwarded-For: 10.0.0.1" "${request[@]}" -H 'X-Forwarded-For: 10
 want "no-route 404" "${request[@]}" -H 'Host: nobody.test' "$shop"
 want "status 503" "${request[@]}" http://shop.example.test/status/503
 status 0 "${request[@]}" http://shop.example.test/status/503
+balanced=("${request[@]}" --set 'lab.ingress.proxyProtocol={ports: all, allowedSources: [10.244.0.0/16, 192.0.2.0/24]}' --from 192.0.2.99)
+for version in v1 v2; do
+    want "X-Forwarded-For: 198.51.100.7" "${balanced[@]}" --proxy-protocol $version --proxy-from 198.51.100.7 "$shop"
+    want "client 198.51.100.7  CARRIED" "${balanced[@]}" --proxy-protocol $version --proxy-from 198.51.100.7:5555 "$shop"
+done
+want "no response: " "${balanced[@]}" "$shop"
 status 1 "${request[@]}" http://203.0.113.10:81/
 want "no response: " "${request[@]}" http://203.0.113.10:81/
 for url in 'http://a b/' 'http://' 'http://x@y/' 'http://shop.example.test:99999/' 'http://[::1/' 'http://nope.test/'; do

@@ -131,6 +131,14 @@ has "and why" "$out" 'PG121'
 is "nobody may send by GET" "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$SOCK" http://podglass/v1/requests)" 405
 is "nonsense is refused" "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$SOCK" http://podglass/v1/requests -d '[1]')" 400
 
+# ---- top
+
+has "top has the services" "$(podglass top)" '^shop/web +shop.example.test +[0-9.]+ +[1-9]'
+has "and conntrack" "$(podglass top)" '^podglass top .*flows/s .*conntrack .* of [0-9]+ '
+is "on a terminal q ends it" "$(printf 's?/webq\rq' | timeout 20 script -qec "$PODGLASS top --socket $SOCK" /dev/null >"$WORK/top"; echo $?)" 0
+has "which it leaves as it was" "$(tail -c 20 "$WORK/top" | tr -d '\033')" '\[[?]1049l'
+has "traffic by service" "$(podglass get traffic shop/web --no-headers)" '^shop/web +shop.example.test +[1-9]'
+
 # ---- metrics
 
 metrics=$(curl -s --unix-socket "$SOCK" http://podglass/metrics)

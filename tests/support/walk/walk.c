@@ -352,9 +352,10 @@ static char *read_file(const char *path)
 /* All lists as they are at the end, one in a line: WALK_LISTS=1, for the tests of schemas and of `get -f`. */
 static void print_lists(const struct walk *w)
 {
-    static const char *const types[] = {
-        "conntrack", "nat",       "affinity", "connections", "services", "endpoints",  "nodes",
-        "pods",      "ingresses", "routes",   "settings",    "gateways", "httproutes", "counters"};
+    static const char *const types[] = {"conntrack", "nat",        "affinity", "connections",
+                                        "services",  "endpoints",  "nodes",    "pods",
+                                        "ingresses", "routes",     "settings", "traffic",
+                                        "gateways",  "httproutes", "counters"};
     struct pg_text out = {0};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         pg_dump_json(w->sim.path, types[i], w->sim.now_us, &out);

@@ -1,0 +1,316 @@
+/* `podglass top`: what is going on in a running instance, twice a second.
+ *
+ * Asks the control socket for its counters and requests, and shows two looks as one page (top_page.c). On a terminal the page is drawn over and over, only lines that changed,
+ * and keys sort, filter and end; anywhere else it is printed once, after a second, so that there are rates.
+ *
+ * Called by main. The terminal is put back as it was, also when a signal ends this. */
+#include "podglass/tools.h"
+
+#include "top_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVERY_MS    500
+#define ONCE_MS     1000
+#define FILTER_MOST 64
+#define LINES_MOST  512
+
+struct top {
+    struct pg_options options;
+    struct pg_text socket;
+    struct pg_top_sample before, now;
+    struct pg_top_view view;
+    char filter[FILTER_MOST];
+    bool typing; /* a filter */
+    char *drawn[LINES_MOST];
+    unsigned drawn_columns;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* ---- asking ---- */
+
+static json_t *ask(const struct top *t, const char *path, int *ret_status)
+{
+    struct pg_text body = {0};
+    json_t *answer = NULL;
+    int http = 0;
+    int error = pg_api_get(t->socket.at, path, &http, &body);
+
+    if (error) {
+        *ret_status = pg_api_complain(PG_VERB_TOP, t->socket.at, error);
+    } else if (http != 200) {
+        *ret_status = pg_api_refused(PG_VERB_TOP, t->socket.at, http, &body);
+    } else {
+        answer = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
+        *ret_status = answer ? 0 : PG_EXIT_DIFFERENT;
+    }
+    pg_text_free(&body);
+    return answer;
+}
+
+static void forget(struct pg_top_sample *s)
+{
+    json_decref(s->counters);
+    json_decref(s->requests);
+    *s = (struct pg_top_sample){0};
+}
+
+/* The look before becomes the earlier one. */
+static int look(struct top *t)
+{
+    struct pg_top_sample next = {0};
+    int status = 0;
+
+    next.counters = ask(t, "/v1/counters", &status);
+    if (status == 0) {
+        next.requests = ask(t, "/v1/traffic", &status);
+    }
+    if (status) {
+        forget(&next);
+        return status;
+    }
+    forget(&t->before);
+    t->before = t->now;
+    t->now = next;
+    return 0;
+}
+
+/* ---- drawing ---- */
+
+static void size_up(struct top *t)
+{
+    struct winsize size;
+
+    t->view.columns = 80;
+    t->view.rows = 23;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 1) {
+        t->view.columns = size.ws_col;
+        t->view.rows = size.ws_row - 1u; /* the last is for keys */
+    }
+    if (t->view.rows > LINES_MOST - 1) {
+        t->view.rows = LINES_MOST - 1;
+    }
+}
+
+static void draw_line(struct top *t, unsigned row, const char *at, size_t len)
+{
+    char *line = strndup(at, len);
+
+    if (!line || (t->drawn[row] && strcmp(t->drawn[row], line) == 0)) {
+        free(line);
+        return;
+    }
+    printf("\033[%u;1H%s\033[K", row + 1, line);
+    free(t->drawn[row]);
+    t->drawn[row] = line;
+}
+
+static void draw(struct top *t)
+{
+    struct pg_text page = {0};
+    struct pg_text keys = {0};
+    unsigned row = 0;
+
+    size_up(t);
+    if (t->view.columns != t->drawn_columns) { /* the terminal has changed: nothing stands */
+        for (row = 0; row < LINES_MOST; row++) {
+            free(t->drawn[row]);
+            t->drawn[row] = NULL;
+        }
+        t->drawn_columns = t->view.columns;
+        fputs("\033[2J", stdout);
+    }
+    pg_top_page(&t->before, &t->now, &t->view, &page);
+    row = 0;
+    for (const char *at = page.at; at && *at && row < t->view.rows; row++) {
+        size_t len = strcspn(at, "\n");
+
+        draw_line(t, row, at, len);
+        at += len + (at[len] != 0);
+    }
+    for (; row < t->view.rows; row++) {
+        draw_line(t, row, "", 0);
+    }
+    if (t->typing) {
+        pg_text_puts(&keys, "/");
+        pg_text_add_escaped(&keys, t->filter, strlen(t->filter));
+    } else {
+        pg_text_printf(&keys, "s sort: %s   / filter: ", pg_top_sort_name(t->view.sort));
+        pg_text_add_escaped(&keys, t->filter, strlen(t->filter));
+        pg_text_printf(&keys, "%s   ? help   q end", t->filter[0] ? "" : "none");
+    }
+    draw_line(t, t->view.rows, keys.at ? keys.at : "",
+              keys.len < t->view.columns ? keys.len : t->view.columns);
+    fflush(stdout);
+    pg_text_free(&keys);
+    pg_text_free(&page);
+}
+
+/* ---- keys ---- */
+
+static void type(struct top *t, char key)
+{
+    size_t len = strlen(t->filter);
+
+    if (key == '\n' || key == '\r') {
+        t->typing = false;
+    } else if ((key == 0x7f || key == '\b') && len > 0) {
+        t->filter[len - 1] = 0;
+    } else if (key >= ' ' && key < 0x7f && len + 1 < sizeof t->filter) {
+        t->filter[len] = key;
+        t->filter[len + 1] = 0;
+    }
+}
+
+/* false: the end. */
+static bool press(struct top *t, char key)
+{
+    if (t->typing) {
+        type(t, key);
+        return true;
+    }
+    switch (key) {
+    case 'q': return false;
+    case 's': t->view.sort = (enum pg_top_sort)((t->view.sort + 1) % PG_TOP_SORT_COUNT); break;
+    case '?': t->view.help = !t->view.help; break;
+    case '/':
+        t->typing = true;
+        t->filter[0] = 0;
+        break;
+    default: break;
+    }
+    return true;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+/* Keys until it is time to look again. false: the end. */
+static bool take_keys(struct top *t)
+{
+    uint64_t until = now_ms() + EVERY_MS;
+
+    for (uint64_t now = now_ms(); now < until && !interrupted; now = now_ms()) {
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+        char keys[64];
+
+        if (poll(&in, 1, (int)(until - now)) <= 0) {
+            continue;
+        }
+        ssize_t n = read(STDIN_FILENO, keys, sizeof keys);
+
+        if (n <= 0) {
+            return false; /* the terminal has gone */
+        }
+        for (ssize_t i = 0; i < n; i++) {
+            if (!press(t, keys[i])) {
+                return false;
+            }
+        }
+        draw(t);
+    }
+    return !interrupted;
+}
+
+static int play_on_terminal(struct top *t)
+{
+    struct termios old;
+    struct termios raw;
+    int status = 0;
+
+    if (tcgetattr(STDIN_FILENO, &old) != 0) {
+        return pg_options_complain(PG_VERB_TOP, "the terminal: %s", strerror(errno));
+    }
+    raw = old;
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    fputs("\033[?1049h\033[?25l", stdout); /* a screen of its own, no cursor */
+    do {
+        status = look(t);
+        if (status == 0) {
+            draw(t);
+        }
+    } while (status == 0 && take_keys(t));
+    fputs("\033[?25h\033[?1049l", stdout);
+    fflush(stdout);
+    tcsetattr(STDIN_FILENO, TCSANOW, &old);
+    return status;
+}
+
+static int play_once(struct top *t)
+{
+    struct timespec pause = {.tv_sec = ONCE_MS / 1000, .tv_nsec = ONCE_MS % 1000 * 1000000L};
+    struct pg_text page = {0};
+    int status = look(t);
+
+    if (status == 0) {
+        nanosleep(&pause, NULL);
+        status = look(t);
+    }
+    if (status == 0) {
+        t->view.columns = UINT32_MAX;
+        pg_top_page(&t->before, &t->now, &t->view, &page);
+        fwrite(page.at ? page.at : "", 1, page.len, stdout);
+    }
+    pg_text_free(&page);
+    return status;
+}
+
+/* ---- the verb ---- */
+
+int pg_tool_top(int argc, char **argv)
+{
+    static struct top t;
+    struct sigaction action = {.sa_handler = on_interrupt};
+    int status = pg_options_parse(PG_VERB_TOP, argc, argv, &t.options);
+
+    if (status) {
+        return status;
+    }
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    t.view.filter = t.filter;
+    if (pg_options_has(&t.options, PG_FLAG_TOP_SOCKET)) {
+        pg_text_puts(&t.socket, t.options.value[PG_FLAG_TOP_SOCKET]);
+    } else {
+        pg_api_default_socket(NULL, &t.socket);
+    }
+    status = pg_options_args(&t.options, 0, 0);
+    if (status == 0) {
+        status =
+            isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) ? play_on_terminal(&t) : play_once(&t);
+    }
+    if (fflush(stdout) != 0 && status == 0) {
+        status = PG_EXIT_DIFFERENT;
+    }
+    for (unsigned row = 0; row < LINES_MOST; row++) {
+        free(t.drawn[row]);
+    }
+    forget(&t.before);
+    forget(&t.now);
+    pg_text_free(&t.socket);
+    pg_options_free(&t.options);
+    return status;
+}
