@@ -5,9 +5,11 @@
 #include "podglass/run.h"
 
 #include "demo_scenes.h"
+#include "podglass/exchange.h"
 #include "podglass/hops.h"
 #include "podglass/json.h"
 #include "podglass/manifests.h"
+#include "podglass/names.h"
 #include "podglass/outcome.h"
 #include "podglass/sim.h"
 #include "podglass/tls_decide.h"
@@ -17,11 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct demo {
     struct pg_options options;
+    const char *form;
     bool color;
-    bool jsonl;
     uint64_t seed;
     const char *sets[PG_SETS_MOST];
     uint32_t set_count;
@@ -76,6 +79,43 @@ static void print_jsonl(const struct pg_hops *hops, struct pg_text *out)
     }
 }
 
+static bool is_form(const struct demo *demo, const char *form)
+{
+    return strcmp(demo->form, form) == 0;
+}
+
+struct picture {
+    const struct demo *demo;
+    const struct pg_names *names;
+    struct pg_text *out;
+};
+
+static void draw(void *arg, const struct pg_exchange *x)
+{
+    const struct picture *p = arg;
+    if (x->is_http && is_form(p->demo, "mermaid")) {
+        pg_exchange_mermaid(x, p->names, p->out);
+    } else if (x->is_http) {
+        pg_exchange_markdown(x, p->names, p->out);
+    }
+}
+
+static void print_picture(const struct demo *demo, const struct pg_hops *hops,
+                          const struct pg_snapshot *s, struct pg_text *out)
+{
+    struct pg_namer namer = {.snapshot = s};
+    struct pg_names names = pg_namer_names(&namer);
+    struct picture p = {demo, &names, out};
+    struct pg_exchanges *e = pg_exchanges_new(4, draw, &p);
+    for (uint32_t i = 0; e != NULL && i < hops->count; i++) {
+        pg_exchanges_feed(e, &hops->records[i]);
+    }
+    if (e != NULL) {
+        pg_exchanges_flush(e);
+    }
+    pg_exchanges_free(e);
+}
+
 static void print_scene(const struct demo *demo, uint32_t number, const struct pg_client *client,
                         const struct pg_hops *hops, const struct pg_response *response,
                         struct pg_text *out)
@@ -87,16 +127,15 @@ static void print_scene(const struct demo *demo, uint32_t number, const struct p
                            .response = response,
                            .hops = hops,
                            .show_secrets = true};
-    if (demo->jsonl) {
-        print_jsonl(hops, out);
-        return;
-    }
     pg_text_printf(out, "%sScene %u of %u   %s%s\n", demo->color ? "\033[1m" : "", number + 1,
                    pg_scene_count, scene->title, demo->color ? "\033[0m" : "");
     for (uint32_t i = 0; i < demo->set_count; i++) {
         pg_text_puts(out, "            but with ");
         pg_text_add_escaped(out, demo->sets[i], strlen(demo->sets[i]));
         pg_text_putc(out, '\n');
+    }
+    if (scene->preface != NULL) {
+        pg_text_puts(out, "behind a balancer, ");
     }
     pg_outcome_sent(&o, out);
     pg_hops_print(hops, demo->color, out);
@@ -107,6 +146,19 @@ static void print_scene(const struct demo *demo, uint32_t number, const struct p
         pg_text_printf(out, "  %s\n", scene->moral);
     }
     pg_text_putc(out, '\n');
+}
+
+static void print(const struct demo *demo, uint32_t number, const struct pg_snapshot *s,
+                  const struct pg_client *client, const struct pg_hops *hops,
+                  const struct pg_response *response, struct pg_text *out)
+{
+    if (is_form(demo, "jsonl")) {
+        print_jsonl(hops, out);
+    } else if (is_form(demo, "text")) {
+        print_scene(demo, number, client, hops, response, out);
+    } else {
+        print_picture(demo, hops, s, out);
+    }
 }
 
 static int play(const struct demo *demo, uint32_t number)
@@ -121,21 +173,25 @@ static int play(const struct demo *demo, uint32_t number)
         return PG_EXIT_MANIFEST;
     }
     const struct pg_client *client = find_client(s, scene->client);
+    const struct pg_client *named = scene->named != NULL ? find_client(s, scene->named) : client;
+    struct pg_text sent = {0};
     int error = pg_sim_open(NULL, s, demo->seed, &sim);
-    if (error != 0 || client == NULL) {
+    if (error != 0 || client == NULL || named == NULL) {
         fprintf(stderr, "podglass demo: the scene can not be set up: %s\n", strerror(-error));
         pg_snapshot_put(s);
         return PG_EXIT_PRIVILEGE;
     }
+    pg_text_puts(&sent, scene->preface != NULL ? scene->preface : "");
+    pg_text_puts(&sent, scene->request);
     struct pg_request request = {.from = client->addr,
                                  .to = s->lb_ips[s->services[s->lab.ingress_service].lb_first].addr,
                                  .to_port = 80,
-                                 .bytes = scene->request,
-                                 .len = (uint32_t)strlen(scene->request)};
+                                 .bytes = sent.at,
+                                 .len = (uint32_t)sent.len};
     error = pg_sim_request(&sim, &request, &response);
     if (error == 0 && response.error == 0) {
         pg_hops_collect(&hops, pg_path_trace(sim.path), 1, response.label);
-        print_scene(demo, number, client, &hops, &response, &out);
+        print(demo, number, s, named, &hops, &response, &out);
         fputs(out.at, stdout);
     } else {
         fprintf(stderr, "podglass demo: the request failed: %s\n",
@@ -144,6 +200,7 @@ static int play(const struct demo *demo, uint32_t number)
     int status = error == 0 && response.error == 0 ? 0 : PG_EXIT_DIFFERENT;
     pg_response_free(&response);
     pg_text_free(&out);
+    pg_text_free(&sent);
     pg_sim_close(&sim);
     pg_snapshot_put(s);
     return status;
@@ -172,6 +229,20 @@ static int save_scene(const char *dir, uint32_t number)
     return 0;
 }
 
+/* On a terminal a reader goes on when he has read. */
+static void wait_for_enter(const struct demo *demo)
+{
+    if (!is_form(demo, "text") || pg_options_has(&demo->options, PG_FLAG_DEMO_AUTO) ||
+        !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        return;
+    }
+    fputs("(Enter for the next scene) ", stdout);
+    fflush(stdout);
+    for (int c = getchar(); c != '\n' && c != EOF; c = getchar()) {
+    }
+    putchar('\n');
+}
+
 static int play_all(const struct demo *demo)
 {
     const char *save = demo->options.value[PG_FLAG_DEMO_SAVE];
@@ -187,7 +258,7 @@ static int play_all(const struct demo *demo)
         }
         first = last = (uint32_t)n - 1;
     }
-    if (!demo->jsonl) {
+    if (is_form(demo, "text")) {
         printf("A shop behind an ingress: two clients, one balancer address, one ingress pod, two "
                "web pods.\n"
                "No cluster, no root; real TCP/IP, and nothing leaves this process.\n\n");
@@ -195,6 +266,13 @@ static int play_all(const struct demo *demo)
     for (uint32_t i = first; i <= last && status == 0; i++) {
         status = save != NULL ? save_scene(save, i) : 0;
         status = status == 0 ? play(demo, i) : status;
+        if (status == 0 && i < last) {
+            wait_for_enter(demo);
+        }
+    }
+    if (status == 0 && is_form(demo, "text")) {
+        puts("Try next:  podglass demo 3 -o mermaid     podglass demo --save shop/     podglass "
+             "explain PG101");
     }
     return status;
 }
@@ -207,8 +285,8 @@ int pg_run_demo(int argc, char **argv)
         return status;
     }
     const char *output = demo.options.value[PG_FLAG_DEMO_OUTPUT];
-    demo.jsonl = output != NULL && strcmp(output, "jsonl") == 0;
-    demo.color = !demo.jsonl && pg_want_color(demo.options.value[PG_FLAG_DEMO_COLOR]);
+    demo.form = output != NULL ? output : "text";
+    demo.color = is_form(&demo, "text") && pg_want_color(demo.options.value[PG_FLAG_DEMO_COLOR]);
     status = pg_options_number(&demo.options, PG_FLAG_DEMO_SEED, 0, UINT64_MAX, &demo.seed);
     status = status == 0 ? pg_options_sets(&demo.options, PG_FLAG_DEMO_SET, NULL, demo.sets,
                                            PG_SETS_MOST, &demo.set_count)

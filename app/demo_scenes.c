@@ -132,5 +132,36 @@ const struct pg_scene pg_scenes[] = {
                                "  - {match: shop/web-0, node: node-1, address: 10.244.1.7}\n"
                                "  - {match: shop/web-1, node: node-2, address: 10.244.2.9}\n"}},
     },
+    {
+        .title =
+            "externalTrafficPolicy: Cluster again, and a balancer that speaks the PROXY protocol",
+        .moral =
+            "The node replaces the balancer's address, and it does not matter: the preface in the "
+            "connection names alice. Whoever comes without one is cut off.",
+        .client = "balancer",
+        .preface = "PROXY TCP4 198.51.100.7 203.0.113.10 40000 80\r\n",
+        .named = "alice",
+        .request = "GET /cart HTTP/1.1\r\nHost: shop.example.test\r\nUser-Agent: demo\r\n\r\n",
+        .files = {{"edge.yaml", EDGE_HEAD EDGE_TAIL},
+                  {"shop.yaml", SHOP},
+                  {"lab.yaml", "apiVersion: podglass/v1alpha1\n"
+                               "kind: Lab\n"
+                               "metadata: {name: lab}\n"
+                               "spec:\n"
+                               "  clients:\n"
+                               "  - {name: alice, address: 198.51.100.7}\n"
+                               "  - {name: balancer, address: 198.51.100.200}\n"
+                               "  ingress:\n"
+                               "    service: edge/gateway\n"
+                               "    proxyProtocol: {ports: [80], allowedSources: "
+                               "[10.244.0.0/16, 192.0.2.0/24]}\n"
+                               "  nodes:\n"
+                               "  - {name: node-1, address: 192.0.2.11, podCIDR: 10.244.1.0/24}\n"
+                               "  - {name: node-2, address: 192.0.2.12, podCIDR: 10.244.2.0/24}\n"
+                               "  pods:\n"
+                               "  - {match: edge/gateway-0, node: node-1, address: 10.244.1.2}\n"
+                               "  - {match: shop/web-0, node: node-1, address: 10.244.1.7}\n"
+                               "  - {match: shop/web-1, node: node-2, address: 10.244.2.9}\n"}},
+    },
 };
 const uint32_t pg_scene_count = sizeof pg_scenes / sizeof pg_scenes[0];

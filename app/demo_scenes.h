@@ -16,6 +16,8 @@ struct pg_scene {
     const char *title;
     const char *moral;   /* one sentence: what was to be seen */
     const char *client;  /* name in the lab */
+    const char *preface; /* in front of the request; NULL: none */
+    const char *named;   /* whose request the preface says it is; NULL: the client's */
     const char *request; /* as sent, to the ingress service's load-balancer address */
     struct pg_scene_file files[PG_SCENE_FILES];
 };

@@ -67,8 +67,8 @@ void pg_row_traffic(struct pg_grid *g, const json_t *item, bool wide)
     pg_grid_cell(g, service ? service : "-");
     pg_grid_cell(g, pg_get_string(item, "host") ? pg_get_string(item, "host") : "-");
     pg_grid_cellf(g, "%" PRIu64, requests);
-    for (char first = '2'; first <= '5'; first++) {
-        pg_grid_cellf(g, "%" PRIu64, pg_requests_codes(item, first));
+    for (const char *first = "2345"; *first; first++) {
+        pg_grid_cellf(g, "%" PRIu64, pg_requests_codes(item, *first));
     }
     pg_requests_cell_below(g, item, 50);
     pg_requests_cell_below(g, item, 99);

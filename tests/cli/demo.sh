@@ -13,6 +13,13 @@ status 0 "$podglass" demo
 want "client 198.51.100.7  LOST" "$podglass" demo 1
 want "client 198.51.100.7  CARRIED" "$podglass" demo 2
 
+want "client 198.51.100.7  CARRIED" "$podglass" demo 5
+want "v1 TCP4 198.51.100.7:40000 > 203.0.113.10:80" "$podglass" demo 5
+want "sequenceDiagram" "$podglass" demo 3 -o mermaid
+want "| 0.0" "$podglass" demo 3 -o markdown
+want "Scene 5 of 5" script -qec "$podglass demo --auto" /dev/null
+want "Enter for the next scene" script -qec "$podglass demo" /dev/null </dev/null
+
 # What is changed by hand is said, and the moral of the scene, which need not be true any more, is not.
 local=svc/edge/gateway.externalTrafficPolicy=Local
 want "client 198.51.100.7  CARRIED" "$podglass" demo 1 --set "$local"
