@@ -4,7 +4,8 @@
  * speaks HTTP/1.1, so that requests are parsed, routed, rewritten and sent by the same code as all others.
  *
  * What one client may cost is bounded: streams at the same time, bytes of a head, resets (a client that asks and takes back at once makes us work for
- * nothing, CVE-2023-44487), and what waits to be sent. Beyond that the connection ends with GOAWAY and ENHANCE_YOUR_CALM.
+ * nothing, CVE-2023-44487), frames that move nothing (PING, SETTINGS, PRIORITY, DATA without a byte, WINDOW_UPDATE beyond what was sent), and what waits to be
+ * sent. Beyond that the connection ends with GOAWAY and ENHANCE_YOUR_CALM; nghttp2 itself ends one whose head never ends (CONTINUATION, CVE-2024-28182).
  *
  * Owns connections and their wires. Always true: nothing is freed inside a callback of nghttp2; whoever calls into it looks at `dead` afterwards. */
 #include "h2_internal.h"
@@ -18,8 +19,10 @@
 #include <string.h>
 
 #define WINDOW         (256 * 1024)
-#define RESETS_MOST    100 /* at once; a stream in ten milliseconds is forgiven */
-#define RESET_MS       10
+#define RESETS_MOST    100  /* at once */
+#define IDLES_MOST     2000 /* likewise; more than a large page needs */
+#define IDLES_PER_DATA 10   /* and so many more for each frame of data they may answer */
+#define FORGIVE_MS     10   /* one each */
 #define ACKS_MOST      1000 /* answers to PING and SETTINGS that wait */
 #define FIELDS_LIST    PG_HTTP_MAX_HEAD
 #define CONNECTION_BIG (1024 * 1024)
@@ -87,19 +90,51 @@ static int refuse(struct pg_h2 *h, int32_t id, uint32_t code)
     return nghttp2_submit_rst_stream(h->w.session, NGHTTP2_FLAG_NONE, id, code);
 }
 
-/* A client may change its mind, but not all the time. */
-static void count_reset(struct pg_h2 *h)
+static void end_flood(struct pg_h2 *h)
+{
+    h->shared->proxy->counters->value[PG_COUNT_H2_FLOODS]++;
+    (void)nghttp2_session_terminate_session(h->w.session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* Something that costs the client nothing and us something: fine, but not all the time. */
+static void spend(struct pg_h2 *h, struct pg_h2_budget *b, uint32_t most)
 {
     if (!h->shared->proxy)
         return; /* a pod of the lab: whoever asks it is ours */
-    uint64_t now = pg_proxy_now_ms(h->shared->proxy);
-    uint64_t forgiven = (now - h->reset_ms) / RESET_MS;
-    h->resets = forgiven < h->resets ? h->resets - (uint32_t)forgiven : 0;
-    h->reset_ms = now;
-    if (++h->resets <= RESETS_MOST)
-        return;
-    h->shared->proxy->counters->value[PG_COUNT_H2_FLOODS]++;
-    (void)nghttp2_session_terminate_session(h->w.session, NGHTTP2_ENHANCE_YOUR_CALM);
+    uint64_t now_ms = pg_proxy_now_ms(h->shared->proxy);
+    uint64_t forgiven = (now_ms - b->since_ms) / FORGIVE_MS;
+    if (forgiven > 0)
+        b->since_ms = now_ms;
+    b->used = forgiven < b->used ? b->used - (uint32_t)forgiven : 0;
+    if (++b->used == most + 1)
+        end_flood(h);
+}
+
+static void count_frame(struct pg_h2 *h, const nghttp2_frame *frame)
+{
+    switch (frame->hd.type) {
+    case NGHTTP2_RST_STREAM: spend(h, &h->resets, RESETS_MOST); break;
+    case NGHTTP2_DATA:
+        if (frame->hd.length > 0 || frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+            break;
+        spend(h, &h->idles, IDLES_MOST);
+        break;
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_SETTINGS:
+    case NGHTTP2_PING:
+    case NGHTTP2_WINDOW_UPDATE: spend(h, &h->idles, IDLES_MOST); break;
+    default: break;
+    }
+}
+
+/* Who reads much opens its window as often. */
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+    struct pg_h2 *h = arg;
+    (void)session;
+    if (frame->hd.type == NGHTTP2_DATA)
+        h->idles.used -= h->idles.used < IDLES_PER_DATA ? h->idles.used : IDLES_PER_DATA;
+    return 0;
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
@@ -107,8 +142,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct pg_h2 *h = arg;
     struct pg_h2_stream *s = stream_of(session, frame->hd.stream_id);
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    if (frame->hd.type == NGHTTP2_RST_STREAM)
-        count_reset(h);
+    count_frame(h, frame);
     if (!s)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -168,6 +202,8 @@ void pg_h2_flush(struct pg_h2 *h)
 static void receive(struct pg_h2 *h)
 {
     pg_h2_wire_read(&h->w);
+    if (h->w.flooded && h->shared->proxy)
+        h->shared->proxy->counters->value[PG_COUNT_H2_FLOODS]++;
     pg_h2_flush(h);
 }
 
@@ -249,6 +285,7 @@ struct pg_h2_shared *pg_h2_server_new(uint32_t limit,
     }
     nghttp2_session_callbacks_set_on_begin_headers_callback(s->callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(s->callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_send_callback(s->callbacks, on_sent);
     nghttp2_session_callbacks_set_on_frame_recv_callback(s->callbacks, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(s->callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(s->callbacks, on_stream_close);

@@ -19,6 +19,14 @@ struct pg_h2_wire {
     const uint8_t *rest; /* of a frame that nghttp2 has handed out and the wire had no room for */
     size_t rest_len;
     bool dead; /* to be ended when nghttp2 was left */
+    bool
+        flooded; /* because there were too many frames of a kind that costs us more than the peer */
+};
+
+/* What a peer may do for nothing: so much at once, and what time forgives. */
+struct pg_h2_budget {
+    uint32_t used;
+    uint64_t since_ms;
 };
 
 /* A body of HTTP/1.1 in an inner connection that becomes DATA frames, and its trailers a HEADERS frame. */
@@ -59,8 +67,8 @@ struct pg_h2 {
     struct pg_h2_wire w;
     struct pg_h2_stream *streams;
     uint32_t stream_count;
-    uint32_t resets; /* by the client, less what time has forgiven */
-    uint64_t reset_ms;
+    struct pg_h2_budget resets; /* requests that the client took back */
+    struct pg_h2_budget idles;  /* frames that move nothing */
 };
 
 struct pg_h2_shared {

@@ -166,7 +166,7 @@ int pg_h2_up_stream_head(struct pg_h2_up_stream *s, bool end)
     struct pg_text head = {0};
     if (s->answered)
         return 0; /* trailers: written with the end */
-    pg_text_printf(&head, "HTTP/1.1 %03u \r\n", s->status);
+    pg_text_printf(&head, "HTTP/1.1 %03u %s\r\n", s->status, pg_http_phrase(s->status));
     pg_text_add(&head, s->fields.at, s->fields.len);
     if (s->status >= 200)
         add_framing(s, end, &head);

@@ -6,7 +6,8 @@
  * Owns nothing. Always true: a frame that was handed out is written before the next one is asked for. */
 #include "h2_internal.h"
 
-#define UNSENT_MOST (256 * 1024) /* of frames: beyond it the peer's are not read */
+#define UNSENT_MOST            (256 * 1024) /* of frames: beyond it the peer's are not read */
+#define TOO_MANY_CONTINUATIONS (-905) /* nghttp2's, which not every version of its header names */
 
 bool pg_h2_wire_send(struct pg_h2_wire *w)
 {
@@ -33,6 +34,7 @@ void pg_h2_wire_read(struct pg_h2_wire *w)
            pg_conn_front(w->conn, &front)) {
         ssize_t n = nghttp2_session_mem_recv(w->session, (const uint8_t *)front.at, front.len);
         w->dead = n < 0;
+        w->flooded = n == NGHTTP2_ERR_FLOODED || n == TOO_MANY_CONTINUATIONS;
         if (n > 0)
             pg_conn_consume(w->conn, (uint64_t)n);
     }

@@ -6,18 +6,6 @@
 
 #include <stdio.h>
 
-static const char *phrase_of(uint16_t status)
-{
-    switch (status) {
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    default: return "Redirect";
-    }
-}
-
 static void tell(struct pg_session *s, const struct pg_route_plan *plan)
 {
     char status[8];
@@ -36,7 +24,7 @@ void pg_session_redirect(struct pg_session *s, const struct pg_route_plan *plan)
     bool keep = pg_session_answer_begin(s);
     int len = snprintf(
         p->out, sizeof(p->out), "HTTP/1.1 %u %s\r\nLocation: %.*s\r\nContent-Length: 0\r\n%s\r\n",
-        plan->status, phrase_of(plan->status), (int)plan->location.len, plan->location.at,
+        plan->status, pg_http_phrase(plan->status), (int)plan->location.len, plan->location.at,
         !keep       ? "Connection: close\r\n"
         : s->http10 ? "Connection: keep-alive\r\n"
                     : "");

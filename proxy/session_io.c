@@ -109,29 +109,6 @@ static void tell_refusal(struct pg_session *s, enum pg_http_error error)
 
 /* ---- answers of ours ---- */
 
-static const char *phrase_of(uint16_t status)
-{
-    switch (status) {
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 417: return "Expectation Failed";
-    case 421: return "Misdirected Request";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Error";
-    }
-}
-
 /* Into out; returns how long it is. */
 static uint32_t print_error(struct pg_session *s, enum pg_http_error error, bool keep)
 {
@@ -146,7 +123,7 @@ static uint32_t print_error(struct pg_session *s, enum pg_http_error error, bool
     int len =
         snprintf(p->out, sizeof(p->out),
                  "HTTP/1.1 %u %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%s%s\r\n%s",
-                 status, phrase_of(status), body_len,
+                 status, pg_http_phrase(status), body_len,
                  status == 405 ? "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" : "",
                  connection, s->is_head ? "" : body);
     return (uint32_t)len;

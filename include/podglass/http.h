@@ -95,6 +95,8 @@ enum pg_http_error {
 const char *pg_http_error_name(enum pg_http_error e);
 const char *pg_http_error_text(enum pg_http_error e);
 uint16_t pg_http_error_status(enum pg_http_error e);
+/* ---- http_phrase.c ---- */
+const char *pg_http_phrase(uint16_t status); /* "Not Found" */
 
 /* Parser state for one head: zero it per message. Remembers how far it has looked, so a dribbled head stays linear. */
 struct pg_http_scan {
