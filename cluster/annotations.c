@@ -199,13 +199,7 @@ static void backend_protocol_read(struct reading *r, const struct pg_field *f)
 
 static void canary_read(struct reading *r, const struct pg_field *f)
 {
-    bool on = false;
-    if (!pg_annotation_truth(f, &on) || !on)
-        return;
-    r->in->canary = true;
-    pg_field_warn(f, PG_CODE_UNSUPPORTED,
-                  "canaries are not supported: this Ingress is left out, its share of the requests "
-                  "stays with the main one");
+    pg_annotation_canary(f, &r->in->canary);
 }
 
 static void passthrough_read(struct reading *r, const struct pg_field *f)
@@ -221,7 +215,6 @@ static void passthrough_read(struct reading *r, const struct pg_field *f)
 
 #define SNIPPET "configuration of nginx is not read: it could change anything about a request"
 #define AUTH    "nobody is asked who may pass: requests that would be refused go on"
-#define CANARY  "canaries are not supported"
 #define LIMIT   "rates and connections are not limited: requests that would be refused go on"
 #define CORS    "CORS headers are not written, preflights go to the pod"
 #define TRACING "no span is begun: trace headers pass as they came"
@@ -236,14 +229,15 @@ static const struct annotation {
     const char *why; /* not modelled; NULL and no reader: nothing a pod or a client could see */
 } annotations[] = {
     {"affinity", affinity_read, NULL},
-    {"affinity-canary-behavior", NULL, CANARY},
+    {"affinity-canary-behavior", NULL,
+     "a cookie of affinity does not keep its client with the canary"},
     {"affinity-mode", NULL, COOKIE},
     {"allowlist-source-range", ranges_read, NULL},
     {"app-root", app_root_read, NULL},
     {"auth-", NULL, AUTH},
     {"backend-protocol", backend_protocol_read, NULL},
     {"canary", canary_read, NULL},
-    {"canary-", NULL, CANARY},
+    {"canary-", canary_read, NULL},
     {"client-body-buffer-size", NULL, NULL},
     {"configuration-snippet", NULL, SNIPPET},
     {"connection-proxy-header", NULL, "Connection is always written by podglass itself"},
@@ -418,6 +412,8 @@ void pg_annotations_read(const struct pg_field *root, struct pg_raw_ingress *in)
 {
     struct reading r = {
         .in = in, .redirect_code = 301, .temporal_code = 302, .cookie_name = "INGRESSCOOKIE"};
+    in->canary = (struct pg_raw_canary){
+        .total = 100, .header = "", .value = "", .pattern = "", .cookie = ""};
     struct pg_field metadata = pg_field_get(root, "metadata");
     struct pg_field all = pg_field_get(&metadata, "annotations");
     /* Places that outlive the loop: a field points at the one above it. */

@@ -42,4 +42,11 @@ void pg_derive_filter_insert(struct pg_list *all, uint32_t first, const struct p
 void pg_derive_filters(struct pg_load *load, const struct pg_raw_ingress *in, bool tls,
                        uint32_t *ret_first, uint32_t *ret_count);
 
+/* ---- annotation_canary.c ---- */
+/* One annotation whose name begins with canary. */
+void pg_annotation_canary(const struct pg_field *f, struct pg_raw_canary *to);
+/* The main route and what a canary takes of its requests, as lines behind load->routes. */
+void pg_canary_lines(struct pg_load *load, const struct pg_route *main,
+                     const struct pg_route *backend, const struct pg_raw_canary *c);
+
 #endif

@@ -101,9 +101,7 @@ void pg_derive_classes(struct pg_load *load)
     bool noted = false;
     for (uint32_t i = 0; i < load->ingresses.count; i++) {
         struct pg_raw_ingress *in = PG_LIST_POINTER(load->ingresses, struct pg_raw_ingress, i);
-        in->served = !in->canary;
-        if (!in->served)
-            continue;
+        in->served = true;
         if (load->classes.count > 0 && !decide(load, in, controller))
             continue;
         if (wanted[0] != '\0' && in->class_name[0] != '\0' && strcmp(wanted, in->class_name) != 0) {

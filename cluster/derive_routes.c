@@ -20,6 +20,7 @@ struct candidate {
     uint32_t turn;
     size_t path_len; /* without the slash at the end */
     int host_class;  /* 0 exact, 1 wildcard, 2 any */
+    bool taken;      /* a canary: by the main route */
 };
 
 static int candidate_same(const struct candidate *x, const struct candidate *y)
@@ -127,7 +128,7 @@ static void note_hosts(struct pg_load *load)
     for (uint32_t i = 0; i < load->ingresses.count; i++) {
         const struct pg_raw_ingress *in =
             PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
-        if (!in->served)
+        if (!in->served || in->canary.on)
             continue;
         for (uint32_t j = 0; j < in->rule_count && pg_annotations_regex(in, &where); j++)
             pg_index_add(&load->regex_hosts, in->rules[j].host, strlen(in->rules[j].host), i);
@@ -213,12 +214,14 @@ static int ingress_order(const void *a, const void *b)
                              &(*(struct pg_raw_ingress *const *)b)->object);
 }
 
-static void collect(struct pg_load *load, struct pg_list *all)
+/* Canaries take requests of other objects' paths, and have none of their own. */
+static void collect(struct pg_load *load, struct pg_list *mains, struct pg_list *canaries)
 {
     for (uint32_t i = 0; i < load->ingresses.count; i++) {
         const struct pg_raw_ingress *in =
             PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
         bool fallback = in->fallback.service[0] != '\0' || in->fallback.resource[0] != '\0';
+        struct pg_list *all = in->canary.on ? canaries : mains;
         if (!in->served)
             continue;
         for (uint32_t j = 0; j < in->rule_count; j++) {
@@ -236,16 +239,47 @@ static void collect(struct pg_load *load, struct pg_list *all)
     }
 }
 
+/* With its canary, if there is one. */
+static void winner_add(struct pg_load *load, const struct candidate *c,
+                       const struct pg_list *canaries)
+{
+    for (uint32_t i = 0; i < canaries->count; i++) {
+        struct candidate *canary = PG_LIST_AT(*canaries, struct candidate, i);
+        if (canary->taken || candidate_same(c, canary) != 0)
+            continue;
+        canary->taken = true;
+        pg_canary_lines(
+            load, &c->route, &canary->route,
+            &PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, canary->route.ingress)
+                 ->canary);
+        return;
+    }
+    *(struct pg_route *)pg_list_add(&load->routes) = c->route;
+}
+
+static void tell_idle_canaries(struct pg_load *load, const struct pg_list *canaries)
+{
+    for (uint32_t i = 0; i < canaries->count; i++) {
+        const struct candidate *c = PG_LIST_AT(*canaries, const struct candidate, i);
+        if (!c->taken)
+            warn(load, PG_LIST_POINTER(load->ingresses, struct pg_raw_ingress, c->route.ingress),
+                 &c->route.source, PG_CODE_DANGLING,
+                 "no other Ingress has this host and path, or it has a canary already: this one "
+                 "gets no requests");
+    }
+}
+
 void pg_derive_routes(struct pg_load *load)
 {
     struct pg_list all = PG_LIST(&load->scratch, struct candidate);
+    struct pg_list canaries = PG_LIST(&load->scratch, struct candidate);
     load->routes = PG_LIST(&load->scratch, struct pg_route);
     if (load->ingresses.count > 1)
         qsort(load->ingresses.at, load->ingresses.count, sizeof(void *), ingress_order);
     pg_derive_classes(load);
     pg_derive_tls(load);
     note_hosts(load);
-    collect(load, &all);
+    collect(load, &all, &canaries);
     if (all.count > 1)
         qsort(all.at, all.count, sizeof(struct candidate), candidate_compare);
     const struct candidate *winner = NULL;
@@ -266,7 +300,8 @@ void pg_derive_routes(struct pg_load *load)
             continue;
         }
         winner = c;
-        *(struct pg_route *)pg_list_add(&load->routes) = c->route;
+        winner_add(load, c, &canaries);
     }
+    tell_idle_canaries(load, &canaries);
     pg_derive_http_routes(load);
 }

@@ -82,7 +82,7 @@ void pg_derive_tls(struct pg_load *load)
     for (uint32_t i = 0; i < load->ingresses.count; i++) {
         const struct pg_raw_ingress *in =
             PG_LIST_POINTER(load->ingresses, const struct pg_raw_ingress, i);
-        if (!in->served)
+        if (!in->served || in->canary.on)
             continue;
         for (uint32_t j = 0; j < in->tls_count; j++)
             entry_add(load, in, &in->tls[j]);

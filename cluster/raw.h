@@ -197,6 +197,13 @@ struct pg_raw_filters {
     bool done;
     uint32_t first, count;
 };
+/* What an Ingress with `canary: "true"` says about the requests it wants. */
+struct pg_raw_canary {
+    bool on;
+    uint32_t weight, total;
+    const char *header, *value, *pattern, *cookie; /* "": not written */
+    struct pg_source weight_source, header_source, cookie_source;
+};
 struct pg_raw_ingress {
     struct pg_object object;
     const struct pg_raw_tls *tls;
@@ -213,7 +220,7 @@ struct pg_raw_ingress {
     struct pg_list filters; /* of struct pg_route_filter */
     struct pg_route_filter
         https[2]; /* ssl-redirect, force-ssl-redirect; object NULL: not written */
-    bool canary;
+    struct pg_raw_canary canary;
     bool use_regex;
     struct pg_source regex_source; /* of use-regex */
     bool served;                   /* by our ingress; filled by derive_classes.c */

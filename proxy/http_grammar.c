@@ -295,3 +295,23 @@ uint32_t pg_http_path_normalise(struct pg_slice path, char *out)
     memcpy(out + len, plain.at + plain.len, path.len - plain.len);
     return len + (uint32_t)(path.len - plain.len);
 }
+
+struct pg_slice pg_http_cookie(struct pg_slice line, struct pg_slice name)
+{
+    size_t at = 0;
+    while (at < line.len) {
+        const char *end = memchr(line.at + at, ';', line.len - at);
+        size_t stop = end ? (size_t)(end - line.at) : line.len;
+        while (at < stop && (line.at[at] == ' ' || line.at[at] == '\t'))
+            at++;
+        if (stop - at > name.len && line.at[at + name.len] == '=' &&
+            memcmp(line.at + at, name.at, name.len) == 0) {
+            at += name.len + 1;
+            while (stop > at && (line.at[stop - 1] == ' ' || line.at[stop - 1] == '\t'))
+                stop--;
+            return (struct pg_slice){line.at + at, stop - at};
+        }
+        at = stop + 1;
+    }
+    return (struct pg_slice){NULL, 0};
+}

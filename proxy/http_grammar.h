@@ -53,4 +53,7 @@ bool pg_http_path_is_odd(struct pg_slice path);
  * copied as it is. out has room for path.len bytes at least; returns the length. */
 uint32_t pg_http_path_normalise(struct pg_slice path, char *out);
 
+/* The value of a cookie in the value of a Cookie line (RFC 6265 4.2), quotes included; at NULL: it is not there. */
+struct pg_slice pg_http_cookie(struct pg_slice line, struct pg_slice name);
+
 #endif

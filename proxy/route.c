@@ -256,12 +256,13 @@ pg_reason_id pg_route_draw_reason(const struct pg_route *drawn)
 {
     char value[32];
     (void)snprintf(value, sizeof(value), "%u of %u", drawn->weight, drawn->weights);
-    return pg_reason_intern(&(struct pg_reason){.code = PG_CODE_WEIGHTED,
-                                                .object = drawn->object,
-                                                .field = "backendRefs.weight",
-                                                .value = value,
-                                                .file = drawn->backend_source.file,
-                                                .line = drawn->backend_source.line});
+    return pg_reason_intern(&(struct pg_reason){
+        .code = PG_CODE_WEIGHTED,
+        .object = drawn->object,
+        .field = drawn->listener == PG_INDEX_NONE ? "canary-weight" : "backendRefs.weight",
+        .value = value,
+        .file = drawn->backend_source.file,
+        .line = drawn->backend_source.line});
 }
 
 bool pg_route_groups(const struct pg_router *r, const struct pg_route *route, struct pg_slice path,

@@ -1,4 +1,4 @@
-/* What a route asks of a request beside host and path: its method, headers and query.
+/* What a route asks of a request beside host and path: its method, headers, query and cookies.
  *
  * Called by `route.c` for routes that ask for something. Several lines of one header count as one, joined with a comma; of several parameters of one
  * name the first counts, with its escapes decoded. A value that does not fit into the buffers here matches nothing.
@@ -77,16 +77,37 @@ static struct pg_slice query_value(const struct pg_route_facts *facts, struct pg
     return (struct pg_slice){NULL, 0};
 }
 
+/* In any line of Cookie; the first of that name. */
+static struct pg_slice cookie_value(const struct pg_route_facts *facts, struct pg_slice wanted)
+{
+    struct pg_slice found = {NULL, 0};
+    for (uint32_t i = 0; i < facts->head->field_count && !found.at; i++) {
+        const struct pg_http_field *f = &facts->head->fields[i];
+        if (pg_slice_equal_nocase(pg_span_slice(facts->bytes, f->name), PG_SLICE_LITERAL("cookie")))
+            found = pg_http_cookie(pg_span_slice(facts->bytes, f->value), wanted);
+    }
+    return found;
+}
+
+static struct pg_slice value_of(const struct pg_route_test *t, const struct pg_route_facts *facts,
+                                char buffer[VALUE_MAX])
+{
+    struct pg_slice name = pg_slice_of(t->name);
+    switch (t->kind) {
+    case PG_TEST_HEADER: return header_value(facts, name, buffer);
+    case PG_TEST_QUERY: return query_value(facts, name, buffer);
+    case PG_TEST_COOKIE: return cookie_value(facts, name);
+    case PG_TEST_METHOD:
+    default: return pg_span_slice(facts->bytes, facts->head->method);
+    }
+}
+
 static int holds(const struct pg_router *r, const struct pg_route_test *t,
                  const struct pg_pattern *pattern, const struct pg_route_facts *facts)
 {
     char buffer[VALUE_MAX];
     struct pg_slice groups[PG_PATTERN_GROUPS];
-    struct pg_slice name = pg_slice_of(t->name);
-    struct pg_slice value = t->kind == PG_TEST_METHOD
-                                ? pg_span_slice(facts->bytes, facts->head->method)
-                            : t->kind == PG_TEST_HEADER ? header_value(facts, name, buffer)
-                                                        : query_value(facts, name, buffer);
+    struct pg_slice value = value_of(t, facts, buffer);
     if (!value.at)
         return 0;
     return pattern ? pg_pattern_match(pattern, r->scratch, value, groups)

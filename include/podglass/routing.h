@@ -33,11 +33,11 @@ enum pg_route_refusal {
 };
 
 /* What a request must have beside host and path. */
-enum pg_route_test_kind { PG_TEST_METHOD, PG_TEST_HEADER, PG_TEST_QUERY };
+enum pg_route_test_kind { PG_TEST_METHOD, PG_TEST_HEADER, PG_TEST_QUERY, PG_TEST_COOKIE };
 struct pg_route_test {
     enum pg_route_test_kind kind;
     bool regex;
-    const char *name; /* of header or parameter; a header's in lower case */
+    const char *name; /* of header, parameter or cookie; a header's in lower case */
     const char *value;
 };
 

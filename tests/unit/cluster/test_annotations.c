@@ -94,7 +94,11 @@ static const struct {
     {NGINX(N "upstream-vhost: a/b\n"), "t.yaml:6", "expected a host name"},
     {NGINX(N "session-cookie-name: \"a;b\"\n"), "t.yaml:6", "no name for a cookie"},
     {NGINX(N "backend-protocol: GRPCS\n"), "t.yaml:6", "plain HTTP"},
-    {NGINX(N "canary: \"true\"\n"), "t.yaml:6", "canaries are not supported"},
+    {NGINX(N "canary: \"true\"\n"), "t.yaml", "this one gets no requests"},
+    {NGINX(N "canary-weight: \"1.5\"\n"), "t.yaml:6", "expected a number from 0"},
+    {NGINX(N "canary-by-header: \"a b\"\n"), "t.yaml:6", "expected a name"},
+    {NGINX(N "canary-by-header-pattern: \"(\"\n"), "t.yaml:6", "no regular expression"},
+    {NGINX(N "canary-color: blue\n"), "t.yaml:6", "unknown annotation"},
     {NGINX("    traefik.ingress.kubernetes.io/router.tls: \"true\"\n"), "t.yaml:6",
      "annotation is not supported"},
 };
