@@ -2,7 +2,8 @@
  *
  * Called by kinds.c; adds to load->http_routes. A call to method M of service S is a request for "/S/M", so a match becomes one of that path: Exact with both
  * names, PathPrefix with the service alone, an expression with the method alone or where the names are expressions. The order in which matches are tried is thereby
- * the specification's: longer services first, then longer methods, then headers. */
+ * the specification's: longer services first, then longer methods, then headers. Pods are
+ * spoken to in HTTP/2, whatever the port of their Service says. */
 #include "gateway.h"
 
 #include "podglass/pattern.h"
@@ -117,6 +118,16 @@ static void rule_read(const struct pg_field *f, const struct pg_object *object,
     r->filters = PG_LIST(&f->load->scratch, struct pg_route_filter);
     filters_check(&filters);
     pg_http_filters_read(&filters, false, &r->filters);
+    *(struct pg_route_filter *)pg_list_add(&r->filters) =
+        (struct pg_route_filter){.kind = PG_FILTER_H2C,
+                                 .number = 1,
+                                 .name = "",
+                                 .value = "",
+                                 .host = "",
+                                 .object = object->title,
+                                 .field = "kind",
+                                 .text = "GRPCRoute",
+                                 .source = object->source};
     pg_gateway_backends_read(f, object, false, r);
 }
 
