@@ -14,7 +14,9 @@ struct reading {
     uint64_t redirect_code, temporal_code;
     struct pg_field cookie; /* affinity */
     const char *cookie_name;
-    uint64_t cookie_age;
+    uint64_t cookie_age, cookie_expires;
+    const char *cookie_path, *cookie_domain, *cookie_samesite;
+    bool cookie_secure;
     struct pg_field prefix_field;
     const char *prefix;
 };
@@ -184,7 +186,42 @@ static void cookie_name_read(struct reading *r, const struct pg_field *f)
 
 static void cookie_age_read(struct reading *r, const struct pg_field *f)
 {
-    (void)pg_annotation_number(f, 0, 315360000, &r->cookie_age);
+    bool expires = strcmp(f->name, PG_NGINX_PREFIX "session-cookie-expires") == 0;
+    (void)pg_annotation_number(f, 0, 315360000, expires ? &r->cookie_expires : &r->cookie_age);
+}
+
+/* What could end the attribute would begin another one. */
+static void cookie_part_read(struct reading *r, const struct pg_field *f)
+{
+    const char *text = NULL;
+    const char *rest = f->name + strlen(PG_NGINX_PREFIX "session-cookie-");
+    if (!pg_annotation_plain(f, &text))
+        return;
+    if (strpbrk(text, ";,\"") != NULL || strlen(text) > 250)
+        pg_field_warn(f, PG_CODE_UNSUPPORTED, "\"%.80s\" is left out: no value for a cookie", text);
+    else if (strcmp(rest, "path") == 0)
+        r->cookie_path = text;
+    else if (strcmp(rest, "domain") == 0)
+        r->cookie_domain = text;
+    else
+        r->cookie_samesite = text;
+}
+
+static void cookie_secure_read(struct reading *r, const struct pg_field *f)
+{
+    (void)pg_annotation_truth(f, &r->cookie_secure);
+}
+
+static void affinity_mode_read(struct reading *r, const struct pg_field *f)
+{
+    const char *text = pg_field_text(f, "");
+    (void)r;
+    if (strcmp(text, "balanced") == 0)
+        pg_field_warn(f, PG_CODE_UNSUPPORTED,
+                      "clients stay with their pod when pods are added, as with persistent");
+    else if (strcmp(text, "persistent") != 0)
+        pg_field_warn(f, PG_CODE_UNSUPPORTED,
+                      "\"%.80s\" is left out: expected balanced or persistent", text);
 }
 
 static void backend_protocol_read(struct reading *r, const struct pg_field *f)
@@ -220,7 +257,7 @@ static void passthrough_read(struct reading *r, const struct pg_field *f)
 #define TRACING "no span is begun: trace headers pass as they came"
 #define MIRROR  "requests are not mirrored"
 #define TO_TLS  "pods are not spoken to in TLS"
-#define COOKIE  "only the cookie's name and its Max-Age are read"
+#define COOKIE  "a cookie whose pod can not be reached stays as it is"
 #define RETRY   "retries follow podglass' own rules"
 
 static const struct annotation {
@@ -231,7 +268,7 @@ static const struct annotation {
     {"affinity", affinity_read, NULL},
     {"affinity-canary-behavior", NULL,
      "a cookie of affinity does not keep its client with the canary"},
-    {"affinity-mode", NULL, COOKIE},
+    {"affinity-mode", affinity_mode_read, NULL},
     {"allowlist-source-range", ranges_read, NULL},
     {"app-root", app_root_read, NULL},
     {"auth-", NULL, AUTH},
@@ -287,9 +324,15 @@ static const struct annotation {
     {"server-alias", NULL, "further hosts are not served"},
     {"server-snippet", NULL, SNIPPET},
     {"service-upstream", service_upstream_read, NULL},
+    {"session-cookie-change-on-failure", NULL, COOKIE},
+    {"session-cookie-conditional-samesite-none", NULL, "SameSite=None goes to every browser"},
+    {"session-cookie-domain", cookie_part_read, NULL},
+    {"session-cookie-expires", cookie_age_read, NULL},
     {"session-cookie-max-age", cookie_age_read, NULL},
     {"session-cookie-name", cookie_name_read, NULL},
-    {"session-cookie-", NULL, COOKIE},
+    {"session-cookie-path", cookie_part_read, NULL},
+    {"session-cookie-samesite", cookie_part_read, NULL},
+    {"session-cookie-secure", cookie_secure_read, NULL},
     {"ssl-ciphers", NULL, NULL},
     {"ssl-passthrough", passthrough_read, NULL},
     {"ssl-prefer-server-ciphers", NULL, NULL},
@@ -380,6 +423,22 @@ static void prefix_make(struct reading *r)
     to->value = r->prefix;
 }
 
+/* Attributes as they are sent; the path is the route's unless it is written. Expires is given as Max-Age, which browsers go by. */
+static void cookie_make(struct reading *r)
+{
+    struct pg_arena *scratch = &r->cookie.load->scratch;
+    uint64_t age = r->cookie_age > 0 ? r->cookie_age : r->cookie_expires;
+    struct pg_route_filter *to = filter_add(r, &r->cookie, PG_FILTER_AFFINITY_COOKIE);
+    to->name = r->cookie_name;
+    to->number = age;
+    to->value = pg_arena_printf(
+        scratch, "%s%s%s%s%s%s%s%s", age > 0 ? "; Max-Age=" : "",
+        age > 0 ? pg_arena_printf(scratch, "%llu", (unsigned long long)age) : "",
+        r->cookie_domain[0] ? "; Domain=" : "", r->cookie_domain,
+        r->cookie_path[0] ? "; Path=" : "", r->cookie_path, r->cookie_secure ? "; Secure" : "",
+        r->cookie_samesite[0] ? pg_arena_printf(scratch, "; SameSite=%s", r->cookie_samesite) : "");
+}
+
 static void finish(struct reading *r)
 {
     if (r->prefix != NULL)
@@ -389,11 +448,8 @@ static void finish(struct reading *r)
         redirect_make(r, &r->temporal, r->temporal_code);
     else
         redirect_make(r, &r->redirect, r->redirect_code);
-    if (pg_field_is(&r->cookie)) {
-        struct pg_route_filter *to = filter_add(r, &r->cookie, PG_FILTER_AFFINITY_COOKIE);
-        to->name = r->cookie_name;
-        to->number = r->cookie_age;
-    }
+    if (pg_field_is(&r->cookie))
+        cookie_make(r);
 }
 
 bool pg_annotations_regex(const struct pg_raw_ingress *in, const struct pg_source **ret_where)
@@ -410,8 +466,13 @@ bool pg_annotations_regex(const struct pg_raw_ingress *in, const struct pg_sourc
 
 void pg_annotations_read(const struct pg_field *root, struct pg_raw_ingress *in)
 {
-    struct reading r = {
-        .in = in, .redirect_code = 301, .temporal_code = 302, .cookie_name = "INGRESSCOOKIE"};
+    struct reading r = {.in = in,
+                        .redirect_code = 301,
+                        .temporal_code = 302,
+                        .cookie_name = "INGRESSCOOKIE",
+                        .cookie_path = "",
+                        .cookie_domain = "",
+                        .cookie_samesite = ""};
     in->canary = (struct pg_raw_canary){
         .total = 100, .header = "", .value = "", .pattern = "", .cookie = ""};
     struct pg_field metadata = pg_field_get(root, "metadata");

@@ -7,7 +7,12 @@
  * Owns the list of those left out; the turns belong to a load. */
 #include "balance.h"
 
+#include "affinity_cookie.h"
+
+#include "podglass/packet.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 #define DOWN_MS   10000
 #define DOWN_MOST 64
@@ -184,23 +189,85 @@ static const struct pg_endpoint *choose(const struct pg_proxy *p, const struct p
     return best ? best : pg_backend_candidate(c, start);
 }
 
-enum pg_http_error pg_balance_choose(struct pg_session *s, const struct pg_addr *local)
+/* ---- affinity ---- */
+
+static void tell_kept(struct pg_session *s, const struct pg_route_filter *by,
+                      const struct pg_endpoint *e)
+{
+    if (pg_session_watched(s))
+        pg_session_tell(s, PG_STAGE_UPSTREAM, "affinity", pg_value_text(by->name, strlen(by->name)),
+                        pg_value_endpoint(&e->addr, e->port),
+                        pg_route_filter_reason(by, PG_CODE_AFFINITY_COOKIE));
+}
+
+/* The pod that the client's cookie names; NULL: none, or it is left out at present. Then *ret_gives says whether the client gets another cookie: one whose pod is only
+ * left out stays with it, as in ingress-nginx. */
+static const struct pg_endpoint *kept(struct pg_session *s, const char *bytes,
+                                      const struct pg_candidates *c,
+                                      const struct pg_route_filter *by, bool *ret_gives)
+{
+    struct pg_proxy *p = s->proxy;
+    uint64_t cookie = pg_cookie_received(by, &p->head, bytes);
+    *ret_gives = true;
+    for (uint32_t i = 0; cookie && i < c->count; i++) {
+        const struct pg_endpoint *e = pg_backend_candidate(c, i);
+        if (pg_cookie_of(&p->key, e) != cookie)
+            continue;
+        *ret_gives = false;
+        if (is_down(p, e))
+            return NULL;
+        tell_kept(s, by, e);
+        return e;
+    }
+    return NULL;
+}
+
+static const struct pg_endpoint *choose_next(struct pg_session *s, const struct pg_candidates *c)
 {
     struct pg_routes *r = s->routes;
-    struct pg_candidates c = pg_backend_candidates(r->snapshot, s->route, !pg_addr_is_v4(local));
-    if (c.count == 0)
-        return PG_HTTP_ERROR_NO_ENDPOINT; /* of this family */
     uint32_t turn = r->turns ? r->turns[s->route->service]++ : 0;
     bool least = r->snapshot->lab.ingress.balance == PG_BALANCE_LEAST_CONNECTIONS;
-    const struct pg_endpoint *e = choose(s->proxy, &c, least, turn % c.count);
+    return choose(s->proxy, c, least, turn % c->count);
+}
+
+enum pg_http_error pg_balance_choose(struct pg_session *s, const char *bytes,
+                                     const struct pg_addr *local)
+{
+    struct pg_routes *r = s->routes;
+    struct pg_exchange *x = s->exchange;
+    struct pg_candidates c = pg_backend_candidates(r->snapshot, s->route, !pg_addr_is_v4(local));
+    const struct pg_route_filter *by =
+        s->route->filter_count > 0
+            ? pg_route_find_filter(r->snapshot, s->route, PG_FILTER_AFFINITY_COOKIE)
+            : NULL;
+    bool gives = false;
+    if (c.count == 0)
+        return PG_HTTP_ERROR_NO_ENDPOINT; /* of this family */
+    const struct pg_endpoint *e = by ? kept(s, bytes, &c, by, &gives) : NULL;
+    if (!e)
+        e = choose_next(s, &c);
     pg_balance_done(s);
-    if (least)
+    if (r->snapshot->lab.ingress.balance == PG_BALANCE_LEAST_CONNECTIONS)
         count_in(s, e);
-    s->exchange->service_addr = e->addr;
-    s->exchange->service_port = e->port;
-    s->exchange->balanced = true;
-    s->exchange->candidates = c.count < UINT8_MAX ? (uint8_t)c.count : UINT8_MAX;
+    x->cookie = gives ? pg_cookie_of(&s->proxy->key, e) : 0;
+    x->service_addr = e->addr;
+    x->service_port = e->port;
+    x->balanced = true;
+    x->candidates = c.count < UINT8_MAX ? (uint8_t)c.count : UINT8_MAX;
     return PG_HTTP_ERROR_NONE;
+}
+
+const struct pg_endpoint *pg_balance_pick(struct pg_proxy *p, struct pg_routes *r,
+                                          const struct pg_route *route, bool v6)
+{
+    struct pg_candidates c = pg_backend_candidates(r->snapshot, route, v6);
+    uint32_t turn = r->turns ? r->turns[route->service]++ : 0;
+    return c.count == 0 ? NULL : choose(p, &c, false, turn % c.count);
+}
+
+void pg_balance_failed(struct pg_proxy *p, const struct pg_addr *addr, uint16_t port)
+{
+    mark_down(p, addr, port);
 }
 
 bool pg_balance_again(struct pg_session *s)

@@ -203,8 +203,12 @@ static const enum pg_filter_kind response_kinds[3] = {
 
 static struct pg_header_filters filters_of(const struct pg_http_rewrite_in *in)
 {
-    return in->plan ? (struct pg_header_filters){in->plan->filters, in->plan->filter_count}
-                    : (struct pg_header_filters){NULL, 0};
+    struct pg_header_filters filters = {0};
+    if (in->plan) {
+        filters.at = in->plan->filters;
+        filters.count = in->plan->filter_count;
+    }
+    return filters;
 }
 
 /* true: a filter takes the field away, whatever comes in its place. */
@@ -246,6 +250,17 @@ static void put_filtered(struct writer *w, const struct pg_header_filters *filte
             change(w, PG_FIELD_HEADER, pg_slice_of(f->name), none, pg_slice_of(f->value),
                    pg_route_filter_reason(f, PG_CODE_FILTERED));
     }
+}
+
+static void put_cookie(struct writer *w, const struct pg_header_filters *filters)
+{
+    struct pg_slice name = PG_SLICE_LITERAL("Set-Cookie");
+    if (!filters->cookie.at)
+        return;
+    put_field(w, name, filters->cookie);
+    if (w->trace)
+        change(w, PG_FIELD_HEADER, name, none, filters->cookie,
+               pg_route_filter_reason(filters->cookie_by, PG_CODE_AFFINITY_COOKIE));
 }
 
 /* The client's own fields. */
@@ -322,7 +337,7 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
                                  uint32_t label, const struct pg_header_filters *filters, char *out,
                                  uint32_t room)
 {
-    static const struct pg_header_filters nothing = {NULL, 0};
+    static const struct pg_header_filters nothing = {0};
     if (!filters)
         filters = &nothing;
     struct writer w = {
@@ -341,6 +356,7 @@ int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *by
             put_field(&w, name, value);
     }
     put_filtered(&w, filters, response_kinds);
+    put_cookie(&w, filters);
     put_framing(&w, head, bytes, body, content_length);
     put_upgrade(&w, head, bytes);
     if (head->status >= 200 && !keep_alive)

@@ -7,6 +7,8 @@
  * Owns both connections. Always true: no byte of either side is changed, so no header says who the client is; the event in the trace does. */
 #include "passthrough.h"
 
+#include "balance.h"
+
 #include "podglass/packet.h"
 #include "podglass/tls_decide.h"
 
@@ -35,6 +37,7 @@ static void end(struct pg_passthrough *t, bool reset)
             pg_conn_close(both[i]);
     }
     pg_wheel_cancel(p->wheel, &t->timer.timer);
+    pg_preface_put(t->preface);
     pg_routes_put(t->routes);
     pg_pool_put(p->passthroughs, pg_pool_index(p->passthroughs, t));
 }
@@ -112,11 +115,27 @@ static void move(struct pg_passthrough *t)
         end(t, false);
 }
 
+/* In front of the ClientHello: who is there, and whom he called, if pods are to know. */
+static void send_preface(struct pg_passthrough *t)
+{
+    struct pg_proxy *p = t->proxy;
+    const struct pg_preface_rules *rules = &t->routes->preface;
+    uint8_t out[PG_PREFACE_OUT_MAX];
+    if (!rules->settings->to_pods)
+        return;
+    struct pg_tuple begun = pg_client_begun_as(p, t->client);
+    begun.src = pg_conn_peer(t->client, &begun.src_port);
+    struct pg_ends ends = pg_ends_decide(rules, &begun, pg_preface_read(t->preface));
+    uint32_t len = pg_preface_send(p, rules, &ends, pg_conn_label(t->client), out);
+    (void)pg_conn_write(t->pod, out, len);
+}
+
 static void on_open(void *owner, struct pg_conn *c)
 {
     struct pg_passthrough *t = owner;
     (void)c;
     t->open = true;
+    send_preface(t);
     move(t);
 }
 
@@ -135,34 +154,19 @@ static void on_client_closed(void *owner, struct pg_conn *c, int error)
     end(t, true);
 }
 
-static void on_pod_closed(void *owner, struct pg_conn *c, int error)
-{
-    struct pg_passthrough *t = owner;
-    (void)c;
-    if (!t->open)
-        tell(t, PG_STAGE_UPSTREAM, "upstream-refused", pg_value_none(),
-             text_of(error == -ETIMEDOUT ? "timeout" : "refused"),
-             pg_reason_intern(&(struct pg_reason){.code = PG_CODE_UPSTREAM_REFUSED}));
-    t->pod = NULL;
-    end(t, true);
-}
+static void on_pod_closed(void *owner, struct pg_conn *c, int error);
 
 static const struct pg_conn_events client_events = {NULL, on_bytes, on_bytes, on_client_closed};
 static const struct pg_conn_events pod_events = {on_open, on_bytes, on_bytes, on_pod_closed};
 
 /* ---- where to ---- */
 
-/* The service's address. false: there is none, and the trace says why. */
-static bool find_service(struct pg_passthrough *t, const char *name, struct pg_addr *ret,
-                         uint16_t *ret_port)
+/* The route of the host. false: there is none, and the trace says why. */
+static bool find_route(struct pg_passthrough *t, const char *name)
 {
-    const struct pg_snapshot *s = t->routes->snapshot;
     struct pg_route_match match;
-    struct pg_backend backend;
-    struct pg_addr found[PG_BACKEND_ADDRS];
-    uint32_t count = 0;
     uint16_t port;
-    struct pg_addr local = pg_conn_local(t->client, &port);
+    (void)pg_conn_local(t->client, &port);
     struct pg_route_facts facts = {.host = pg_slice_of(name),
                                    .path = PG_SLICE_LITERAL("/"),
                                    .port = port,
@@ -178,47 +182,101 @@ static bool find_service(struct pg_passthrough *t, const char *name, struct pg_a
     t->route = match.route;
     tell(t, PG_STAGE_ROUTE, match.route ? "route" : "no-route", pg_value_none(),
          text_of(match.route ? match.route->backend_text : ""), match.reason);
-    if (!match.route)
-        return false;
-    pg_backend_decide(s, match.route, &backend);
-    if (backend.error) {
-        tell(t, PG_STAGE_UPSTREAM, pg_http_error_name(backend.error), pg_value_none(),
-             pg_value_none(), backend.reason);
+    return match.route != NULL;
+}
+
+static void tell_error(const struct pg_passthrough *t, enum pg_http_error error,
+                       pg_reason_id reason)
+{
+    tell(t, PG_STAGE_UPSTREAM, pg_http_error_name(error), pg_value_none(), pg_value_none(), reason);
+}
+
+/* A pod, where the ingress chooses them. */
+static bool find_pod(struct pg_passthrough *t, bool v6)
+{
+    const struct pg_endpoint *e = pg_balance_pick(t->proxy, t->routes, t->route, v6);
+    if (!e) {
+        tell_error(t, PG_HTTP_ERROR_NO_ENDPOINT, 0);
         return false;
     }
-    pg_reason_id reason = 0;
-    enum pg_dns_status status =
-        t->proxy->zone
-            ? pg_dns_resolve(t->proxy->zone, backend.name, backend.name_len, !pg_addr_is_v4(&local),
-                             found, PG_BACKEND_ADDRS, &count, &reason)
-            : PG_DNS_NXDOMAIN;
-    bool good = status == PG_DNS_OK && count > 0;
-    tell(t, PG_STAGE_DNS, "resolve", pg_value_text(backend.name, backend.name_len),
-         good ? pg_value_endpoint(&found[0], 0) : text_of(pg_dns_status_name(status)), reason);
-    if (!good)
-        return false;
-    *ret = found[pg_random_below(t->proxy->random,
-                                 count < PG_BACKEND_ADDRS ? count : PG_BACKEND_ADDRS)];
-    *ret_port = pg_backend_port(s, match.route, ret);
+    t->to = e->addr;
+    t->to_port = e->port;
     return true;
 }
 
-static bool connect_pod(struct pg_passthrough *t, const char *name)
+/* The service's address. false: there is none, and the trace says why. */
+static bool find_service(struct pg_passthrough *t, const struct pg_backend *backend, bool v6)
+{
+    struct pg_addr found[PG_BACKEND_ADDRS];
+    uint32_t count = 0;
+    pg_reason_id reason = 0;
+    enum pg_dns_status status =
+        t->proxy->zone ? pg_dns_resolve(t->proxy->zone, backend->name, backend->name_len, v6, found,
+                                        PG_BACKEND_ADDRS, &count, &reason)
+                       : PG_DNS_NXDOMAIN;
+    bool good = status == PG_DNS_OK && count > 0;
+    tell(t, PG_STAGE_DNS, "resolve", pg_value_text(backend->name, backend->name_len),
+         good ? pg_value_endpoint(&found[0], 0) : text_of(pg_dns_status_name(status)), reason);
+    if (!good)
+        return false;
+    t->to = found[pg_random_below(t->proxy->random,
+                                  count < PG_BACKEND_ADDRS ? count : PG_BACKEND_ADDRS)];
+    t->to_port = pg_backend_port(t->routes->snapshot, t->route, &t->to);
+    return true;
+}
+
+static bool find_backend(struct pg_passthrough *t, bool v6)
+{
+    const struct pg_snapshot *s = t->routes->snapshot;
+    struct pg_backend backend;
+    pg_backend_decide(s, t->route, &backend);
+    if (backend.error) {
+        tell_error(t, backend.error, backend.reason);
+        return false;
+    }
+    return pg_upstream_mode(s, t->route) == PG_UPSTREAM_ENDPOINTS ? find_pod(t, v6)
+                                                                  : find_service(t, &backend, v6);
+}
+
+static bool connect_pod(struct pg_passthrough *t)
 {
     struct pg_proxy *p = t->proxy;
-    struct pg_addr to;
-    uint16_t to_port, port;
+    uint16_t port;
     struct pg_addr local = pg_conn_local(t->client, &port);
-    if (!find_service(t, name, &to, &to_port))
+    if (!find_backend(t, !pg_addr_is_v4(&local)))
         return false;
-    t->pod = pg_conn_connect(p->stack, &local, 0, &to, to_port, pg_conn_label(t->client),
+    t->pod = pg_conn_connect(p->stack, &local, 0, &t->to, t->to_port, pg_conn_label(t->client),
                              &pod_events, t);
     if (!t->pod)
         return false;
+    t->tries++;
     local = pg_conn_local(t->pod, &port);
     tell(t, PG_STAGE_UPSTREAM, "connect", pg_value_endpoint(&local, port),
-         pg_value_endpoint(&to, to_port), 0);
+         pg_value_endpoint(&t->to, t->to_port), pg_upstream_reason(t->routes->snapshot, t->route));
+    wait_ms(t, pg_limit_ms(p, PG_LIMIT_CONNECT_TIME));
     return true;
+}
+
+/* A pod that can not be connected to: nothing was sent, so another one may have it. */
+static bool connect_again(struct pg_passthrough *t)
+{
+    if (t->open || pg_upstream_mode(t->routes->snapshot, t->route) != PG_UPSTREAM_ENDPOINTS)
+        return false;
+    pg_balance_failed(t->proxy, &t->to, t->to_port);
+    return t->tries < t->proxy->limits.value[PG_LIMIT_TRIES] && connect_pod(t);
+}
+
+static void on_pod_closed(void *owner, struct pg_conn *c, int error)
+{
+    struct pg_passthrough *t = owner;
+    (void)c;
+    if (!t->open)
+        tell(t, PG_STAGE_UPSTREAM, "upstream-refused", pg_value_none(),
+             text_of(error == -ETIMEDOUT ? "timeout" : "refused"),
+             pg_reason_intern(&(struct pg_reason){.code = PG_CODE_UPSTREAM_REFUSED}));
+    t->pod = NULL;
+    if (!connect_again(t))
+        end(t, true);
 }
 
 void pg_passthrough_begin(struct pg_proxy *p, struct pg_conn *client, const char *name,
@@ -233,15 +291,13 @@ void pg_passthrough_begin(struct pg_proxy *p, struct pg_conn *client, const char
     t->timer.owner = PG_TIMER_OF_PASSTHROUGH;
     t->proxy = p;
     t->client = client;
+    t->preface = pg_preface_get(p->prefaces, client);
     t->opened_us = p->now_us;
     t->routes = p->routes;
     t->routes->refs++;
     pg_conn_own(client, &client_events, t);
     p->counters->value[PG_COUNT_TLS_PASSED]++;
     tell(t, PG_STAGE_TLS, "passthrough", text_of(name), pg_value_none(), reason);
-    if (!connect_pod(t, name)) {
+    if (!find_route(t, name) || !connect_pod(t))
         end(t, true);
-        return;
-    }
-    wait_ms(t, pg_limit_ms(p, PG_LIMIT_CONNECT_TIME));
 }

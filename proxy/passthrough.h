@@ -11,9 +11,13 @@ struct pg_passthrough {
     struct pg_conn *client; /* NULL once it is gone, as pod */
     struct pg_conn *pod;
     struct pg_routes *routes;
-    const struct pg_route *route; /* in routes; NULL: none */
+    const struct pg_route *route;  /* in routes; NULL: none */
+    struct pg_preface_of *preface; /* what the connection began with; NULL: nothing */
     uint64_t deadline_ms;
     uint64_t opened_us;
+    struct pg_addr to; /* the pod, or its service */
+    uint16_t to_port;
+    uint8_t tries;
     bool open; /* the pod answered */
     bool client_ended, pod_ended;
 };

@@ -27,7 +27,11 @@ const struct pg_preface *pg_preface_read(const struct pg_preface_of *of);
 struct pg_ends pg_request_ends(const struct pg_session *s);
 
 /* ---- preface_out.c ---- */
-/* What a fresh connection to a pod begins with, if it does: written to out, its length. */
+/* What a connection to a pod begins with: written to out, counted and told; its length. */
+uint32_t pg_preface_send(struct pg_proxy *p, const struct pg_preface_rules *rules,
+                         const struct pg_ends *ends, uint32_t label,
+                         uint8_t out[PG_PREFACE_OUT_MAX]);
+/* The same for a request's fresh connection, if pods are to know; 0: they are not. */
 uint32_t pg_preface_out(struct pg_session *s, uint8_t out[PG_PREFACE_OUT_MAX]);
 
 #endif

@@ -1,6 +1,6 @@
 /* The PROXY preface that a connection to a pod begins with, when pods are to get one.
  *
- * Called by `request.c` in front of the first head on a fresh connection, so that both leave in one segment. It names the client as the ingress
+ * Called by `request.c` in front of the first head on a fresh connection, so that both leave in one segment, and by `passthrough.c` in front of a ClientHello. It names the client as the ingress
  * knows him before headers are looked at, and the address he asked for.
  *
  * Owns nothing. */
@@ -11,13 +11,15 @@
 
 #include <stdio.h>
 
-static void tell(struct pg_session *s, const struct pg_ends *ends)
+static void tell(struct pg_proxy *p, const struct pg_preface_rules *rules,
+                 const struct pg_ends *ends, uint32_t label)
 {
-    struct pg_proxy *p = s->proxy;
     struct pg_text text = {0};
-    pg_preface_sent_print(&s->routes->preface, ends, &text);
-    struct pg_record r = {.label = pg_conn_label(s->client),
-                          .reason = s->routes->preface.sent_reason,
+    if (!pg_trace_on(p->trace) || !pg_trace_label_wanted(p->trace, label))
+        return;
+    pg_preface_sent_print(rules, ends, &text);
+    struct pg_record r = {.label = label,
+                          .reason = rules->sent_reason,
                           .node = PG_NODE_NONE,
                           .kind = PG_RECORD_REWRITE,
                           .stage = PG_STAGE_PROXY_PROTOCOL,
@@ -29,28 +31,34 @@ static void tell(struct pg_session *s, const struct pg_ends *ends)
     pg_text_free(&text);
 }
 
-uint32_t pg_preface_out(struct pg_session *s, uint8_t out[PG_PREFACE_OUT_MAX])
+uint32_t pg_preface_send(struct pg_proxy *p, const struct pg_preface_rules *rules,
+                         const struct pg_ends *ends, uint32_t label,
+                         uint8_t out[PG_PREFACE_OUT_MAX])
 {
-    const struct pg_proxy_settings *settings = s->routes->preface.settings;
+    const struct pg_proxy_settings *settings = rules->settings;
     char id[16];
-    if (!s->up->owes_preface || (s->up->h2c && !pg_h2_up_owes_preface(s->up->conn)))
-        return 0;
-    struct pg_ends ends = pg_request_ends(s);
     struct pg_preface_out preface = {
         .version = settings->to_pods ? settings->to_pods : 2,
-        .src = ends.client,
-        .dst = ends.local,
-        .src_port = ends.client_port,
-        .dst_port = ends.local_port,
+        .src = ends->client,
+        .dst = ends->local,
+        .src_port = ends->client_port,
+        .dst_port = ends->local_port,
         .crc = settings->send_crc,
     };
     if (settings->send_id) {
-        (void)snprintf(id, sizeof(id), "%x", pg_conn_label(s->client));
+        (void)snprintf(id, sizeof(id), "%x", label);
         preface.id = pg_slice_of(id);
     }
-    s->up->owes_preface = false;
-    s->proxy->counters->value[PG_COUNT_PP_SENT]++;
-    if (pg_session_watched(s))
-        tell(s, &ends);
+    p->counters->value[PG_COUNT_PP_SENT]++;
+    tell(p, rules, ends, label);
     return pg_preface_write(&preface, out);
+}
+
+uint32_t pg_preface_out(struct pg_session *s, uint8_t out[PG_PREFACE_OUT_MAX])
+{
+    if (!s->up->owes_preface || (s->up->h2c && !pg_h2_up_owes_preface(s->up->conn)))
+        return 0;
+    struct pg_ends ends = pg_request_ends(s);
+    s->up->owes_preface = false;
+    return pg_preface_send(s->proxy, &s->routes->preface, &ends, pg_conn_label(s->client), out);
 }

@@ -117,33 +117,6 @@ enum pg_session_event {
     PG_EVENT_DRAIN,
 };
 
-/* What only a request on its way needs: from the first byte of its head until the session is idle again. */
-struct pg_exchange {
-    struct pg_http_scan scan; /* of the head that is being read, either leg */
-    struct pg_body request, response;
-    uint64_t request_id[2];
-    struct pg_addr service_addr; /* where the request goes */
-    struct pg_addr client;       /* as told to the pod; none: it did not come so far */
-    uint64_t began_us;           /* its head was complete; 0: it never was */
-    uint64_t answered_us;        /* the pod's head was here; 0: not yet */
-    uint64_t body_limit;         /* 0: none */
-    uint64_t until_ms;           /* the end of all patience; 0: none */
-    uint32_t connect_ms, send_ms, read_ms;
-    uint32_t load; /* 1 + its pod's load; 0: not counted */
-    uint32_t note; /* 1 + its note for the log; 0: none */
-    uint16_t service_port;
-    uint64_t window_ms;     /* in which the client's speed is looked at: since then, */
-    uint64_t window_passed; /* and so many bytes had passed both ways */
-    uint8_t interims;       /* informational answers so far */
-    uint8_t candidates;     /* pods there were to choose among */
-    bool h2c;               /* the pod is spoken to in HTTP/2 */
-    bool keeps_trailers;    /* of both bodies, where the other side can take them */
-    bool wants_trailers;    /* the client said so */
-    bool balanced;          /* service_addr is a pod's, chosen by balance.c */
-    uint8_t verdict;        /* enum pg_verdict about the client; PG_VERDICT_COUNT: not decided */
-    bool ended;             /* counted and told */
-};
-
 /* Is who speaks to us the one whose connection it was before NAT? Asked once per connection. */
 enum pg_origin { PG_ORIGIN_UNKNOWN, PG_ORIGIN_HOP, PG_ORIGIN_OTHER };
 

@@ -169,7 +169,8 @@ static void tell_name(struct pg_session *s, struct pg_slice name, enum pg_dns_st
                     reason);
 }
 
-static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *local)
+static enum pg_http_error resolve(struct pg_session *s, const char *bytes,
+                                  const struct pg_addr *local)
 {
     struct pg_proxy *p = s->proxy;
     struct pg_backend backend;
@@ -182,7 +183,7 @@ static enum pg_http_error resolve(struct pg_session *s, const struct pg_addr *lo
         return backend.error;
     }
     if (pg_upstream_mode(s->routes->snapshot, s->route) == PG_UPSTREAM_ENDPOINTS)
-        return pg_balance_choose(s, local);
+        return pg_balance_choose(s, bytes, local);
     if (!p->zone)
         return PG_HTTP_ERROR_NO_NAME;
     enum pg_dns_status status =
@@ -222,6 +223,7 @@ static void note_request(struct pg_session *s, const char *bytes)
     s->idempotent = h->idempotent;
     s->reason = 0;
     s->exchange->until_ms = 0;
+    s->exchange->cookie = 0;
     s->exchange->body_limit = p->limits.value[PG_LIMIT_BODY];
     s->exchange->connect_ms = pg_limit_ms(p, PG_LIMIT_CONNECT_TIME);
     s->exchange->send_ms = s->exchange->read_ms = pg_limit_ms(p, PG_LIMIT_RESPONSE_TIME);
@@ -310,7 +312,7 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
     if (!error && p->plan.status)
         return PG_HTTP_ERROR_NONE;
     if (!error)
-        error = resolve(s, &local);
+        error = resolve(s, bytes, &local);
     if (!error)
         decide_protocol(s, bytes);
     if (!error)

@@ -6,6 +6,7 @@
  * Until the head of a response has gone to the client, trouble is answered with a status; afterwards only a reset tells the truth about a
  * body that is not complete. If a pooled connection turns out to be closed before a byte of answer, the request is sent once more
  * on a fresh one, provided it may be. */
+#include "affinity_cookie.h"
 #include "balance.h"
 
 #include "podglass/packet.h"
@@ -18,11 +19,22 @@
 #define INTERIMS_MAX \
     16 /* one is usual, two are known; a pod that goes on for ever holds its client */
 
-static struct pg_header_filters filters_of(const struct pg_session *s)
+/* cookie: room for the one that the client gets. */
+static struct pg_header_filters filters_of(const struct pg_session *s, char cookie[PG_COOKIE_TEXT])
 {
-    return (struct pg_header_filters){
-        s->route ? s->routes->snapshot->filters + s->route->filter_first : NULL,
-        s->route ? s->route->filter_count : 0};
+    struct pg_header_filters filters = {0};
+    if (!s->route)
+        return filters;
+    filters.at = s->routes->snapshot->filters + s->route->filter_first;
+    filters.count = s->route->filter_count;
+    if (s->exchange->cookie) {
+        filters.cookie_by =
+            pg_route_find_filter(s->routes->snapshot, s->route, PG_FILTER_AFFINITY_COOKIE);
+        bool https = strcmp(pg_request_ends(s).scheme, "https") == 0;
+        filters.cookie =
+            pg_cookie_print(filters.cookie_by, s->route, s->exchange->cookie, https, cookie);
+    }
+    return filters;
 }
 
 static void tell_response(struct pg_session *s, uint16_t status, const char *name)
@@ -169,7 +181,8 @@ static void begin_response(struct pg_session *s, uint32_t used)
 static int write_head(struct pg_session *s, const char *bytes, enum pg_http_body body)
 {
     struct pg_proxy *p = s->proxy;
-    struct pg_header_filters filters = filters_of(s);
+    char cookie[PG_COOKIE_TEXT];
+    struct pg_header_filters filters = filters_of(s, cookie);
     int64_t len = pg_http_rewrite_response(&p->head, bytes, body, p->head.content_length, s->http10,
                                            s->keep, p->trace, pg_conn_label(s->client), &filters,
                                            p->out, sizeof(p->out));
@@ -258,7 +271,8 @@ static bool response_head_step(struct pg_session *s)
         pg_session_refuse(s, err == -EBADMSG ? PG_HTTP_ERROR_BAD_RESPONSE : PG_HTTP_ERROR_NO_ROOM);
         return true;
     }
-    struct pg_header_filters filters = filters_of(s);
+    char cookie[PG_COOKIE_TEXT];
+    struct pg_header_filters filters = filters_of(s, cookie);
     if (pg_conn_room(s->client) <
         s->proxy->head.head_len + HEAD_GROWS + pg_header_filters_room(&filters))
         return false; /* the client is slow: on_writable brings us back */

@@ -32,6 +32,8 @@ uint32_t pg_header_filters_room(const struct pg_header_filters *f)
         if (f->at[i].kind == PG_FILTER_RESPONSE_SET || f->at[i].kind == PG_FILTER_RESPONSE_ADD)
             room += strlen(f->at[i].name) + strlen(f->at[i].value) + 4;
     }
+    if (f->cookie.at)
+        room += strlen("Set-Cookie: \r\n") + f->cookie.len;
     return (uint32_t)room;
 }
 

@@ -14,6 +14,8 @@
 struct pg_header_filters {
     const struct pg_route_filter *at;
     uint32_t count;
+    struct pg_slice cookie; /* Set-Cookie of an answer; at NULL: none */
+    const struct pg_route_filter *cookie_by;
 };
 uint32_t pg_header_filters_room(
     const struct pg_header_filters *f); /* bytes they may add to an answer's head */

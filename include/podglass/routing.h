@@ -98,7 +98,7 @@ enum pg_filter_kind {
     PG_FILTER_READ_TIMEOUT,
     PG_FILTER_H2C, /* pods are spoken to in HTTP/2, whatever the port of the service says */
     PG_FILTER_SERVICE_UPSTREAM, /* number 1: connections go to the service address, whatever the ingress does otherwise */
-    PG_FILTER_AFFINITY_COOKIE, /* name: of the cookie; number: its Max-Age, 0: none. Means something where endpoints are chosen here */
+    PG_FILTER_AFFINITY_COOKIE, /* name: of the cookie; value: its attributes; number: its Max-Age, 0: none. Means something where endpoints are chosen here */
     PG_FILTER_KIND_COUNT,
 };
 enum pg_path_change {

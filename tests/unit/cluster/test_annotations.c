@@ -49,7 +49,11 @@ static const struct {
     {NGINX(N "backend-protocol: GRPC\n"), PG_FILTER_H2C, 1, ""},
     {NGINX(N "affinity: cookie\n" N "session-cookie-name: route\n" N
              "session-cookie-max-age: \"60\"\n"),
-     PG_FILTER_AFFINITY_COOKIE, 60, ""},
+     PG_FILTER_AFFINITY_COOKIE, 60, "; Max-Age=60"},
+    {NGINX(N "affinity: cookie\n" N "session-cookie-path: /a\n" N
+             "session-cookie-domain: a.test\n" N "session-cookie-expires: \"9\"\n" N
+             "session-cookie-secure: \"true\"\n" N "session-cookie-samesite: Lax\n"),
+     PG_FILTER_AFFINITY_COOKIE, 9, "; Max-Age=9; Domain=a.test; Path=/a; Secure; SameSite=Lax"},
 };
 
 static void annotations_become_filters(void **state)
@@ -93,6 +97,9 @@ static const struct {
     {NGINX(N "upstream-vhost: \"a\\r\\nX: y\"\n"), "t.yaml:6", "expected visible ASCII"},
     {NGINX(N "upstream-vhost: a/b\n"), "t.yaml:6", "expected a host name"},
     {NGINX(N "session-cookie-name: \"a;b\"\n"), "t.yaml:6", "no name for a cookie"},
+    {NGINX(N "session-cookie-path: \"/; Domain=b.test\"\n"), "t.yaml:6", "is left out"},
+    {NGINX(N "session-cookie-path: \"/;Domain=b.test\"\n"), "t.yaml:6", "no value for a cookie"},
+    {NGINX(N "affinity-mode: loose\n"), "t.yaml:6", "expected balanced or persistent"},
     {NGINX(N "backend-protocol: GRPCS\n"), "t.yaml:6", "plain HTTP"},
     {NGINX(N "canary: \"true\"\n"), "t.yaml", "this one gets no requests"},
     {NGINX(N "canary-weight: \"1.5\"\n"), "t.yaml:6", "expected a number from 0"},
