@@ -95,6 +95,25 @@ static void upstream_leg(struct pg_dump *d, const struct pg_session_view *s)
     pg_dump_pod_name(d, "pod", pod);
 }
 
+static void tls(struct pg_dump *d, const struct pg_tls_view *t)
+{
+    struct pg_json *j = &d->json;
+
+    pg_json_key(j, "tls");
+    if (!t->version) {
+        pg_json_string(j, NULL);
+        return;
+    }
+    pg_json_object(j);
+    pg_json_key_string(j, "version", t->version);
+    pg_json_key_string(j, "cipher", t->cipher);
+    pg_json_key_string(j, "protocol", t->protocol[0] ? t->protocol : NULL);
+    pg_json_key_string(j, "serverName", t->name[0] ? t->name : NULL);
+    pg_json_key_bool(j, "resumed", t->resumed);
+    pg_dump_reason(d, "certificate", t->reason);
+    pg_json_object_end(j);
+}
+
 static void on_session(void *arg, const struct pg_session_view *s)
 {
     struct pg_dump *d = arg;
@@ -105,6 +124,7 @@ static void on_session(void *arg, const struct pg_session_view *s)
     pg_json_key_string(j, "state", s->state);
     pg_json_key_string(j, "service", s->service && s->service[0] ? s->service : NULL);
     client_leg(d, s);
+    tls(d, &s->tls);
     upstream_leg(d, s);
     pg_json_key_uint(j, "requests", s->requests);
     pg_json_key(j, "lastStatus");

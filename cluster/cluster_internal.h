@@ -52,6 +52,7 @@ void pg_findings_take(struct pg_load *load,
 #define PG_CODE_TRUSTS_ALL  "PG406" /* believes whoever connects */
 #define PG_CODE_REGEX       "PG411" /* a path that another rule makes a regular expression */
 #define PG_CODE_BAD_PAIR    "PG430" /* certificate and key of a Secret can not be used */
+#define PG_CODE_BAD_DATES   "PG431" /* a certificate outside its time */
 
 /* One load. */
 struct pg_load {

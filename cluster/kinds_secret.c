@@ -93,12 +93,16 @@ static bool pair_check(const struct pg_field *root, const struct pg_raw_secret *
     else if (load->options.check_pair != NULL)
         good = load->options.check_pair((struct pg_slice){s->secret.cert, s->secret.cert_len},
                                         (struct pg_slice){s->secret.key, s->secret.key_len}, &why);
-    if (why.len > 0) {
+    struct pg_field data = pg_field_get(root, "data");
+    struct pg_field text = pg_field_get(root, "stringData");
+    const struct pg_field *where = pg_field_is(&data) ? &data : &text;
+    if (why.len > 0 && good && s->secret.cert_len > 0 && s->secret.key_len > 0) {
+        pg_field_warn(where, PG_CODE_BAD_DATES,
+                      "%s: it is shown all the same, and clients that verify it refuse it", why.at);
+    } else if (why.len > 0) {
         good = false;
-        struct pg_field data = pg_field_get(root, "data");
-        struct pg_field text = pg_field_get(root, "stringData");
-        pg_field_warn(pg_field_is(&data) ? &data : &text, PG_CODE_BAD_PAIR,
-                      "%s: its hosts get a certificate that is made up", why.at);
+        pg_field_warn(where, PG_CODE_BAD_PAIR, "%s: its hosts get a certificate that is made up",
+                      why.at);
     }
     pg_text_free(&why);
     return good;

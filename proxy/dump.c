@@ -30,6 +30,7 @@ static void view_session(const struct pg_proxy *p, const struct pg_session *s,
         .last_status = s->last_status,
     };
     pg_conn_look(s->client, &ret->client);
+    pg_tls_look(s->client, &ret->tls);
     const struct pg_upstream *up = upstream_of(p, s);
     if (up && up->conn) {
         ret->has_upstream = true;

@@ -342,12 +342,35 @@ static void on_turn(void *arg, struct pg_conn *inner)
 
 static const struct pg_inner_layer layer = {on_turn};
 
-const char *pg_tls_name(const struct pg_conn *client)
+static const struct pg_tls *tls_of(const struct pg_conn *client)
 {
     const struct pg_tls *t = NULL;
     for (const struct pg_conn *c = client; c && !t; c = pg_inner_below(c)) /* streams of h2 */
         t = pg_inner_arg(c, &layer);
+    return t;
+}
+
+const char *pg_tls_name(const struct pg_conn *client)
+{
+    const struct pg_tls *t = tls_of(client);
     return t ? t->name : NULL;
+}
+
+void pg_tls_look(const struct pg_conn *client, struct pg_tls_view *ret)
+{
+    const struct pg_tls *t = tls_of(client);
+    const unsigned char *alpn = NULL;
+    unsigned len = 0;
+    *ret = (struct pg_tls_view){0};
+    if (!t)
+        return;
+    SSL_get0_alpn_selected(t->stream.ssl, &alpn, &len);
+    *ret = (struct pg_tls_view){.version = SSL_get_version(t->stream.ssl),
+                                .cipher = SSL_get_cipher_name(t->stream.ssl),
+                                .protocol = len > 0 ? protocol_of(t) : "",
+                                .name = t->name,
+                                .reason = t->reason,
+                                .resumed = SSL_session_reused(t->stream.ssl) == 1};
 }
 
 /* ---- the wire ---- */

@@ -25,6 +25,10 @@ void pg_tls_drain(struct pg_proxy *p);            /* no handshake goes on */
 /* The server name a client connection was opened for ("": none); NULL: it is not over TLS. */
 const char *pg_tls_name(const struct pg_conn *client);
 
+struct pg_tls_view;
+/* version NULL: it is not over TLS. */
+void pg_tls_look(const struct pg_conn *client, struct pg_tls_view *ret);
+
 /* ---- tls_cert.c ---- */
 struct pg_certs *pg_certs_new(const struct pg_snapshot *s); /* borrows s; NULL: out of memory */
 void pg_certs_free(struct pg_certs *c);                     /* NULL is fine */

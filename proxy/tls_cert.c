@@ -110,13 +110,34 @@ static const char *read_pair(struct pg_slice cert, struct pg_slice key, struct p
     return pair_fault(ret);
 }
 
+/* "tls.crt is not valid after Jan  1 00:00:00 2026 GMT"; nothing if its time is now. */
+static void print_dates(const X509 *cert, struct pg_text *out)
+{
+    const ASN1_TIME *from = X509_get0_notBefore(cert);
+    const ASN1_TIME *until = X509_get0_notAfter(cert);
+    bool early = X509_cmp_current_time(from) > 0;
+    char date[64] = "";
+    if (!early && X509_cmp_current_time(until) > 0)
+        return;
+    BIO *bio = BIO_new(BIO_s_mem());
+    if (bio && ASN1_TIME_print(bio, early ? from : until) == 1) {
+        int len = BIO_read(bio, date, sizeof(date) - 1);
+        date[len > 0 ? len : 0] = '\0';
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    pg_text_printf(out, "tls.crt is not valid %s %s", early ? "before" : "after", date);
+}
+
 bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why)
 {
     struct pg_cert c = {0};
     const char *fault = read_pair(cert, key, &c);
-    cert_free(&c);
     if (fault)
         pg_text_puts(ret_why, fault);
+    else
+        print_dates(c.cert, ret_why);
+    cert_free(&c);
     return fault == NULL;
 }
 

@@ -161,6 +161,17 @@ static void cell_leg(struct pg_grid *g, const json_t *leg, const char *from, con
     cell_rtt(g, leg);
 }
 
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384 h2". */
+static void cell_tls(struct pg_grid *g, const json_t *tls)
+{
+    if (!json_is_object(tls)) {
+        pg_grid_cell(g, "-");
+        return;
+    }
+    pg_grid_cellf(g, "%s %s %s", pg_get_string(tls, "version"), pg_get_string(tls, "cipher"),
+                  pg_get_has(tls, "protocol") ? pg_get_string(tls, "protocol") : "-");
+}
+
 void pg_row_connections(struct pg_grid *g, const json_t *item, bool wide)
 {
     const json_t *client = json_object_get(item, "client");
@@ -185,5 +196,6 @@ void pg_row_connections(struct pg_grid *g, const json_t *item, bool wide)
         pg_cell_endpoint(g, json_object_get(upstream, "seen"), "");
         pg_cell_number(g, item, "lastStatus");
         pg_grid_cell(g, pg_get_string(item, "state"));
+        cell_tls(g, json_object_get(item, "tls"));
     }
 }

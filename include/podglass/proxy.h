@@ -55,10 +55,20 @@ void pg_proxy_drain(struct pg_proxy *p);
 
 /* The certificate of the authority that signs what is made up, in PEM, for clients that are to trust it. 0 or -errno. */
 int pg_proxy_write_ca(struct pg_proxy *p, const char *path);
+/* What a client's TLS came to. version NULL: it speaks none, or the pod speaks it. */
+struct pg_tls_view {
+    const char *version;  /* "TLSv1.3" */
+    const char *cipher;   /* "TLS_AES_256_GCM_SHA384" */
+    const char *protocol; /* of ALPN; "" if the client named none */
+    const char *name;     /* server name, or "" */
+    pg_reason_id reason;  /* of the certificate */
+    bool resumed;
+};
 /* Both legs of one client connection, for `get connections`. */
 struct pg_session_view {
     uint32_t label;
     struct pg_conn_view client;
+    struct pg_tls_view tls; /* of the client leg */
     bool has_upstream; /* of the request in hand, or of the last one while it still lies idle */
     struct pg_conn_view upstream; /* as the proxy knows it: to the service address, before NAT */
     const char *service;          /* "shop/web"; "" before a route was found */

@@ -240,7 +240,8 @@ struct pg_load_options {
         *sets; /* "svc/edge/gateway.externalTrafficPolicy=Local": laid over what was read */
     uint32_t set_count;
     const char *profile; /* of the ingress, as --set lab.ingress.profile=; NULL: as written */
-    /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. NULL: not asked. */
+    /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. Words about a pair that can be: what
+     * clients will find wrong with it. NULL: not asked. */
     bool (*check_pair)(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
     struct pg_checks *
         checks; /* filled with what documents of kind Check ask (checks.h), if the load is good; NULL: such documents are noted and left out */

@@ -84,6 +84,12 @@ http {
         location / { return 200 "peer=\$remote_addr xff=\$http_x_forwarded_for name=\$ssl_server_name\n"; }
         location /files/ { alias $WORK/files/; }
     }
+    server {
+        listen 8444 ssl proxy_protocol;
+        ssl_certificate $WORK/vault.crt;
+        ssl_certificate_key $WORK/vault.key;
+        location / { return 200 "peer=\$remote_addr pp=\$proxy_protocol_addr to=\$proxy_protocol_server_addr:\$proxy_protocol_server_port\n"; }
+    }
 }
 END
     spawn "$POD1" nginx-vault nginx -e "$WORK/vault/error.log" -p "$WORK/vault" -c "$WORK/vault/nginx.conf"
@@ -129,6 +135,22 @@ is "an upload is whole" "$(trusted tls.example.test /upload -m 60 -T "$WORK/file
     "200 $(stat -c %s "$WORK/files/big")"
 is "HTTP without TLS on this port" "$(in_client curl -s -m 5 -o /dev/null -w '%{http_code}' http://$VIP:443/)" 400
 is "the other port is still there" "$(in_client curl -s -m 5 -o /dev/null -w '%{http_code}' -H 'Host: tls.example.test' http://$VIP/)" 200
+
+# ---- what is said of a connection
+
+mkfifo "$WORK/open"
+ip netns exec "$CLIENT" openssl s_client -connect $VIP:443 -servername tls.example.test -alpn http/1.1 -tls1_3 -quiet <"$WORK/open" >"$WORK/said.out" 2>/dev/null &
+PIDS+=("$!")
+exec 8>"$WORK/open"
+printf 'GET /quiet HTTP/1.1\r\nHost: tls.example.test\r\n\r\n' >&8
+wait_for 10 grep -q 'pod=web' "$WORK/said.out"
+is "get connections -o json: version, protocol, server name" \
+    "$(get connections | jq -r '[.items[].tls | select(.serverName == "tls.example.test" and .version == "TLSv1.3" and .protocol == "http/1.1") | .resumed] | unique[]')" false
+row=$("$PODGLASS" get connections -o wide --socket "$SOCK")
+has "get connections -o wide" "$row" "TLSv1.3 TLS_[A-Z0-9_]+ http/1.1"
+flow=$(get connections | jq -r '[.items[] | select(.tls != null)][0].flow')
+has "describe flow" "$("$PODGLASS" describe flow "$flow" --socket "$SOCK")" "Cipher: +TLS_"
+exec 8>&-
 
 # ---- openssl s_client
 
@@ -191,6 +213,13 @@ at_least "half a hello is counted" "$(counter tls_failed_alert)" $((before + 1))
 
 is "ssl-passthrough: the pod's own certificate, the ingress pod as peer, no header" \
     "$(https vault.example.test / --cacert "$WORK/vault.crt")" "peer=10.244.1.2 xff= name=vault.example.test"
+tls_manifest shop | sed 's/ingress: {service: edge\/gateway/&, upstream: endpoints, proxyProtocol: {toPods: v2}/; s/{port: 443, targetPort: 8443}/{port: 443, targetPort: 8444}/' \
+    >"$WORK/lab.yaml"
+reload
+has "to a pod of the ingress' choice, with a preface in front of the ClientHello" "$(https vault.example.test / --cacert "$WORK/vault.crt")" \
+    "^peer=10.244.1.2 pp=$ALICE to=$VIP:443$"
+tls_manifest shop >"$WORK/lab.yaml"
+reload
 is "and bytes as they were" "$(https vault.example.test /files/big --cacert "$WORK/vault.crt" -m 60 | sha256sum | cut -d' ' -f1)" "$sum"
 at_least "counted" "$(counter tls_passed_through)" 2
 

@@ -77,6 +77,28 @@ static void a_pair_that_can_not_be_used_is_a_warning(void **state)
     unload(&l);
 }
 
+static bool grumble(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why)
+{
+    (void)cert;
+    (void)key;
+    pg_text_puts(ret_why, "it is old");
+    return true;
+}
+
+static void a_certificate_outside_its_time_is_told_and_used(void **state)
+{
+    (void)state;
+    static const char text[] = SECRET("a", "stringData: {tls.crt: cert, tls.key: key}\n");
+    struct loaded l =
+        load_bytes(text, sizeof(text) - 1, (struct pg_load_options){.check_pair = grumble});
+    assert_int_equal(l.rc, 0);
+    const struct pg_finding *f = find(&l, "t.yaml:6", "it is old: it is shown all the same");
+    assert_non_null(f);
+    assert_string_equal(f->code, "PG431");
+    assert_true(l.s->secrets[0].usable);
+    unload(&l);
+}
+
 static void other_secrets_have_no_part(void **state)
 {
     (void)state;
@@ -187,6 +209,7 @@ int main(void)
         cmocka_unit_test(data_is_base64_and_string_data_wins),
         cmocka_unit_test(wrong_secrets_are_told_without_what_is_in_them),
         cmocka_unit_test(a_pair_that_can_not_be_used_is_a_warning),
+        cmocka_unit_test(a_certificate_outside_its_time_is_told_and_used),
         cmocka_unit_test(other_secrets_have_no_part),
         cmocka_unit_test(hosts_have_the_secret_their_ingress_names),
         cmocka_unit_test(an_entry_without_hosts_is_for_those_of_the_rules),

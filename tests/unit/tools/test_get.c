@@ -40,7 +40,8 @@ static const char conntrack[] =
 static const char connections[] =
     "{\"items\":[{\"flow\":\"c7f1\",\"state\":\"relay\",\"service\":\"shop/web\",\"pod\":\"shop/"
     "web-0\",\"requests\":3,\"lastStatus\":200,"
-    "\"ageSeconds\":8,\"conntrackClient\":1041,\"conntrackUpstream\":1042,"
+    "\"ageSeconds\":8,\"tls\":{\"version\":\"TLSv1.3\",\"cipher\":\"AES\",\"protocol\":\"h2\"},"
+    "\"conntrackClient\":1041,\"conntrackUpstream\":1042,"
     "\"client\":{\"peer\":\"10.244.1.1\",\"peerPort\":5568,\"local\":\"10.244.1.2\",\"localPort\":"
     "80,\"state\":\"ESTAB\","
     "\"rttMicroseconds\":120,\"retransmits\":1,\"bytesIn\":1100,\"bytesOut\":4200,"
@@ -152,8 +153,8 @@ static void connections_show_both_legs(void **state)
 static void a_wide_connection_says_whom_the_pod_sees(void **state)
 {
     expect(PG_GET_CONNECTIONS, connections, "c7f1", true,
-        "FLOW   CLIENT LEG                           STATE   RTT     UPSTREAM LEG                      STATE   RTT   POD          REQS   RETX   BYTES IN/OUT   AGE   SERVICE    ENDPOINT          POD SEES           STATUS   DOING\n"
-        "c7f1   198.51.100.7:52100>203.0.113.10:80   ESTAB   0.1ms   10.244.1.2:40001>10.96.12.40:80   ESTAB   -     shop/web-0   3      3      1.1k/4.2k      8s    shop/web   10.244.1.7:8080   10.244.1.2:40001   200      relay\n");
+        "FLOW   CLIENT LEG                           STATE   RTT     UPSTREAM LEG                      STATE   RTT   POD          REQS   RETX   BYTES IN/OUT   AGE   SERVICE    ENDPOINT          POD SEES           STATUS   DOING   TLS\n"
+        "c7f1   198.51.100.7:52100>203.0.113.10:80   ESTAB   0.1ms   10.244.1.2:40001>10.96.12.40:80   ESTAB   -     shop/web-0   3      3      1.1k/4.2k      8s    shop/web   10.244.1.7:8080   10.244.1.2:40001   200      relay   TLSv1.3 AES h2\n");
 }
 
 static void translations_say_why(void **state)
