@@ -167,7 +167,7 @@ static void answer_list(struct pg_control *c, struct evhttp_request *req, const 
         pg_nat_print_statistics(pg_path_counters(c->path), &body);
         pg_text_putc(&body, '\n');
         pg_answer(req, HTTP_OK, "text/plain; charset=utf-8", &body);
-    } else if (pg_dump_json(c->path, type, c->now_us(), &body)) {
+    } else if (pg_dump_json(c->path, type, evhttp_find_header(query, "name"), c->now_us(), &body)) {
         pg_text_putc(&body, '\n');
         pg_answer(req, HTTP_OK, "application/json", &body);
     } else {

@@ -2,7 +2,8 @@
  *
  * A list looks as kubectl's does: apiVersion, kind "ConntrackList", metadata, items. Addresses and ports are members of
  * their own, durations are numbers that carry their unit in the name, and what is not there is null, never "". What a list holds
- * is in dump_flows.c, dump_connections.c, dump_cluster.c, dump_ingress.c, dump_gateways.c and dump_counters.c; this file has the frame and the pieces they share.
+ * is in dump_flows.c, dump_connections.c, dump_cluster.c, dump_ingress.c, dump_gateways.c, dump_dns.c and dump_counters.c; this file has the frame and the pieces they
+ * share.
  *
  * Called by control.c and by tests, between turns of the path, never from within one. Tables are read by their bounded
  * walks; nothing is changed. */
@@ -32,6 +33,7 @@ static const struct {
     {"traffic", "TrafficList", pg_dump_traffic, true},
     {"gateways", "GatewayList", pg_dump_gateways, true},
     {"httproutes", "HTTPRouteList", pg_dump_http_routes, true},
+    {"dns", "DNSRecordList", pg_dump_dns, true},
     {"counters", "Counters", pg_dump_counters, false},
 };
 
@@ -61,9 +63,10 @@ void pg_dump_close(struct pg_dump *d)
     pg_json_object_end(&d->json);
 }
 
-bool pg_dump_json(struct pg_path *p, const char *type, uint64_t now_us, struct pg_text *out)
+bool pg_dump_json(struct pg_path *p, const char *type, const char *name, uint64_t now_us,
+                  struct pg_text *out)
 {
-    struct pg_dump d = {.path = p, .snapshot = pg_path_snapshot(p), .now_us = now_us};
+    struct pg_dump d = {.path = p, .snapshot = pg_path_snapshot(p), .now_us = now_us, .name = name};
     size_t i = 0;
 
     while (i < sizeof types / sizeof types[0] && strcmp(types[i].type, type) != 0) {

@@ -22,7 +22,7 @@
 #define SOA_NUMBERS   20u
 
 struct entry {
-    uint64_t until_ms;
+    uint64_t since_ms, until_ms;
     uint32_t hash;
     uint16_t type;
     uint16_t len;
@@ -197,6 +197,7 @@ void pg_dns_cache_put(struct pg_dns_cache *c, const struct pg_dns_cache_key *key
     index = room_for_one(c);
     struct entry *e = pg_pool_at(c->entries, index);
 
+    e->since_ms = now_ms;
     e->until_ms = now_ms + UINT64_C(1000) * seconds;
     e->hash = hash;
     e->type = key->type;
@@ -206,6 +207,11 @@ void pg_dns_cache_put(struct pg_dns_cache *c, const struct pg_dns_cache_key *key
     if (pg_table_add(c->by_key, hash, index) != 0) {
         pg_pool_put(c->entries, index);
     }
+}
+
+static uint32_t seconds_left(const struct entry *e, uint64_t now_ms)
+{
+    return (uint32_t)((e->until_ms - now_ms + 999) / 1000);
 }
 
 uint32_t pg_dns_cache_get(struct pg_dns_cache *c, const struct pg_dns_cache_key *key,
@@ -228,7 +234,7 @@ uint32_t pg_dns_cache_get(struct pg_dns_cache *c, const struct pg_dns_cache_key 
     if (e->len > room) {
         return 0;
     }
-    uint32_t left = (uint32_t)((e->until_ms - now_ms + 999) / 1000);
+    uint32_t left = seconds_left(e, now_ms);
 
     memcpy(out, e->message, e->len);
     out[0] = out[1] = 0;
@@ -244,4 +250,24 @@ uint32_t pg_dns_cache_get(struct pg_dns_cache *c, const struct pg_dns_cache_key 
         }
     }
     return e->len;
+}
+
+bool pg_dns_cache_next(const struct pg_dns_cache *c, uint32_t *cursor, uint64_t now_ms,
+                       struct pg_dns_cache_entry *ret)
+{
+    while (*cursor < pg_pool_high_water(c->entries)) {
+        uint32_t index = (*cursor)++;
+        const struct entry *e =
+            pg_pool_in_use(c->entries, index) ? pg_pool_at(c->entries, index) : NULL;
+
+        if (e && e->until_ms > now_ms) {
+            *ret = (struct pg_dns_cache_entry){.message = e->message,
+                                               .len = e->len,
+                                               .left_s = seconds_left(e, now_ms),
+                                               .age_s = (uint32_t)((now_ms - e->since_ms) / 1000),
+                                               .type = e->type};
+            return true;
+        }
+    }
+    return false;
 }

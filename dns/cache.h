@@ -23,5 +23,14 @@ void pg_dns_cache_put(struct pg_dns_cache *c, const struct pg_dns_cache_key *key
 /* The response with times to live that are left, its question spelled as in key->name, id 0. 0: there is none that fits in room. */
 uint32_t pg_dns_cache_get(struct pg_dns_cache *c, const struct pg_dns_cache_key *key,
                           uint64_t now_ms, uint8_t *out, uint32_t room);
+/* For tables: the next entry that still holds; *cursor is 0 to begin. Its message is as it came, and the cache's. */
+struct pg_dns_cache_entry {
+    const uint8_t *message;
+    uint32_t len;
+    uint32_t left_s, age_s;
+    uint16_t type;
+};
+bool pg_dns_cache_next(const struct pg_dns_cache *c, uint32_t *cursor, uint64_t now_ms,
+                       struct pg_dns_cache_entry *ret);
 
 #endif

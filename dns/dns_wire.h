@@ -24,6 +24,7 @@ enum pg_dns_type {
     PG_DNS_CNAME = 5,
     PG_DNS_SOA = 6,
     PG_DNS_PTR = 12,
+    PG_DNS_MX = 15,
     PG_DNS_TXT = 16,
     PG_DNS_AAAA = 28,
     PG_DNS_SRV = 33,

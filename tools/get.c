@@ -85,15 +85,41 @@ static int ask(const struct get *g, const char *query, struct pg_text *ret_body)
     return 0;
 }
 
+/* Bytes that mean something in a query, or are not ASCII, as %XX. */
+static void add_encoded(struct pg_text *t, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("-._~/:", *text) || (*text >= '0' && *text <= '9') ||
+            ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z')) {
+            pg_text_putc(t, *text);
+        } else {
+            pg_text_printf(t, "%%%02X", (unsigned)(unsigned char)*text);
+        }
+    }
+}
+
+/* The instance itself looks for a name of the DNS: its list has not all of them. */
+static bool is_asked_by_name(const struct get *g)
+{
+    return g->type == PG_GET_DNS && g->name && !pg_options_has(&g->options, PG_FLAG_GET_FILENAME);
+}
+
 static int ask_json(const struct get *g, json_t **ret)
 {
     if (pg_options_has(&g->options, PG_FLAG_GET_FILENAME)) {
         return pg_get_read_saved(g->type, g->options.value[PG_FLAG_GET_FILENAME], ret);
     }
+    struct pg_text query = {0};
     struct pg_text body = {0};
     json_error_t error;
-    int status = ask(g, "", &body);
 
+    if (is_asked_by_name(g)) {
+        pg_text_puts(&query, "?name=");
+        add_encoded(&query, g->name);
+    }
+    int status = ask(g, query.at ? query.at : "", &body);
+
+    pg_text_free(&query);
     if (status == 0) {
         *ret = json_loadb(body.at ? body.at : "", body.len, 0, &error);
         if (!*ret) {
@@ -103,6 +129,11 @@ static int ask_json(const struct get *g, json_t **ret)
     }
     pg_text_free(&body);
     return status;
+}
+
+static json_t *items_meant(const struct get *g, const json_t *answer)
+{
+    return pg_get_select(g->type, answer, is_asked_by_name(g) ? NULL : g->name);
 }
 
 /* ---- printing ---- */
@@ -163,7 +194,7 @@ static int print_once(const struct get *g)
     if (status) {
         return status;
     }
-    json_t *items = pg_get_select(g->type, answer, g->name);
+    json_t *items = items_meant(g, answer);
 
     if (is_form(g, "json") && (!g->name || json_array_size(items) > 0)) {
         print_answer(g, answer, items);
@@ -290,7 +321,7 @@ static int watch(struct get *g)
         if (status) {
             return interrupted ? PG_EXIT_OK : status;
         }
-        json_t *items = pg_get_select(g->type, answer, g->name);
+        json_t *items = items_meant(g, answer);
         json_t *fresh = fresh_items(g, items);
 
         if (json_array_size(fresh) > 0) {

@@ -42,6 +42,7 @@ void pg_row_settings(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_traffic(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_gateways(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_http_routes(struct pg_grid *g, const json_t *item, bool wide);
+void pg_row_dns(struct pg_grid *g, const json_t *item, bool wide);
 void pg_row_counters(struct pg_grid *g, const json_t *item, bool wide);
 
 #endif

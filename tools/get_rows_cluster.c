@@ -236,6 +236,28 @@ void pg_row_pods(struct pg_grid *g, const json_t *pod, bool wide)
     }
 }
 
+/* A name without records of that type has the denial where the others have their data. */
+void pg_row_dns(struct pg_grid *g, const json_t *record, bool wide)
+{
+    const json_t *reason = json_object_get(record, "reason");
+    bool kept = pg_get_has(record, "timeoutSeconds");
+
+    pg_grid_cell(g, pg_get_string(record, "name"));
+    pg_grid_cell(g, pg_get_string(record, "type"));
+    pg_cell_number(g, record, kept ? "timeoutSeconds" : "ttlSeconds");
+    pg_grid_cell(g, pg_get_string(record, pg_get_has(record, "data") ? "data" : "status"));
+    pg_grid_cell(g, pg_get_string(record, "from"));
+    if (kept) {
+        pg_cell_duration(g, record, "ageSeconds");
+    } else {
+        pg_grid_cell(g, "-");
+    }
+    if (wide) {
+        pg_grid_cell(g, pg_get_string(reason, "object"));
+        pg_grid_cell(g, pg_get_string(reason, "source"));
+    }
+}
+
 void pg_row_counters(struct pg_grid *g, const json_t *counter, bool wide)
 {
     (void)wide;

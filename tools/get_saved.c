@@ -25,6 +25,7 @@ static const char *kind_of_list(enum pg_get_type type)
         [PG_GET_TRAFFIC] = "TrafficList",
         [PG_GET_GATEWAYS] = "GatewayList",
         [PG_GET_HTTPROUTES] = "HTTPRouteList",
+        [PG_GET_DNS] = "DNSRecordList",
     };
 
     return kinds[type];

@@ -1,7 +1,7 @@
 /* Which items of a list are meant: `get ct 1042`, `get svc shop/web`, `get conn c7f1`.
  *
  * Pure: JSON in, JSON out. A flow goes by its id or its label, a client connection by its label or by the id of either of
- * its flows, a translation by the service it belongs to, an object by "namespace/name" or by its name in any namespace. Several items
+ * its flows, a translation by the service it belongs to, a record of the DNS by the name asked for or its service, an object by "namespace/name" or by its name in any namespace. Several items
  * may have one name (a label joins all flows of a request).
  *
  * Called by get.c. Counters are no list in the API; here they become one, so that they can be a table too. */
@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *string_of(const json_t *item, const char *key)
 {
@@ -65,6 +66,16 @@ static bool is_object_of(const json_t *item, const char *name)
     return object && (strcmp(object, name) == 0 || (slash && strcmp(slash + 1, name) == 0));
 }
 
+/* In any spelling, with or without the final dot. */
+static bool is_dns_name(const json_t *item, const char *name)
+{
+    const char *question = string_of(item, "question");
+    size_t len = strlen(name);
+
+    len -= len > 0 && name[len - 1] == '.';
+    return question && strncasecmp(name, question, len) == 0 && strcmp(question + len, ".") == 0;
+}
+
 static bool is_named(enum pg_get_type type, const json_t *item, const char *name)
 {
     switch (type) {
@@ -76,6 +87,8 @@ static bool is_named(enum pg_get_type type, const json_t *item, const char *name
     case PG_GET_AFFINITY: return is_text(item, "client", name) || is_text(item, "service", name);
     case PG_GET_TRAFFIC: return is_text(item, "service", name) || is_text(item, "host", name);
     case PG_GET_ROUTES: return is_text(item, "host", name) || is_object_of(item, name);
+    case PG_GET_DNS:
+        return is_dns_name(item, name) || is_object_of(json_object_get(item, "reason"), name);
     case PG_GET_SERVICES:
     case PG_GET_PODS:
     case PG_GET_INGRESSES:

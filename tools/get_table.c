@@ -92,6 +92,11 @@ static const struct table tables[] = {
                            10,
                            {NULL},
                            pg_row_http_routes},
+    [PG_GET_DNS] = {{"NAME", "TYPE", "TTL", "DATA", "FROM", "AGE", "OBJECT", "SOURCE"},
+                    6,
+                    8,
+                    {NULL},
+                    pg_row_dns},
     [PG_GET_COUNTERS] = {{"KIND", "NAME", "VALUE"}, 3, 3, {NULL}, pg_row_counters},
 };
 _Static_assert(sizeof tables / sizeof tables[0] == PG_GET_TYPE_COUNT, "a table per type");

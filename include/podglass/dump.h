@@ -7,8 +7,9 @@
 #include "podglass/path.h"
 
 /* Writes {"apiVersion":"podglass/v1alpha1","kind":"ConntrackList","metadata":{...},"items":[...]}. type: "conntrack", "nat", "affinity", "connections", "services",
- * "endpoints", "nodes", "pods", "ingresses", "routes", "settings", "traffic", "gateways", "httproutes", "counters". false: no such type. */
-bool pg_dump_json(struct pg_path *p, const char *type, uint64_t now_us, struct pg_text *out);
+ * "endpoints", "nodes", "pods", "ingresses", "routes", "settings", "traffic", "gateways", "httproutes", "dns", "counters". name: of what is meant, for "dns" alone; NULL: all. false: no such type. */
+bool pg_dump_json(struct pg_path *p, const char *type, const char *name, uint64_t now_us,
+                  struct pg_text *out);
 /* Prometheus text 0.0.4. */
 void pg_dump_metrics(struct pg_path *p, struct pg_text *out);
 /* Form of conntrack's lines by its name, "extended" or "id"; anything else, or NULL: the usual one. */

@@ -317,6 +317,23 @@ at_most "at once, and not after asking it for five seconds: questions sent" $(($
 names disabled 198.51.100.53 >"$WORK/lab.yaml"
 reload
 
+# ---- what get dns says of all this
+
+get_dns() { (timeout 20 "$PODGLASS" get dns "$@" --socket "$SOCK" --no-headers 2>&1 || true) | sed 's/  */ /g'; }
+is "get dns of a service: all its types" "$(get_dns shop/web | paste -sd';')" "web.$ns. A 30 10.96.12.40 zone -;web.$ns. SRV 30 0 100 80 web.$ns. zone -"
+is "of a name in any spelling" "$(get_dns WEB.$ns. | head -n 1)" "WEB.$ns. A 30 10.96.12.40 zone -"
+has "from which object and line" "$(get_dns shop/dual -o wide | grep ' A ')" "A 30 10.96.13.1 zone - Service/shop/dual .*lab.yaml:[0-9]+$"
+is "of an address" "$(get_dns 10.96.13.1)" "1.13.96.10.in-addr.arpa. PTR 30 dual.$ns. zone -"
+has "of an alias" "$(get_dns shop/alias | paste -sd';')" "^alias.$ns. CNAME 30 dual.$ns. zone -;dual.$ns. A 30 10.96.13.1 zone -;dual.$ns. AAAA 30 fd96::1 zone -$"
+look kept.example.org A
+has "of a kept answer: what is left, and its age" "$(get_dns kept.example.org)" '^kept.example.org. A (60|59) 192.0.2.80 cache [0-9]s$'
+look none.example.org A
+has "of a kept denial" "$(get_dns none.example.org)" '^none.example.org. A (30|29|28) NXDOMAIN cache [0-9]s$'
+is "of a name that nobody has" "$(get_dns nobody.$ns)" "podglass get: dns \"nobody.$ns\" not found"
+has "without a name: services" "$(get_dns)" "^udp.$ns. A 30 10.96.12.53 zone -$"
+has "and what is kept" "$(get_dns)" '^none.example.org. A '
+has "and the domain" "$(get_dns)" '^cluster.local. SOA 30 ns.dns.cluster.local. hostmaster.cluster.local. '
+
 # the walk of a resolver with ndots:5
 printf 'search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n' >"$WORK/resolv.conf"
 # shellcheck disable=SC2016 # $0 is the inner shell's

@@ -355,10 +355,10 @@ static void print_lists(const struct walk *w)
     static const char *const types[] = {"conntrack", "nat",        "affinity", "connections",
                                         "services",  "endpoints",  "nodes",    "pods",
                                         "ingresses", "routes",     "settings", "traffic",
-                                        "gateways",  "httproutes", "counters"};
+                                        "gateways",  "httproutes", "dns",      "counters"};
     struct pg_text out = {0};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        pg_dump_json(w->sim.path, types[i], w->sim.now_us, &out);
+        pg_dump_json(w->sim.path, types[i], NULL, w->sim.now_us, &out);
         while (out.len != 0 && out.at[out.len - 1] == '\n') {
             out.len--;
         }

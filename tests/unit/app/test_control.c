@@ -181,8 +181,9 @@ static void read_all(int fd, struct pg_text *ret)
 
 static void every_list_is_json(void **state)
 {
-    static const char *const types[] = {"conntrack", "nat",       "affinity", "connections",
-                                        "services",  "endpoints", "nodes",    "counters"};
+    static const char *const types[] = {"conntrack",  "nat",       "affinity", "connections",
+                                        "services",   "endpoints", "nodes",    "gateways",
+                                        "httproutes", "dns",       "counters"};
     struct pg_text answer = {0};
     char target[64];
 

@@ -1,6 +1,7 @@
 /* dns/forward.c: whom it asks, when it gives up on whom, and what it believes. */
 #include "dns_fixture.h"
 #include "podglass/dns_forward.h"
+#include "podglass/dns_list.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,6 +232,33 @@ static void kept_answers_grow_old_and_end(void **state)
     pass(41000);
     assert_true(ask("a.example.org", 0));
     assert_true(w.sent_count > 2);
+}
+
+static void what_is_kept_is_listed_with_its_age_and_its_rest(void **state)
+{
+    struct pg_dns_kept k;
+    uint32_t cursor = 0;
+
+    assert_false(pg_dns_kept_next(w.f, &cursor, &k));
+    assert_true(ask("A.example.org", 0));
+    reply(last(), 60, 0);
+    pass(20000);
+    assert_true(ask("b.example.org", 0));
+    reply(last(), 10, 0);
+    cursor = 0;
+    assert_true(pg_dns_kept_next(w.f, &cursor, &k));
+    assert_string_equal(k.name, "A.example.org.");
+    assert_string_equal(k.type, "A");
+    assert_string_equal(k.status, "NOERROR");
+    assert_int_equal(k.age_s, 20);
+    assert_int_equal(k.left_s, 40);
+    assert_true(pg_dns_kept_next(w.f, &cursor, &k));
+    assert_string_equal(k.name, "b.example.org.");
+    assert_false(pg_dns_kept_next(w.f, &cursor, &k));
+    pass(10000); /* the second is over, though nobody asked for it since */
+    cursor = 0;
+    assert_true(pg_dns_kept_next(w.f, &cursor, &k));
+    assert_false(pg_dns_kept_next(w.f, &cursor, &k));
 }
 
 static void a_cut_answer_is_passed_on_and_not_kept(void **state)
@@ -535,6 +563,7 @@ int main(void)
         TEST(ids_and_ports_are_drawn_anew_for_each_attempt),
         TEST(the_id_and_spelling_of_the_client_come_back),
         TEST(kept_answers_grow_old_and_end),
+        TEST(what_is_kept_is_listed_with_its_age_and_its_rest),
         TEST(a_cut_answer_is_passed_on_and_not_kept),
         TEST(behind_an_alias_a_cut_answer_stays_cut),
         TEST(short_lives_are_kept_for_five_seconds),

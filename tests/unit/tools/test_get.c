@@ -125,6 +125,17 @@ static void expect(enum pg_get_type type, const char *answer, const char *name, 
 }
 
 /* Tables are kept as tables. */
+static const char dns[] =
+    "{\"items\":[{\"question\":\"Web.shop.svc.cluster.local.\",\"name\":\"Web.shop.svc.cluster."
+    "local.\","
+    "\"type\":\"A\",\"status\":\"NOERROR\",\"data\":\"10.96.12.40\",\"from\":\"zone\","
+    "\"ttlSeconds\":30,\"timeoutSeconds\":null,\"ageSeconds\":null,"
+    "\"reason\":{\"code\":\"PG301\",\"object\":\"Service/shop/web\",\"source\":\"shop.yaml:3\"}},"
+    "{\"question\":\"no.example.org.\",\"name\":\"no.example.org.\",\"type\":\"AAAA\","
+    "\"status\":\"NXDOMAIN\",\"data\":null,\"from\":\"cache\",\"ttlSeconds\":null,"
+    "\"timeoutSeconds\":1700,\"ageSeconds\":100,"
+    "\"reason\":{\"code\":\"PG305\",\"object\":\"Lab\",\"source\":\"lab.yaml:5\"}}]}";
+
 /* clang-format off */
 static void flows_show_both_tuples(void **state)
 {
@@ -200,6 +211,18 @@ static void nodes_and_counters(void **state)
         "drop      martian      2\n"
         "pool      flows        7\n");
 }
+
+static void names_say_where_their_records_come_from(void **state)
+{
+    expect(PG_GET_DNS, dns, NULL, false,
+           "NAME                          TYPE   TTL    DATA          FROM    AGE\n"
+           "Web.shop.svc.cluster.local.   A      30     10.96.12.40   zone    -\n"
+           "no.example.org.               AAAA   1700   NXDOMAIN      cache   1m40s\n");
+    expect(PG_GET_DNS, dns, NULL, true,
+           "NAME                          TYPE   TTL    DATA          FROM    AGE     OBJECT             SOURCE\n"
+           "Web.shop.svc.cluster.local.   A      30     10.96.12.40   zone    -       Service/shop/web   shop.yaml:3\n"
+           "no.example.org.               AAAA   1700   NXDOMAIN      cache   1m40s   Lab                lab.yaml:5\n");
+}
 /* clang-format on */
 
 static void names_select(void **state)
@@ -210,13 +233,25 @@ static void names_select(void **state)
         const char *name;
         size_t count;
     } rows[] = {
-        {PG_GET_CONNTRACK, conntrack, "1042", 1},     {PG_GET_CONNTRACK, conntrack, "c7f1", 2},
-        {PG_GET_CONNTRACK, conntrack, "104", 0},      {PG_GET_CONNECTIONS, connections, "1042", 1},
-        {PG_GET_CONNECTIONS, connections, "c7f4", 1}, {PG_GET_NAT, nat, "shop/web", 1},
-        {PG_GET_NAT, nat, "Service/shop/web", 1},     {PG_GET_NAT, nat, "web", 0},
-        {PG_GET_SERVICES, services, "web", 1},        {PG_GET_SERVICES, services, "shop/web", 1},
-        {PG_GET_SERVICES, services, "edge/web", 0},   {PG_GET_SERVICES, services, "sho/web", 0},
-        {PG_GET_NODES, nodes, "node-1", 1},           {PG_GET_COUNTERS, counters, "short", 1},
+        {PG_GET_CONNTRACK, conntrack, "1042", 1},
+        {PG_GET_CONNTRACK, conntrack, "c7f1", 2},
+        {PG_GET_CONNTRACK, conntrack, "104", 0},
+        {PG_GET_CONNECTIONS, connections, "1042", 1},
+        {PG_GET_CONNECTIONS, connections, "c7f4", 1},
+        {PG_GET_NAT, nat, "shop/web", 1},
+        {PG_GET_NAT, nat, "Service/shop/web", 1},
+        {PG_GET_NAT, nat, "web", 0},
+        {PG_GET_SERVICES, services, "web", 1},
+        {PG_GET_SERVICES, services, "shop/web", 1},
+        {PG_GET_SERVICES, services, "edge/web", 0},
+        {PG_GET_SERVICES, services, "sho/web", 0},
+        {PG_GET_NODES, nodes, "node-1", 1},
+        {PG_GET_COUNTERS, counters, "short", 1},
+        {PG_GET_DNS, dns, "web.SHOP.svc.cluster.local", 1},
+        {PG_GET_DNS, dns, "no.example.org.", 1},
+        {PG_GET_DNS, dns, "example.org", 0},
+        {PG_GET_DNS, dns, "shop/web", 1},
+        {PG_GET_DNS, dns, ".", 0},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -276,6 +311,7 @@ int main(void)
         cmocka_unit_test(services_look_as_kubectl_shows_them),
         cmocka_unit_test(endpoints_have_a_row_each_when_wide),
         cmocka_unit_test(nodes_and_counters),
+        cmocka_unit_test(names_say_where_their_records_come_from),
         cmocka_unit_test(names_select),
         cmocka_unit_test(members_of_another_type_are_not_there),
         cmocka_unit_test(types_have_short_names),
