@@ -254,7 +254,7 @@ struct pg_conn *pg_conn_of_pcb(const struct tcp_pcb *pcb)
 /* The same for what stands behind the pcb: both are wanted some hundred instructions later. */
 static void fetch(const void *at, size_t len)
 {
-    for (size_t i = 0; i < len; i += 64)
+    for (size_t i = 0; at != NULL && i < len; i += 64)
         __builtin_prefetch((const uint8_t *)at + i);
 }
 

@@ -160,7 +160,7 @@ static void pw_open(struct proxy_world *pw, const struct pg_proxy_options *optio
     pw->w.upstream = (struct pg_listener){pw_accept, pw};
 }
 
-static void pw_close(struct proxy_world *pw)
+__attribute__((unused)) static void pw_close(struct proxy_world *pw)
 {
     pg_lab_clients_free(pw->clients);
     pg_echo_free(pw->echo);
@@ -200,8 +200,9 @@ static void pw_on_done(void *arg, struct pg_response *response)
     a->done = true;
 }
 
-static void pw_start(struct proxy_world *pw, struct asked *a, const char *from, const char *bytes,
-                     size_t len, bool raw)
+__attribute__((unused)) static void pw_start(struct proxy_world *pw, struct asked *a,
+                                             const char *from, const char *bytes, size_t len,
+                                             bool raw)
 {
     struct pg_request request = {.to = pg_addr_v4(192, 0, 2, 1),
                                  .to_port = 80,
@@ -214,7 +215,7 @@ static void pw_start(struct proxy_world *pw, struct asked *a, const char *from, 
     assert_int_equal(pg_lab_request(pw->clients, &request, pw_on_done, a), 0);
 }
 
-static void pw_finish(struct proxy_world *pw, struct asked *a, uint64_t ms)
+__attribute__((unused)) static void pw_finish(struct proxy_world *pw, struct asked *a, uint64_t ms)
 {
     for (uint64_t i = 0; i < ms && !a->done; i++)
         pw_run(pw, 1);
