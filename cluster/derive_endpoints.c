@@ -1,7 +1,7 @@
 /* Endpoints: who stands behind each port of a service.
  *
  * Called by derive.c. A service's slices decide if it has any; else its Endpoints object; else its
- * selector, as the endpoint controller would do it. Both families of a dual-stack service are in
+ * selector, as the endpoint controller would do it, with the hints it writes for trafficDistribution. Both families of a dual-stack service are in
  * one list, IPv4 first, then by address and port; two slices that name the same address and port
  * give one endpoint. */
 #include "cluster_internal.h"
@@ -106,8 +106,19 @@ static uint16_t target_port(const struct pg_raw_pod *pod, const struct pg_servic
     return 0;
 }
 
-static void pod_add(struct pg_raw_service *s, const struct pg_raw_pod *pod, uint16_t port,
-                    int family)
+/* What the controller writes for a preference: each endpoint is for its own zone, or for its own node as well. A node without a zone
+ * gives no hint, and then none of the service counts (nat/policy.c). */
+static void add_hints(const struct pg_load *load, enum pg_prefer prefers, struct pg_endpoint *e)
+{
+    bool known = prefers != PG_PREFER_NONE && e->node < load->nodes.count;
+    const struct pg_node *n =
+        known ? &PG_LIST_POINTER(load->nodes, const struct pg_raw_node, e->node)->node : NULL;
+    e->zone_hint = n != NULL ? n->zone : "";
+    e->node_hint = n != NULL && prefers == PG_PREFER_NODE ? n->name : "";
+}
+
+static void pod_add(const struct pg_load *load, struct pg_raw_service *s,
+                    const struct pg_raw_pod *pod, uint16_t port, int family)
 {
     struct pg_endpoint *e = pg_list_add(&s->endpoints);
     bool named = pod->spec.hostname[0] != '\0' && strcmp(pod->spec.subdomain, s->object.name) == 0;
@@ -119,7 +130,7 @@ static void pod_add(struct pg_raw_service *s, const struct pg_raw_pod *pod, uint
     e->node = pod->node;
     e->pod = pod->index;
     e->hostname = named ? pod->spec.hostname : "";
-    e->node_hint = e->zone_hint = "";
+    add_hints(load, s->prefers, e);
     e->source = pod->object.source;
 }
 
@@ -141,7 +152,7 @@ static void port_from_pods(struct pg_load *load, struct pg_raw_service *s,
         }
         for (int family = 0; family < 2; family++) {
             if (s->family_asked[family] && !pg_addr_is_none(&pod->addr[family]))
-                pod_add(s, pod, port, family);
+                pod_add(load, s, pod, port, family);
         }
     }
     if (nameless > 0)

@@ -151,10 +151,6 @@ static void service_written(struct pg_load *load, uint32_t at, struct pg_index *
         if (other != NULL)
             clash(load, s, "spec.healthCheckNodePort", &s->object.source, "the node port", other);
     }
-    if (s->traffic_distribution)
-        pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_UNSUPPORTED, s->object.title,
-                       "spec.trafficDistribution", &s->object.source,
-                       "no hints are derived from it: only hints written in EndpointSlices count");
 }
 
 void pg_derive_service_written(struct pg_load *load)

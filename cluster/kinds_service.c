@@ -292,6 +292,12 @@ static void lb_read(const struct pg_field *root, const struct pg_field *spec,
         struct pg_field f = pg_field_item(&list, i);
         struct pg_field ip = pg_field_get(&f, "ip");
         struct pg_field mode = pg_field_get(&f, "ipMode");
+        struct pg_field hostname = pg_field_get(&f, "hostname");
+        if (pg_field_is(&hostname) && !pg_field_is(&ip))
+            pg_field_warn(
+                &hostname, PG_CODE_UNSUPPORTED,
+                "a balancer that has a name only is given an address here, and nodes answer for "
+                "it; a real one is outside: its address is in no node's tables");
         lb_ip_add(s, &ip, pg_field_enum(&mode, modes, 0) == 1);
     }
     if (s->lb_ip_count == 0 && pg_field_is(&asked) && pg_field_text(&asked, "")[0] != '\0')
@@ -352,6 +358,15 @@ static void external_name_read(const struct pg_field *spec, struct pg_raw_servic
         pg_field_error(&f, "\"%.80s\" is not a DNS name", name);
 }
 
+/* PreferClose is the old word for PreferSameZone. */
+static enum pg_prefer distribution_read(const struct pg_field *spec)
+{
+    static const char *const names[] = {"PreferSameZone", "PreferClose", "PreferSameNode", NULL};
+    static const enum pg_prefer values[] = {PG_PREFER_ZONE, PG_PREFER_ZONE, PG_PREFER_NODE};
+    struct pg_field f = pg_field_get(spec, "trafficDistribution");
+    return pg_field_is(&f) ? values[pg_field_enum(&f, names, 0)] : PG_PREFER_NONE;
+}
+
 void pg_kinds_service(struct pg_load *load, const struct pg_object *object)
 {
     static const char *const types[] = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName",
@@ -364,7 +379,6 @@ void pg_kinds_service(struct pg_load *load, const struct pg_object *object)
     struct pg_field spec = pg_field_get(&root, "spec");
     struct pg_field type = pg_field_get(&spec, "type");
     struct pg_field selector = pg_field_get(&spec, "selector");
-    struct pg_field distribution = pg_field_get(&spec, "trafficDistribution");
     s->object = *object;
     s->slices = PG_LIST(&load->scratch, struct pg_raw_slice *);
     s->endpoints = PG_LIST(&load->scratch, struct pg_endpoint);
@@ -380,7 +394,7 @@ void pg_kinds_service(struct pg_load *load, const struct pg_object *object)
     s->service.type_source = pg_field_source(&type);
     s->service.cluster_ip_source.file = "";
     s->selector = pg_kinds_labels(&selector);
-    s->traffic_distribution = pg_field_is(&distribution);
+    s->prefers = distribution_read(&spec);
     cluster_ips_read(&spec, s);
     families_read(&spec, s);
     ports_read(&spec, s);

@@ -91,7 +91,11 @@ struct pg_raw_service {
     bool dual_asked;      /* PreferDualStack */
     bool dual_required;   /* RequireDualStack */
     bool node_ports;      /* allocateLoadBalancerNodePorts */
-    bool traffic_distribution;
+    enum pg_prefer {
+        PG_PREFER_NONE,
+        PG_PREFER_ZONE,
+        PG_PREFER_NODE
+    } prefers;             /* trafficDistribution */
     struct pg_list slices; /* of struct pg_raw_slice *: what gives its endpoints */
     struct pg_list
         endpoints; /* of struct pg_endpoint, port after port; filled by derive_endpoints.c */

@@ -26,7 +26,7 @@ kind: Service
 metadata: {name: lonely, namespace: shop}
 spec:
   type: NodePort
-  trafficDistribution: PreferClose
+  selectors: {app: lonely}
   ports: [{port: 80, nodePort: 30080}]
 Y
 status 1 "$podglass" lint -f "$dir/warn.yaml"

@@ -221,8 +221,11 @@ static const struct {
 } warnings[] = {
     {SERVICE("web", "  selectors: {a: b}\n  ports: [{port: 80}]\n"), "t.yaml:5",
      "spec.selectors: unknown field: did you mean selector?", "PG401"},
-    {SERVICE("web", "  trafficDistribution: PreferSameZone\n  ports: [{port: 80}]\n"), "t.yaml:1",
-     "spec.trafficDistribution", "PG401"},
+    {"apiVersion: v1\nkind: Service\nmetadata: {name: w}\nspec: {type: LoadBalancer, ports: "
+     "[{port: "
+     "80}]}\nstatus:\n  loadBalancer:\n    ingress:\n    - hostname: lb.example.test\n",
+     "t.yaml:8", "status.loadBalancer.ingress[0].hostname: a balancer that has a name only",
+     "PG401"},
     {"apiVersion: v1\nkind: Service\nmetadata:\n  name: w\n  annotations:\n    "
      "service.kubernetes.io/topology-mode: auto\nspec: {ports: [{port: 80}]}\n",
      "t.yaml:6", "metadata.annotations[\"service.kubernetes.io/topology-mode\"]", "PG401"},
@@ -373,8 +376,9 @@ static void every_field_of_a_service_is_read_with_its_line(void **state)
                "status: {loadBalancer: {ingress: [{ip: 203.0.113.20, ipMode: Proxy}, {hostname: "
                "x.test}]}}\n"));
     assert_loads(&l);
-    assert_int_equal(l.findings.count, 1); /* externalIPs are on their way out */
-    assert_string_equal(l.findings.at[0].code, "PG405");
+    assert_int_equal(l.findings.count, 2);               /* externalIPs are on their way out */
+    assert_string_equal(l.findings.at[0].code, "PG401"); /* a balancer by its name */
+    assert_string_equal(l.findings.at[1].code, "PG405");
     const struct pg_service *v = service(&l, "default", "web");
     assert_int_equal(v->type, PG_SERVICE_LOAD_BALANCER);
     assert_int_equal(v->type_source.line, 5);
