@@ -2,7 +2,7 @@
  * has to be asked of somebody else when the answer is there.
  *
  * Lives in app/ because it joins two folders that do not know each other: the byte streams of stack/ and the zone of dns/. Connections come from a pool; one
- * that stays silent, or has more than one answer waiting for room, costs its bounded buffers and nothing else. */
+ * that says nothing, or does not take its answers, is closed after ten seconds (idle.c). */
 #include "path_internal.h"
 
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #define DNS_TCP_ANSWER 65535
 
 struct dns_conn {
+    struct pg_idle_conn idle; /* first */
     struct pg_dns_tcp *owner;
-    struct pg_conn *conn;
     uint32_t asked; /* questions whose answers are not there yet */
 };
 
@@ -27,14 +27,14 @@ struct pg_dns_tcp {
 
 static void let_go(struct dns_conn *d)
 {
-    pg_pool_put(d->owner->pool, pg_pool_index(d->owner->pool, d));
+    pg_idle_end(d->owner->path, &d->idle);
 }
 
 enum progress { ANSWERED, WAITING, OVER };
 
 static enum progress give_up(struct dns_conn *d)
 {
-    pg_conn_abort(d->conn);
+    pg_conn_abort(d->idle.conn);
     let_go(d);
     return OVER;
 }
@@ -44,7 +44,7 @@ static bool write_answer(struct dns_conn *d, uint32_t len)
     struct pg_dns_tcp *t = d->owner;
     t->answer[0] = (uint8_t)(len >> 8);
     t->answer[1] = (uint8_t)len;
-    return pg_conn_write(d->conn, t->answer, 2 + len) == 0;
+    return pg_conn_write(d->idle.conn, t->answer, 2 + len) == 0;
 }
 
 static struct pg_dns_client client_of(const struct dns_conn *d)
@@ -52,7 +52,7 @@ static struct pg_dns_client client_of(const struct dns_conn *d)
     uint32_t index = pg_pool_index(d->owner->pool, d);
     return (struct pg_dns_client){.conn = index,
                                   .generation = pg_pool_generation(d->owner->pool, index),
-                                  .label = pg_conn_label(d->conn),
+                                  .label = pg_conn_label(d->idle.conn),
                                   .over_tcp = true};
 }
 
@@ -61,20 +61,21 @@ static enum progress answer_one(struct dns_conn *d)
 {
     struct pg_dns_tcp *t = d->owner;
     uint8_t query[2 + DNS_TCP_QUERY];
-    if (pg_conn_peek(d->conn, 0, query, 2) < 2) {
+    if (pg_conn_peek(d->idle.conn, 0, query, 2) < 2) {
         return WAITING;
     }
     uint32_t len = (uint32_t)(query[0] << 8 | query[1]);
     if (len > DNS_TCP_QUERY) {
         return give_up(d);
     }
-    if (pg_conn_unread(d->conn) < 2 + len || pg_conn_room(d->conn) < sizeof t->answer) {
+    if (pg_conn_unread(d->idle.conn) < 2 + len || pg_conn_room(d->idle.conn) < sizeof t->answer) {
         return WAITING;
     }
-    (void)pg_conn_peek(d->conn, 2, query, len);
-    pg_conn_consume(d->conn, 2 + (uint64_t)len);
+    (void)pg_conn_peek(d->idle.conn, 2, query, len);
+    pg_conn_consume(d->idle.conn, 2 + (uint64_t)len);
     struct pg_dns_client client = client_of(d);
     uint32_t answer_len;
+    pg_idle_moved(t->path, &d->idle);
     d->asked++;
     enum pg_dns_said said = pg_path_dns_answer(t->path, query, len, &client, t->answer + 2,
                                                DNS_TCP_ANSWER, &answer_len);
@@ -88,8 +89,8 @@ static enum progress answer_one(struct dns_conn *d)
 /* Nothing more comes and nothing is owed: what is left unread is no whole question. */
 static bool is_over(const struct dns_conn *d)
 {
-    return d->asked == 0 && pg_conn_end_seen(d->conn) &&
-           pg_conn_room(d->conn) >= sizeof d->owner->answer;
+    return d->asked == 0 && pg_conn_end_seen(d->idle.conn) &&
+           pg_conn_room(d->idle.conn) >= sizeof d->owner->answer;
 }
 
 void pg_dns_tcp_answer(struct pg_dns_tcp *t, const struct pg_dns_client *client,
@@ -100,6 +101,7 @@ void pg_dns_tcp_answer(struct pg_dns_tcp *t, const struct pg_dns_client *client,
     }
     struct dns_conn *d = pg_pool_at(t->pool, client->conn);
     d->asked--;
+    pg_idle_moved(t->path, &d->idle);
     memcpy(t->answer + 2, message, len);
     if (!write_answer(d, len)) {
         (void)give_up(d);
@@ -132,14 +134,12 @@ static const struct pg_conn_events dns_events = {
 static void on_accept(void *arg, struct pg_conn *conn)
 {
     struct pg_dns_tcp *t = arg;
-    uint32_t index = pg_pool_get(t->pool);
-    if (index == PG_POOL_NONE) {
+    struct dns_conn *d = (void *)pg_idle_begin(t->path, t->pool, conn);
+    if (d == NULL) {
         pg_conn_abort(conn);
         return;
     }
-    struct dns_conn *d = pg_pool_at(t->pool, index);
     d->owner = t;
-    d->conn = conn;
     pg_conn_own(conn, &dns_events, d);
 }
 

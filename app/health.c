@@ -17,8 +17,8 @@
 #define PROXY_HEALTH_PORT 10256
 
 struct health_conn {
+    struct pg_idle_conn idle; /* first */
     struct pg_health *health;
-    struct pg_conn *conn;
 };
 
 struct pg_health {
@@ -30,7 +30,7 @@ struct pg_health {
 
 static void let_go(struct health_conn *c)
 {
-    pg_pool_put(c->health->pool, pg_pool_index(c->health->pool, c));
+    pg_idle_end(c->health->path, &c->idle);
 }
 
 /* ---- what is answered ---- */
@@ -122,7 +122,7 @@ static void answer(struct health_conn *c, const char *bytes)
     struct pg_text head = {0};
     struct pg_text body = {0};
     uint16_t port = 0;
-    struct pg_addr local = pg_conn_local(c->conn, &port);
+    struct pg_addr local = pg_conn_local(c->idle.conn, &port);
     uint32_t service = service_of(s, port);
     if (service != PG_INDEX_NONE) {
         write_service(s, service, &local, &head, &body);
@@ -139,10 +139,10 @@ static void answer(struct health_conn *c, const char *bytes)
     if (!h->is_head) {
         pg_text_add(&head, body.at, body.len);
     }
-    if (pg_conn_write(c->conn, head.at, (uint32_t)head.len) == 0) {
-        pg_conn_close(c->conn);
+    if (pg_conn_write(c->idle.conn, head.at, (uint32_t)head.len) == 0) {
+        pg_conn_close(c->idle.conn);
     } else {
-        pg_conn_abort(c->conn);
+        pg_conn_abort(c->idle.conn);
     }
     pg_text_free(&head);
     pg_text_free(&body);
@@ -182,14 +182,12 @@ static const struct pg_conn_events health_events = {.on_readable = on_readable,
 static void on_accept(void *arg, struct pg_conn *conn)
 {
     struct pg_health *h = arg;
-    uint32_t index = pg_pool_get(h->pool);
-    if (index == PG_POOL_NONE) {
+    struct health_conn *c = (void *)pg_idle_begin(h->path, h->pool, conn);
+    if (c == NULL) {
         pg_conn_abort(conn);
         return;
     }
-    struct health_conn *c = pg_pool_at(h->pool, index);
     c->health = h;
-    c->conn = conn;
     pg_conn_own(conn, &health_events, c);
 }
 

@@ -353,6 +353,7 @@ static void run_timers(struct pg_path *path)
     pg_echo_advance(path->echo, path->now_us);
     pg_lab_clients_advance(path->clients, path->now_us);
     pg_dns_forward_advance(path->dns_forward, path->now_us);
+    pg_idle_advance(path);
 }
 
 /* Before anything happens: whoever is told of a packet arms timers, and the last turn may have been long ago. */
@@ -396,6 +397,7 @@ uint64_t pg_path_next_due_us(const struct pg_path *path)
     due = earlier(due, pg_proxy_next_due_us(path->proxy));
     due = earlier(due, pg_echo_next_due_us(path->echo));
     due = earlier(due, pg_dns_forward_next_due_us(path->dns_forward));
+    due = earlier(due, pg_idle_next_due_us(path));
     return earlier(due, pg_lab_clients_next_due_us(path->clients));
 }
 
@@ -433,8 +435,9 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
     path->echo = pg_echo_new(path->stack, now_us);
     path->clients = pg_lab_clients_new(path->stack, path->trace, now_us);
     path->health = pg_health_new(path);
+    path->idle = pg_wheel_new(now_us / 1000);
     return pg_path_dns_new(path, now_us) && path->proxy != NULL && path->echo != NULL &&
-           path->clients != NULL && path->health != NULL;
+           path->clients != NULL && path->health != NULL && path->idle != NULL;
 }
 
 struct pg_path *pg_path_new(const struct pg_path_options *options, const struct pg_random *random,
@@ -513,6 +516,7 @@ void pg_path_free(struct pg_path *path)
     path->clients = NULL; /* the stack's last resets ask owner.c, and go to the wire */
     pg_path_dns_free(path);
     pg_health_free(path->health);
+    pg_wheel_free(path->idle);
     pg_echo_free(path->echo);
     pg_proxy_free(path->proxy);
     pg_stack_free(path->stack);

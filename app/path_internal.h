@@ -8,6 +8,7 @@
 #include "podglass/owner.h"
 #include "podglass/path.h"
 #include "podglass/pool.h"
+#include "podglass/wheel.h"
 
 struct pg_dns_tcp;
 struct pg_dns_upstreams;
@@ -50,6 +51,7 @@ struct pg_path {
     struct pg_dns_upstreams *dns_upstreams;
     struct pg_dns_forward *dns_forward;
     struct pg_health *health;
+    struct pg_wheel *idle; /* of connections of dns_tcp and health */
     struct pg_zone *zone;
     struct pg_snapshot *snapshot;
     struct pg_trace *trace;
@@ -106,6 +108,20 @@ void pg_local_send(struct pg_path *path, const struct pg_tuple *tuple, uint32_t 
 void pg_local_reject(struct pg_path *path,
                      struct pg_packet *p); /* nat refused it: ICMP to its sender */
 void pg_local_time_exceeded(struct pg_path *path, struct pg_packet *p);
+
+/* idle.c: connections of the servers below, closed when they say nothing. First in what their pools hold. */
+struct pg_idle_conn {
+    struct pg_timer timer;
+    struct pg_conn *conn;
+    struct pg_pool *pool;
+};
+struct pg_idle_conn *pg_idle_begin(struct pg_path *path, struct pg_pool *pool,
+                                   struct pg_conn *conn); /* NULL: the pool is used up */
+void pg_idle_moved(struct pg_path *path, struct pg_idle_conn *c);
+void pg_idle_end(struct pg_path *path,
+                 struct pg_idle_conn *c); /* the entry goes back to its pool */
+void pg_idle_advance(struct pg_path *path);
+uint64_t pg_idle_next_due_us(const struct pg_path *path);
 
 /* health.c: what load balancers ask the nodes. */
 struct pg_health *pg_health_new(struct pg_path *path);

@@ -134,7 +134,7 @@ static void add_data(struct reading *r, uint16_t type)
     } else if ((type == PG_DNS_A && r->end - r->at == 4) ||
                (type == PG_DNS_AAAA && r->end - r->at == 16)) {
         add_address(r, type == PG_DNS_A);
-    } else if (type == PG_DNS_TXT) {
+    } else if (type == PG_DNS_TXT && r->end > r->at) {
         add_strings(r);
     } else {
         add_unknown(r);

@@ -5,12 +5,13 @@
  * connections open.
  *
  * What must hold: nothing crashes; every packet that began has ended; what leaves is well formed with right sums; records print; and when a day has passed no flow, no
- * session and no buffer is left. */
+ * session, no connection and no buffer is left. */
 #include "packet_make.h"
 
 #include "podglass/json.h"
 #include "podglass/log.h"
 #include "podglass/nat.h"
+#include "podglass/netif.h"
 #include "podglass/proxy.h"
 #include "podglass/sim.h"
 
@@ -184,6 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     check_balance();
     PG_ASSERT(pg_nat_flow_count(pg_path_nat(sim.path)) == 0);
     PG_ASSERT(pg_proxy_session_count(pg_path_proxy(sim.path)) == 0);
+    PG_ASSERT(pg_stack_conn_count(pg_path_stack(sim.path)) == 0);
     PG_ASSERT(pg_path_buffers_used(sim.path) == 0);
     return 0;
 }

@@ -350,8 +350,10 @@ static void then_wire(struct walk *w, const struct walk_line *l)
     for (uint32_t i = first; i < w->wire_count && !found; i++) {
         found = matches(word(l, 3), w->wire[i % WALK_WIRE_LOG].text);
     }
-    if (!found) {
-        walk_fail(w, "the wire saw %u packets, none of them that:", w->wire_count);
+    bool lacks = strcmp(word(l, 2), "lacks") == 0;
+    if (found == lacks) {
+        walk_fail(w, "the wire saw %u packets, %s that:", w->wire_count,
+                  lacks ? "one of them" : "none of them");
         for (uint32_t i = first; i < w->wire_count; i++) {
             fprintf(stderr, "    %s\n", w->wire[i % WALK_WIRE_LOG].text);
         }

@@ -376,9 +376,9 @@ static void every_field_of_a_service_is_read_with_its_line(void **state)
                "status: {loadBalancer: {ingress: [{ip: 203.0.113.20, ipMode: Proxy}, {hostname: "
                "x.test}]}}\n"));
     assert_loads(&l);
-    assert_int_equal(l.findings.count, 2);               /* externalIPs are on their way out */
-    assert_string_equal(l.findings.at[0].code, "PG401"); /* a balancer by its name */
-    assert_string_equal(l.findings.at[1].code, "PG405");
+    assert_int_equal(l.findings.count, 2);
+    assert_string_equal(l.findings.at[0].code, "PG405"); /* externalIPs are on their way out */
+    assert_string_equal(l.findings.at[1].code, "PG401"); /* a balancer by its name */
     const struct pg_service *v = service(&l, "default", "web");
     assert_int_equal(v->type, PG_SERVICE_LOAD_BALANCER);
     assert_int_equal(v->type_source.line, 5);

@@ -97,6 +97,7 @@ static void records_of_others_are_text_whatever_they_hold(void **state)
           "ab",
           3, ". TXT 9 \"ab\"\n");
     reads(PG_DNS_A, "", 0, ". A 9 \\# 0\n");
+    reads(PG_DNS_TXT, "", 0, ". TXT 9 \\# 0\n");
 }
 
 int main(void)
