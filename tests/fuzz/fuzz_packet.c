@@ -80,8 +80,11 @@ static void one_packet(uint8_t control, const uint8_t *bytes, uint32_t len)
     pg_world_wait(&world, UINT64_C(1000) * (control >> 4));
     if (!pg_packet_parse(&m.p, &drop))
         return;
-    if (m.p.csum == PG_CSUM_PARTIAL && m.p.proto != PG_PROTO_TCP && m.p.proto != PG_PROTO_UDP)
+    if (m.p.csum == PG_CSUM_PARTIAL && m.p.proto != PG_PROTO_TCP && m.p.proto != PG_PROTO_UDP) {
         m.p.csum = PG_CSUM_FULL; /* devices leave only these open */
+        if (!pg_packet_parse(&m.p, &drop))
+            return;
+    }
 
     struct pg_tuple in = m.p.tuple;
     static uint8_t before[PG_MADE_BYTES];
