@@ -286,7 +286,7 @@ static void print_value(struct pg_slice value, bool is_text, struct pg_text *out
 }
 
 /* Extensions of TLS have numbers that stand between the others, so one table holds both. */
-static void print_tlv(uint8_t type, struct pg_slice value, struct pg_text *out)
+static void print_tlv(uint8_t type, struct pg_slice value, bool inner, struct pg_text *out)
 {
     static const struct {
         const char *name;
@@ -305,7 +305,7 @@ static void print_tlv(uint8_t type, struct pg_slice value, struct pg_text *out)
                  [0x28] = {"tls-certificate", false},
                  [TLV_NETNS] = {"netns", true}};
     bool named = type < sizeof(known) / sizeof(known[0]) && known[type].name;
-    if (type == TLV_CRC32C) {
+    if (type == TLV_CRC32C && !inner) {
         pg_text_puts(out, " crc32c=good");
         return;
     }
@@ -316,17 +316,18 @@ static void print_tlv(uint8_t type, struct pg_slice value, struct pg_text *out)
     print_value(value, named && known[type].is_text, out);
 }
 
-static void print_tlvs(struct pg_slice tlvs, struct pg_text *out)
+/* inner: of the extension TLS, of which only the frame was read. One of its kind in there has no meaning, and is bytes like any other. */
+static void print_tlvs(struct pg_slice tlvs, bool inner, struct pg_text *out)
 {
     const uint8_t *bytes = (const uint8_t *)tlvs.at;
     for (uint32_t at = 0; at < tlvs.len;) {
         uint32_t next = tlv_end(bytes, at, (uint32_t)tlvs.len);
         struct pg_slice value = {tlvs.at + at + 3, next - at - 3};
-        if (bytes[at] == TLV_SSL) {
+        if (bytes[at] == TLV_SSL && !inner) {
             pg_text_printf(out, " tls=%s", (value.at[0] & SSL_CLIENT) ? "yes" : "no");
-            print_tlvs((struct pg_slice){value.at + 5, value.len - 5}, out);
+            print_tlvs((struct pg_slice){value.at + 5, value.len - 5}, true, out);
         } else {
-            print_tlv(bytes[at], value, out);
+            print_tlv(bytes[at], value, inner, out);
         }
         at = next;
     }
@@ -344,7 +345,7 @@ void pg_preface_print(const struct pg_preface *p, struct pg_text *out)
                    pg_addr_is_v4(&p->src) && pg_addr_is_v4(&p->dst) ? '4' : '6',
                    pg_endpoint_print(&p->src, p->src_port, src),
                    pg_endpoint_print(&p->dst, p->dst_port, dst));
-    print_tlvs(p->tlvs, out);
+    print_tlvs(p->tlvs, false, out);
 }
 
 /* ---- written ---- */

@@ -56,7 +56,7 @@ static uint32_t number(struct cursor *c, uint32_t bytes)
 static struct cursor part(struct cursor *c, uint32_t len)
 {
     struct cursor p = {c->at, len, c->bad};
-    if (c->left < len) {
+    if (c->left < len || c->bad) {
         c->bad = true;
         c->left = 0;
         return (struct cursor){NULL, 0, true};
