@@ -1,6 +1,6 @@
 /* Questions from outside: HTTP/1.1 and JSON on a Unix socket.
  *
- *   GET /v1/TYPE                        a list as JSON (dump_json.c); conntrack?o=conntrack gives conntrack(8)'s lines, with &form=extended or id in those forms, counters?o=conntrack those of conntrack -S; with &name= only
+ *   GET /v1/TYPE                        a list as JSON (dump_json.c); conntrack?o=conntrack gives conntrack(8)'s lines, with &form=extended, id or xml in those forms, counters?o=conntrack those of conntrack -S; with &name= only
  *                                       those of one flow, by its id or label; flows are sent in pieces (control_stream.c)
  *   GET /v1/trace?since=SEQ&limit=N     records as JSON lines; X-Podglass-Next is the since of the next call, X-Podglass-Missed
  *                                       how many records were overwritten before

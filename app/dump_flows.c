@@ -140,6 +140,7 @@ unsigned pg_dump_conntrack_form(const char *name)
     }
     return strcmp(name, "extended") == 0 ? PG_CONNTRACK_EXTENDED
            : strcmp(name, "id") == 0     ? PG_CONNTRACK_ID
+           : strcmp(name, "xml") == 0    ? PG_CONNTRACK_XML
                                          : 0;
 }
 

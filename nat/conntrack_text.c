@@ -3,10 +3,9 @@
  *
  * Called by app/ for `get conntrack -o conntrack`, with -w as conntrack -E, and for `get counters -o
  * conntrack`. Changes nothing. */
-#include "podglass/nat.h"
+#include "nat_internal.h"
 
-/* Protocols that have no name there are "unknown". */
-static const char *name_of(uint8_t proto)
+const char *pg_conntrack_proto_name(uint8_t proto)
 {
     bool named = pg_proto_has_ports(proto) || pg_proto_is_icmp(proto) || proto == PG_PROTO_GRE;
 
@@ -36,7 +35,7 @@ static void print_flow(const struct pg_nat_flow_view *f, unsigned form, bool tim
 
     if (form & PG_CONNTRACK_EXTENDED)
         pg_text_puts(out, pg_addr_is_v4(&f->orig.src) ? "ipv4     2 " : "ipv6     10 ");
-    pg_text_printf(out, "%-8s %u ", name_of(f->orig.proto), f->orig.proto);
+    pg_text_printf(out, "%-8s %u ", pg_conntrack_proto_name(f->orig.proto), f->orig.proto);
     if (timeout)
         pg_text_printf(out, "%llu ", (unsigned long long)f->timeout_s);
     if (f->orig.proto == PG_PROTO_TCP)
@@ -61,6 +60,10 @@ static void print_id(const struct pg_nat_flow_view *f, unsigned form, struct pg_
 
 void pg_nat_print_conntrack(const struct pg_nat_flow_view *f, unsigned form, struct pg_text *out)
 {
+    if (form & PG_CONNTRACK_XML) {
+        pg_conntrack_print_xml(f, form, out);
+        return;
+    }
     print_flow(f, form, true, out);
     pg_text_puts(out, "mark=0 use=1");
     print_id(f, form, out);

@@ -198,6 +198,9 @@ struct pg_use_key pg_nat_use_key(const struct pg_nat *n, uint32_t service_port, 
 /* icmp.c: an error that arrived, about a packet of some flow. */
 bool pg_icmp_is_query(const struct pg_packet *p); /* or its answer */
 bool pg_icmp_related(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage);
+/* conntrack_text.c: its name for a protocol, "unknown" for those it has none for. conntrack_xml.c: a flow as an element. */
+const char *pg_conntrack_proto_name(uint8_t proto);
+void pg_conntrack_print_xml(const struct pg_nat_flow_view *f, unsigned form, struct pg_text *out);
 /* hooks.c: records of one packet */
 void pg_nat_tell(struct pg_nat *n, const struct pg_packet *p, const struct pg_flow *f,
                  struct pg_record *r);

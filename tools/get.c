@@ -1,7 +1,7 @@
 /* `podglass get TYPE [NAME]`: one list of a running instance, as a table or as data.
  *
  * Asks the control API (api_client.c) or reads what was saved (get_saved.c), picks the items meant (get_select.c), prints them (get_table.c knows the columns). kubectl's habits: short
- * names of types, -o, --no-headers, -w, "No resources found" with exit status 0. `-o conntrack`, `extended` and `id` hand through lines that the
+ * names of types, -o, --no-headers, -w, "No resources found" with exit status 0. `-o conntrack`, `extended`, `id` and `xml` hand through lines that the
  * instance writes as conntrack(8) does, with the count on standard error as there; with -w its events, as they happen.
  *
  * -w asks each second and prints items that were not there in this form a second ago. What only tells the time (ages, timeouts,
@@ -44,7 +44,8 @@ static bool is_form(const struct get *g, const char *form)
 /* Lines as conntrack(8) prints them, which the instance makes. */
 static bool is_lines(const struct get *g)
 {
-    return is_form(g, "conntrack") || is_form(g, "extended") || is_form(g, "id");
+    return is_form(g, "conntrack") || is_form(g, "extended") || is_form(g, "id") ||
+           is_form(g, "xml") || is_form(g, "count");
 }
 
 /* ---- asking ---- */
@@ -225,7 +226,11 @@ static int print_conntrack_lines(const struct get *g)
         for (size_t i = 0; i < body.len; i++) {
             lines += body.at[i] == '\n';
         }
+        bool document = is_form(g, "xml") && lines > 0;
+
+        fputs(document ? "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<conntrack>\n" : "", stdout);
         fwrite(body.at ? body.at : "", 1, body.len, stdout);
+        fputs(document ? "</conntrack>\n" : "", stdout);
         fflush(stdout);
         if (g->type == PG_GET_CONNTRACK) {
             fprintf(stderr, "podglass: %zu flow entries have been shown.\n", lines);
@@ -233,6 +238,22 @@ static int print_conntrack_lines(const struct get *g)
     }
     pg_text_free(&query);
     pg_text_free(&body);
+    return status;
+}
+
+/* conntrack -C */
+static int print_count(struct get *g)
+{
+    json_t *answer = NULL;
+
+    g->type = PG_GET_COUNTERS;
+    int status = ask_json(g, &answer);
+
+    if (status == 0) {
+        const json_t *flows = json_object_get(json_object_get(answer, "pools"), "flows");
+        printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(json_object_get(flows, "used")));
+        json_decref(answer);
+    }
     return status;
 }
 
@@ -426,6 +447,15 @@ static int understand(struct get *g)
         return pg_options_complain(PG_VERB_GET,
                                    "a saved list can be a table, wide, json or jsonl, once");
     }
+    bool whole = is_form(g, "xml") || is_form(g, "count");
+
+    if (whole && pg_options_has(o, PG_FLAG_GET_WATCH)) {
+        return pg_options_complain(PG_VERB_GET, "-o %s is for what there is now, without -w",
+                                   g->form);
+    }
+    if (is_form(g, "count") && g->name) {
+        return pg_options_complain(PG_VERB_GET, "-o count counts all flows");
+    }
     if (is_lines(g) && pg_options_has(o, PG_FLAG_GET_WATCH) && (statistics || g->name)) {
         return pg_options_complain(PG_VERB_GET, "events are those of all flows of conntrack");
     }
@@ -451,6 +481,8 @@ int pg_tool_get(int argc, char **argv)
         status = watch_events(&g);
     } else if (status == 0 && watches) {
         status = watch(&g);
+    } else if (status == 0 && is_form(&g, "count")) {
+        status = print_count(&g);
     } else if (status == 0 && is_lines(&g)) {
         status = print_conntrack_lines(&g);
     } else if (status == 0) {

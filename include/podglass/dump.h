@@ -12,7 +12,7 @@ bool pg_dump_json(struct pg_path *p, const char *type, const char *name, uint64_
                   struct pg_text *out);
 /* Prometheus text 0.0.4. */
 void pg_dump_metrics(struct pg_path *p, struct pg_text *out);
-/* Form of conntrack's lines by its name, "extended" or "id"; anything else, or NULL: the usual one. */
+/* Form of conntrack's lines by its name, "extended", "id" or "xml"; anything else, or NULL: the usual one. */
 unsigned pg_dump_conntrack_form(const char *name);
 /* conntrack -L lines, and its summary is the caller's. */
 uint32_t pg_dump_conntrack_lines(struct pg_path *p, uint64_t now_us, struct pg_text *out);

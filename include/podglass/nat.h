@@ -126,6 +126,7 @@ int pg_nat_delete(struct pg_nat *n, uint64_t flow_id, uint64_t now_us); /* 0 or 
 #define PG_CONNTRACK_COUNTERS 1u /* as with nf_conntrack_acct */
 #define PG_CONNTRACK_EXTENDED 2u /* -o extended: the network protocol before it */
 #define PG_CONNTRACK_ID       4u /* -o id: its number behind it */
+#define PG_CONNTRACK_XML      8u /* -o xml: an element; the document around it is the caller's */
 void pg_nat_print_conntrack(const struct pg_nat_flow_view *f, unsigned form, struct pg_text *out);
 /* The line of `conntrack -S` for one processor, without newline. */
 void pg_nat_print_statistics(const struct pg_counters *c, struct pg_text *out);

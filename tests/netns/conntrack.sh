@@ -2,9 +2,12 @@
 # Conntrack in the words of conntrack(8): lists, events while they happen, statistics; and settings by the kernel's names.
 #
 #   client (alice) -- veth -- node: podglass on pg0 -- veth -- pod1 web-0, pod2 web-1: nginx
+#
+# What the kernel can show is held against conntrack(8) itself: the node tracks the same packets.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
+need conntrack nft
 lab_up
 PG_FLAGS+=(--sysctl net.netfilter.nf_conntrack_tcp_timeout_time_wait=3 --sysctl nf_conntrack_udp_timeout=5)
 start_podglass
@@ -45,10 +48,93 @@ has "with numbers" "$(podglass get conntrack -o id 2>/dev/null)" "^udp      17 [
 has "statistics" "$(podglass get counters -o conntrack)" \
     '^cpu=0   	found=[0-9]+ invalid=[0-9]+ insert=[0-9]+ insert_failed=0 drop=0 early_drop=0 error=[0-9]+ search_restart=0 clash_resolve=[0-9]+ chaintoolong=0 $'
 
+# ---- the kernel's own table beside it
+#
+# The node routes what alice and pod1 send to podglass and tracks it on the way (what podglass sends it does not), so without a service in between both tables must
+# say the same, but for the second in which they are asked and the kernel's numbers.
+
+in_node sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_tcp_timeout_established=86400 \
+    net.netfilter.nf_conntrack_tcp_timeout_close_wait=3600 net.netfilter.nf_conntrack_tcp_timeout_time_wait=3 net.netfilter.nf_conntrack_udp_timeout=5
+in_node nft -f - <<'END'
+table ip beside {
+    chain ours { type filter hook prerouting priority raw; iifname "pg0" notrack; }
+    chain watch { type filter hook forward priority 0; ct state new counter; }
+}
+END
+of_pair() { grep -E "src=$ALICE dst=$WEB0 |<src>$ALICE</src><dst>$WEB0</dst>" || true; }
+# Seconds behind each line, where they can be compared apart; sorted.
+seconds_last() { sed -E 's/^(\S+ +[0-9]+) ([0-9]+) (.*)$/\1 \3@\2/; s|<timeout>([0-9]+)</timeout>(.*)$|\2@\1|; s|<id>[0-9]+</id>||' | sort; }
+same_lists() { # same_lists WHAT KERNEL PODGLASS
+    local kernel=$WORK/list.kernel ours=$WORK/list.podglass
+    seconds_last <<<"$2" >"$kernel"
+    seconds_last <<<"$3" >"$ours"
+    if ! diff <(sed 's/@.*//' "$kernel") <(sed 's/@.*//' "$ours") >"$WORK/list.diff"; then
+        not_ok "$1" "$(cat "$WORK/list.diff")"
+    elif paste -d@ <(sed 's/.*@//' "$kernel") <(sed 's/.*@//' "$ours") | awk -F@ '$1 > $2 + 1 || $2 > $1 + 1 { exit 1 }'; then
+        ok "$1: $(wc -l <"$kernel") flows"
+    else
+        not_ok "$1: seconds left" "$(paste "$kernel" "$ours")"
+    fi
+}
+compare_lists() { # compare_lists WHEN
+    same_lists "conntrack -L, $1" "$(in_node conntrack -L 2>/dev/null | of_pair)" "$(podglass get conntrack -o conntrack 2>/dev/null | of_pair)"
+    same_lists "conntrack -L -o xml, $1" "$(in_node conntrack -L -o xml 2>/dev/null | of_pair)" "$(podglass get conntrack -o xml 2>/dev/null | of_pair)"
+}
+
+spawn "$NODE" kernel-events conntrack -E -o timestamp
+KERNEL_WATCHER=$SPAWNED
+spawn "$NODE" our-events "$PODGLASS" get conntrack -w -o conntrack --socket "$SOCK"
+WATCHER=$SPAWNED
+sleep 0.5
+# Other transports, and questions of ICMP: the pod answers what it knows.
+cat >"$WORK/raw.py" <<'END'
+import socket, struct, sys, time
+def raw(proto, data):
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, proto) as s:
+        s.bind((sys.argv[1], 0))
+        s.sendto(data, (sys.argv[2], 0))
+    time.sleep(0.1)
+def icmp(kind, rest):
+    message = struct.pack("!BBHHH", kind, 0, 0, 4711, 1) + rest
+    total = sum(struct.unpack("!%dH" % (len(message) // 2), message))
+    total = (total >> 16) + (total & 0xffff)
+    total = ~(total + (total >> 16)) & 0xffff
+    raw(1, message[:2] + struct.pack("!H", total) + message[4:])
+for proto in (50, 47, 4, 89):
+    raw(proto, b"\0\0\x08\0podglass")
+icmp(8, b"podglass")
+icmp(13, bytes(12))
+icmp(15, b"")
+icmp(17, bytes(4))
+END
+in_client "$PYTHON" "$WORK/raw.py" $ALICE $WEB0
+in_client bash -c "echo x >/dev/udp/$WEB0/5399"
+# an open connection, a moment for both to look at it, and its end
+in_client bash -c "exec 5<>/dev/tcp/$WEB0/8080; touch '$WORK/open'; while [ ! -e '$WORK/close' ]; do sleep 0.05; done; exec 5>&-" &
+PIDS+=("$!")
+wait_for 5 test -e "$WORK/open"
+sleep 0.2
+compare_lists "everything open"
+has "other transports" "$(podglass get conntrack -o conntrack 2>/dev/null)" "^unknown  50 [0-9]+ src=$ALICE dst=$WEB0 "
+touch "$WORK/close"
+sleep 0.5
+compare_lists "the connection at its end"
+kill -TERM "$WATCHER" "$KERNEL_WATCHER"
+lines_of() { of_pair <"$1" | grep -v DESTROY | sed -E 's/^\[[0-9.]+\]//'; }
+if diff <(lines_of "$WORK/kernel-events.log") <(lines_of "$WORK/our-events.log") >"$WORK/events.diff"; then
+    ok "conntrack -E: $(lines_of "$WORK/our-events.log" | wc -l) events"
+else
+    not_ok "conntrack -E" "$(cat "$WORK/events.diff")"
+fi
+is "conntrack -C" "$(podglass get conntrack -o count)" "$(podglass get conntrack -o conntrack 2>/dev/null | wc -l)"
+
 # ---- what is refused
+
 
 has "events of one flow only" "$(podglass get conntrack 5 -w -o conntrack 2>&1)" 'all flows'
 has "lines of something else" "$(podglass get services -o id 2>&1)" 'for conntrack only'
+has "XML of what will come" "$(podglass get conntrack -w -o xml 2>&1)" 'without -w'
+has "a count of one flow" "$(podglass get conntrack 5 -o count 2>&1)" 'counts all flows'
 has "a setting that is none" "$("$PODGLASS" run --sysctl nf_conntrack_nothing=1 --tun none0 -f "$WORK/lab.yaml" 2>&1)" 'no such setting: nf_conntrack_nothing'
 has "a value that is none" "$("$PODGLASS" run --sysctl nf_conntrack_max=0 --tun none0 -f "$WORK/lab.yaml" 2>&1)" 'no such value: nf_conntrack_max=0'
 has "a setting without a value" "$("$PODGLASS" run --sysctl nf_conntrack_max --tun none0 -f "$WORK/lab.yaml" 2>&1)" 'NAME=VALUE'

@@ -66,6 +66,35 @@ static void transports_without_ports_have_addresses_alone(void **state)
                       "packets=0 bytes=0 mark=0 use=1");
 }
 
+static void xml_is_an_element_per_flow(void **state)
+{
+    static const char icmp6[] =
+        "<flow><meta direction=\"original\"><layer3 protonum=\"10\" protoname=\"ipv6\">"
+        "<src>2001:db8::1</src><dst>2001:db8::2</dst></layer3><layer4 protonum=\"58\" "
+        "protoname=\"icmpv6\"></layer4></meta><meta direction=\"reply\">";
+    struct pg_nat_flow_view v = connection();
+    struct pg_text out = {0};
+
+    (void)state;
+    pg_nat_print_conntrack(&v, PG_CONNTRACK_COUNTERS | PG_CONNTRACK_XML, &out);
+    assert_text(
+        &out,
+        "<flow><meta direction=\"original\"><layer3 protonum=\"2\" protoname=\"ipv4\">"
+        "<src>127.0.0.1</src><dst>127.0.0.1</dst></layer3><layer4 protonum=\"6\" "
+        "protoname=\"tcp\"><sport>59450</sport><dport>5555</dport></layer4><counters>"
+        "<packets>5</packets><bytes>271</bytes></counters></meta><meta direction=\"reply\">"
+        "<layer3 protonum=\"2\" protoname=\"ipv4\"><src>127.0.0.1</src><dst>127.0.0.1</dst>"
+        "</layer3><layer4 protonum=\"6\" protoname=\"tcp\"><sport>5555</sport>"
+        "<dport>59450</dport></layer4><counters><packets>3</packets><bytes>164</bytes></counters>"
+        "</meta><meta direction=\"independent\"><state>TIME_WAIT</state><timeout>118</timeout>"
+        "<mark>0</mark><use>1</use><id>3573268973</id><assured/></meta></flow>");
+    v.orig = pg_make_tuple(PG_PROTO_ICMP6, "2001:db8::1", 77, "2001:db8::2", 128 << 8);
+    v.seen_reply = false;
+    pg_nat_print_conntrack(&v, PG_CONNTRACK_XML, &out);
+    assert_memory_equal(out.at, icmp6, sizeof(icmp6) - 1);
+    pg_text_free(&out);
+}
+
 static void id_form_ends_with_the_number(void **state)
 {
     struct pg_nat_flow_view v = connection();
@@ -140,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(extended_form_names_the_network_protocol),
         cmocka_unit_test(transports_without_ports_have_addresses_alone),
+        cmocka_unit_test(xml_is_an_element_per_flow),
         cmocka_unit_test(id_form_ends_with_the_number),
         cmocka_unit_test(label_stands_at_the_right_of_nine_columns),
         cmocka_unit_test(end_of_a_flow_has_its_counters),
