@@ -1,4 +1,4 @@
-/* Runs the steps: differential --tun OUTSIDE --tun-pods PODS --manifest FILE [--seed N] [--steps N] [--short]
+/* Runs the steps: differential --tun OUTSIDE --tun-pods PODS --manifest FILE [--seed N] [--steps N] [--short] [--ipv6]
  *
  * In rounds: after each, both tables are compared as a whole and emptied. A round takes less time than any flow of it may last, so the same seed gives the same steps and
  * the same outcome. With --short, timeouts are seconds on both sides, and there are pauses in which flows end.
@@ -22,7 +22,7 @@
 struct arguments {
     const char *outside, *pods, *manifest;
     uint64_t seed, steps;
-    bool short_timeouts;
+    bool short_timeouts, ipv6;
 };
 
 static uint64_t now_us(void)
@@ -264,13 +264,10 @@ static bool set_timeouts(bool are_short, struct pg_nat_options *ret)
 static bool read_arguments(int argc, char **argv, struct arguments *ret)
 {
     static const struct option options[] = {
-        {"tun", required_argument, NULL, 't'},
-        {"tun-pods", required_argument, NULL, 'p'},
-        {"manifest", required_argument, NULL, 'm'},
-        {"seed", required_argument, NULL, 's'},
-        {"steps", required_argument, NULL, 'n'},
-        {"short", no_argument, NULL, 'S'},
-        {NULL, 0, NULL, 0},
+        {"tun", required_argument, NULL, 't'},      {"tun-pods", required_argument, NULL, 'p'},
+        {"manifest", required_argument, NULL, 'm'}, {"seed", required_argument, NULL, 's'},
+        {"steps", required_argument, NULL, 'n'},    {"short", no_argument, NULL, 'S'},
+        {"ipv6", no_argument, NULL, '6'},           {NULL, 0, NULL, 0},
     };
 
     *ret = (struct arguments){.seed = 1, .steps = 100000};
@@ -282,6 +279,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
         case 's': ret->seed = strtoull(optarg, NULL, 10); break;
         case 'n': ret->steps = strtoull(optarg, NULL, 10); break;
         case 'S': ret->short_timeouts = true; break;
+        case '6': ret->ipv6 = true; break;
         default: return false;
         }
     }
@@ -295,9 +293,10 @@ int main(int argc, char **argv)
 
     if (!read_arguments(argc, argv, &a)) {
         fprintf(stderr, "usage: differential --tun OUTSIDE --tun-pods PODS --manifest FILE [--seed "
-                        "N] [--steps N] [--short]\n");
+                        "N] [--steps N] [--short] [--ipv6]\n");
         return 2;
     }
+    packet_family(a.ipv6 ? 6 : 4);
     if (!kernel_open(a.outside, a.pods) || !set_timeouts(a.short_timeouts, &nat) ||
         !ours_open(a.manifest, &nat, a.seed)) {
         return 2;

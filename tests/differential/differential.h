@@ -88,13 +88,21 @@ struct content {
     uint16_t ip_id;
 };
 
+/* 4 or 6, once at the start. Tuples, and all that the script says, are IPv4's in any case. */
+void packet_family(int version);
+bool packet_is_ipv6(void);
+/* A tuple of the script as it is on the wire and in tables, and back. */
+struct pg_tuple packet_real_tuple(const struct pg_tuple *t);
+struct pg_tuple packet_script_tuple(const struct pg_tuple *real);
 void packet_build(struct bytes *b, const struct pg_tuple *t, const struct content *c);
 /* An ICMP error that quotes `about`; quote: how many bytes of it, 0 all. */
 void packet_error(struct bytes *b, uint8_t type, uint8_t code, uint32_t rest,
                   const struct pg_addr *src, const struct pg_addr *dst, const struct bytes *about,
                   uint32_t quote);
 /* Cuts b into pieces of at most `size` bytes of payload; how many. */
-uint32_t packet_cut(const struct bytes *b, uint32_t size, struct bytes pieces[PIECES]);
+uint32_t packet_cut(const struct bytes *b, uint16_t id, uint32_t size, struct bytes pieces[PIECES]);
+/* Nobody asked for it: sent to everybody by an interface. */
+bool packet_is_noise(const struct bytes *b);
 bool packet_sums_right(const struct bytes *b);
 void packet_tuple(const struct bytes *b, struct pg_tuple *ret);
 void packet_describe(const struct bytes *b, char *out, size_t room);

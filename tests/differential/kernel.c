@@ -77,7 +77,10 @@ void kernel_close(void)
 void kernel_send(const struct bytes *b)
 {
     static const uint8_t pods[3] = {10, 244, 1};
-    int fd = tun[memcmp(b->at + 12, pods, sizeof pods) == 0 ? PODS : OUTSIDE];
+    struct pg_tuple t;
+
+    packet_tuple(b, &t);
+    int fd = tun[memcmp(t.src.bytes + 12, pods, sizeof pods) == 0 ? PODS : OUTSIDE];
 
     if (write(fd, b->at, b->len) != (ssize_t)b->len && errno != EINVAL) {
         perror("write to TUN");
@@ -95,7 +98,8 @@ uint32_t kernel_take(struct bytes out[OUT_MOST])
             if (got <= 0) {
                 break;
             }
-            out[count++].len = (uint32_t)got;
+            out[count].len = (uint32_t)got;
+            count += !packet_is_noise(&out[count]);
         }
     }
     return count;
@@ -111,24 +115,48 @@ static struct nlmsghdr *begin(char *buffer, uint16_t type, uint16_t flags)
     message->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
     message->nlmsg_seq = ++sequence;
     struct nfgenmsg *generic = mnl_nlmsg_put_extra_header(message, sizeof *generic);
-    *generic = (struct nfgenmsg){.nfgen_family = AF_INET, .version = NFNETLINK_V0};
+    *generic = (struct nfgenmsg){.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
     return message;
 }
 
-static void put_tuple(struct nlmsghdr *message, const struct pg_tuple *t)
+static void put_addresses(struct nlmsghdr *message, const struct pg_tuple *t)
 {
+    if (pg_addr_is_v4(&t->src)) {
+        mnl_attr_put_u32(message, CTA_IP_V4_SRC, pg_addr_v4_be(&t->src));
+        mnl_attr_put_u32(message, CTA_IP_V4_DST, pg_addr_v4_be(&t->dst));
+    } else {
+        mnl_attr_put(message, CTA_IP_V6_SRC, sizeof t->src.bytes, t->src.bytes);
+        mnl_attr_put(message, CTA_IP_V6_DST, sizeof t->dst.bytes, t->dst.bytes);
+    }
+}
+
+static void put_icmp(struct nlmsghdr *message, const struct pg_tuple *t)
+{
+    bool v4 = t->proto == PG_PROTO_ICMP;
+
+    mnl_attr_put_u16(message, v4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, htons(t->src_port));
+    mnl_attr_put_u8(message, v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE,
+                    (uint8_t)(t->dst_port >> 8));
+    mnl_attr_put_u8(message, v4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE,
+                    (uint8_t)t->dst_port);
+}
+
+static void put_tuple(struct nlmsghdr *message, const struct pg_tuple *said)
+{
+    struct pg_tuple real = packet_real_tuple(said);
+    const struct pg_tuple *t = &real;
+    struct nfgenmsg *generic = mnl_nlmsg_get_payload(message);
+
+    generic->nfgen_family = pg_addr_is_v4(&t->src) ? AF_INET : AF_INET6;
     struct nlattr *tuple = mnl_attr_nest_start(message, CTA_TUPLE_ORIG);
     struct nlattr *part = mnl_attr_nest_start(message, CTA_TUPLE_IP);
 
-    mnl_attr_put_u32(message, CTA_IP_V4_SRC, pg_addr_v4_be(&t->src));
-    mnl_attr_put_u32(message, CTA_IP_V4_DST, pg_addr_v4_be(&t->dst));
+    put_addresses(message, t);
     mnl_attr_nest_end(message, part);
     part = mnl_attr_nest_start(message, CTA_TUPLE_PROTO);
     mnl_attr_put_u8(message, CTA_PROTO_NUM, t->proto);
-    if (t->proto == PG_PROTO_ICMP) {
-        mnl_attr_put_u16(message, CTA_PROTO_ICMP_ID, htons(t->src_port));
-        mnl_attr_put_u8(message, CTA_PROTO_ICMP_TYPE, (uint8_t)(t->dst_port >> 8));
-        mnl_attr_put_u8(message, CTA_PROTO_ICMP_CODE, (uint8_t)t->dst_port);
+    if (pg_proto_is_icmp(t->proto)) {
+        put_icmp(message, t);
     } else if (t->proto == PG_PROTO_TCP || t->proto == PG_PROTO_UDP || t->proto == PG_PROTO_SCTP) {
         mnl_attr_put_u16(message, CTA_PROTO_SRC_PORT, htons(t->src_port));
         mnl_attr_put_u16(message, CTA_PROTO_DST_PORT, htons(t->dst_port));
@@ -164,18 +192,28 @@ static void read_tuple(const struct nlattr *a, struct pg_tuple *ret)
     *ret = (struct pg_tuple){0};
     nested(a, parts);
     nested(parts[CTA_TUPLE_IP], at);
-    ret->src = pg_addr_from_v4_be(mnl_attr_get_u32(at[CTA_IP_V4_SRC]));
-    ret->dst = pg_addr_from_v4_be(mnl_attr_get_u32(at[CTA_IP_V4_DST]));
+    if (at[CTA_IP_V4_SRC] != NULL) {
+        ret->src = pg_addr_from_v4_be(mnl_attr_get_u32(at[CTA_IP_V4_SRC]));
+        ret->dst = pg_addr_from_v4_be(mnl_attr_get_u32(at[CTA_IP_V4_DST]));
+    } else {
+        ret->src = pg_addr_from_v6(mnl_attr_get_payload(at[CTA_IP_V6_SRC]));
+        ret->dst = pg_addr_from_v6(mnl_attr_get_payload(at[CTA_IP_V6_DST]));
+    }
     nested(parts[CTA_TUPLE_PROTO], at);
     ret->proto = mnl_attr_get_u8(at[CTA_PROTO_NUM]);
     if (at[CTA_PROTO_ICMP_ID] != NULL) {
         ret->src_port = ntohs(mnl_attr_get_u16(at[CTA_PROTO_ICMP_ID]));
         ret->dst_port = (uint16_t)(mnl_attr_get_u8(at[CTA_PROTO_ICMP_TYPE]) << 8 |
                                    mnl_attr_get_u8(at[CTA_PROTO_ICMP_CODE]));
+    } else if (at[CTA_PROTO_ICMPV6_ID] != NULL) {
+        ret->src_port = ntohs(mnl_attr_get_u16(at[CTA_PROTO_ICMPV6_ID]));
+        ret->dst_port = (uint16_t)(mnl_attr_get_u8(at[CTA_PROTO_ICMPV6_TYPE]) << 8 |
+                                   mnl_attr_get_u8(at[CTA_PROTO_ICMPV6_CODE]));
     } else if (at[CTA_PROTO_SRC_PORT] != NULL) {
         ret->src_port = ntohs(mnl_attr_get_u16(at[CTA_PROTO_SRC_PORT]));
         ret->dst_port = ntohs(mnl_attr_get_u16(at[CTA_PROTO_DST_PORT]));
     }
+    *ret = packet_script_tuple(ret);
 }
 
 static void read_entry(const struct nlmsghdr *message, struct entry *ret)

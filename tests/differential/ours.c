@@ -80,8 +80,8 @@ uint32_t ours_take(struct bytes out[OUT_MOST])
 static void fill(const struct pg_nat_flow_view *v, struct entry *ret)
 {
     *ret = (struct entry){.found = true,
-                          .orig = v->orig,
-                          .reply = v->reply,
+                          .orig = packet_script_tuple(&v->orig),
+                          .reply = packet_script_tuple(&v->reply),
                           .state = (uint8_t)v->state,
                           .seen_reply = v->seen_reply,
                           .assured = v->assured,
@@ -96,10 +96,11 @@ static void fill(const struct pg_nat_flow_view *v, struct entry *ret)
 
 void ours_find(const struct pg_tuple *t, struct entry *ret)
 {
+    struct pg_tuple real = packet_real_tuple(t);
     struct pg_nat_flow_view v;
 
     *ret = (struct entry){0};
-    if (pg_nat_find(pg_path_nat(sim.path), t, sim.now_us, &v)) {
+    if (pg_nat_find(pg_path_nat(sim.path), &real, sim.now_us, &v)) {
         fill(&v, ret);
     }
 }

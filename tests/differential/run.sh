@@ -21,30 +21,45 @@ unable() {
 
 [ "$(id -u)" -eq 0 ] || unable "not root"
 [ -c /dev/net/tun ] || unable "no /dev/net/tun"
-for tool in ip nft; do
+for tool in ip nft perl; do
     command -v "$tool" >/dev/null || unable "$tool is missing"
 done
 ip netns add "$NODE" 2>/dev/null || unable "no network namespaces"
-trap 'ip netns del "$NODE"' EXIT
+WORK=$(mktemp -d /tmp/podglass-differential-XXXXXX)
+trap 'ip netns del "$NODE"; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
 
 in_node() { ip netns exec "$NODE" "$@"; }
 
-in_node sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
+# The same in IPv6: an address is the IPv4 one behind 2001:db8::/96, as packet.c has it.
+in_ipv6() {
+    perl -pe 'next if /address6/; s{\b(\d+)\.(\d+)\.(\d+)\.(\d+)(?:/(\d+))?}{sprintf("2001:db8::%x:%x", $1 << 8 | $2, $3 << 8 | $4) . (defined $5 ? "/" . ($5 + 96) : "")}ge;
+        s/table ip kube/table ip6 kube/; s/ipv4_addr/ipv6_addr/g; s/\bip ([sd]addr)/ip6 $1/g; s/dnat to (\S+):(\d+)$/dnat to [$1]:$2/; s/addressType: IPv4/addressType: IPv6/'
+}
+
+in_node sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0 \
     net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
     net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0 \
-    net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_ratemask=0
+    net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_ratemask=0 \
+    net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0 net.ipv6.icmp.ratelimit=0 net.ipv6.icmp.ratemask=255 net.ipv6.auto_flowlabels=0
 ip -n "$NODE" link set lo up
 for tun in outside pods; do
     ip -n "$NODE" tuntap add dev "$tun" mode tun
+    ip -n "$NODE" link set "$tun" addrgenmode none # no link-local address, so nothing is said to everybody
     ip -n "$NODE" link set "$tun" up txqueuelen 1000
 done
 ip -n "$NODE" addr add 192.0.2.11/24 dev outside
 ip -n "$NODE" addr add 10.244.1.1/24 dev pods
 ip -n "$NODE" route add default dev outside
+ip -n "$NODE" addr add "$(in_ipv6 <<<192.0.2.11/24)" dev outside nodad
+ip -n "$NODE" addr add "$(in_ipv6 <<<10.244.1.1/24)" dev pods nodad
+ip -n "$NODE" -6 route add default dev outside
 in_node nft -f "$HERE/kube-proxy.nft"
+in_node nft -f <(in_ipv6 <"$HERE/kube-proxy.nft")
+in_ipv6 <"$HERE/cluster.yaml" >"$WORK/cluster.yaml"
 
-differential() { in_node "$DIFFERENTIAL" --tun outside --tun-pods pods --manifest "$HERE/cluster.yaml" "$@"; }
-differential --steps 100000 "$@"
+differential() { in_node "$DIFFERENTIAL" --tun outside --tun-pods pods "$@"; }
+differential --manifest "$HERE/cluster.yaml" --steps 100000 "$@"
+differential --manifest "$WORK/cluster.yaml" --ipv6 --steps 100000 "$@"
 # timeouts of seconds, and pauses in which flows end
-differential "$@" --steps 15000 --short
+differential --manifest "$HERE/cluster.yaml" "$@" --steps 15000 --short

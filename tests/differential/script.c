@@ -340,7 +340,7 @@ static void udp_step(struct step *s)
     s->content.proto = PG_PROTO_UDP;
     s->reply = one_in(3);
     s->content.payload = (uint16_t)below(600);
-    s->content.no_sum = one_in(10);
+    s->content.no_sum = one_in(10) && !packet_is_ipv6(); /* which has none without, RFC 8200 8.1 */
     if (one_in(12)) {
         s->content.payload = (uint16_t)(700 + below(1800));
         s->piece = (uint16_t)(800 + 8 * below(40));
@@ -496,7 +496,7 @@ uint32_t script_bytes(const struct step *s, enum side side, struct bytes out[PIE
     }
     struct bytes whole;
     packet_build(&whole, &t, &s->content);
-    uint32_t count = packet_cut(&whole, s->piece, out);
+    uint32_t count = packet_cut(&whole, s->content.ip_id, s->piece, out);
     for (uint32_t i = 0; s->pieces_reversed && i < count / 2; i++) {
         struct bytes other = out[i];
         out[i] = out[count - 1 - i];
