@@ -91,7 +91,7 @@ static uint32_t without_reassembly_errors(struct bytes *out, uint32_t count)
 
 static bool is_meant(const struct step *s, const uint32_t count[SIDES])
 {
-    if (s->kind == STEP_ERROR && s->quote == SHORT_QUOTE && count[OURS] == 0) {
+    if (s->kind == STEP_ERROR && s->quote != 0 && s->quote <= SHORT_QUOTE && count[OURS] == 0) {
         meant[MEANT_SHORT_QUOTE].times++;
         return true;
     }
@@ -244,11 +244,34 @@ static const char *others_differ(const struct conversation *c)
     return entries_differ(&k, &o, c->draws_endpoint);
 }
 
+/* A client of the sticky service goes, on each side, where he went there before: by protocol; the last byte of an address and its kind tell him. */
+static const char *endpoint_not_kept(const struct conversation *c)
+{
+    static struct pg_addr kept[SIDES][2][256];
+    bool pod = c->orig.src.bytes[12] == 10;
+    uint8_t client = (uint8_t)((pod ? 128 : 0) + c->orig.src.bytes[15]);
+
+    for (int side = 0; c->sticky && side < SIDES; side++) {
+        const struct entry *e = &c->entry[side];
+        struct pg_addr *to = &kept[side][c->proto == PG_PROTO_TCP][client];
+        if (!e->found || !e->dnat) {
+            continue;
+        }
+        if (!pg_addr_is_none(to) && !pg_addr_equal(to, &e->reply.src)) {
+            return side == OURS ? "podglass sent a client to another endpoint"
+                                : "the kernel sent a client to another endpoint";
+        }
+        *to = e->reply.src;
+    }
+    return NULL;
+}
+
 bool compare_entries(const struct conversation *c)
 {
     const char *what = entries_differ(&c->entry[KERNEL], &c->entry[OURS], c->draws_endpoint);
 
     what = what != NULL ? what : others_differ(c);
+    what = what != NULL ? what : endpoint_not_kept(c);
     if (what == NULL) {
         return true;
     }

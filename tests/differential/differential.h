@@ -72,7 +72,7 @@ void ours_walk(void (*fn)(void *arg, const struct entry *e), void *arg);
 
 /* ---- packet.c ---- */
 
-/* One TCP segment, datagram or echo, without its addresses. */
+/* One TCP segment, datagram, question of ICMP or packet of another transport, without its addresses. */
 struct content {
     uint8_t proto;
     uint8_t ttl;
@@ -126,6 +126,7 @@ struct conversation {
     struct pg_tuple orig; /* as the client sends */
     unsigned service;     /* 0: none */
     bool draws_endpoint;  /* which endpoint is left to chance */
+    bool sticky;          /* but each client keeps his */
     struct drawn drawn[SIDES];
     struct drawn other
         [SIDES]; /* the same of a flow that who answers has begun: then it is the client there */

@@ -157,7 +157,7 @@ static void put_tuple(struct nlmsghdr *message, const struct pg_tuple *said)
     mnl_attr_put_u8(message, CTA_PROTO_NUM, t->proto);
     if (pg_proto_is_icmp(t->proto)) {
         put_icmp(message, t);
-    } else if (t->proto == PG_PROTO_TCP || t->proto == PG_PROTO_UDP || t->proto == PG_PROTO_SCTP) {
+    } else if (t->proto == PG_PROTO_TCP || t->proto == PG_PROTO_UDP || t->proto == PG_PROTO_GRE) {
         mnl_attr_put_u16(message, CTA_PROTO_SRC_PORT, htons(t->src_port));
         mnl_attr_put_u16(message, CTA_PROTO_DST_PORT, htons(t->dst_port));
     }

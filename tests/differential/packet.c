@@ -240,6 +240,10 @@ static uint32_t put_l4(uint8_t *l4, const struct pg_tuple *t, const struct conte
         put16(l4 + 6, c->ip_id);
         return ICMP_HEAD;
     }
+    if (!pg_proto_has_ports(c->proto)) {
+        memset(l4, 0, 4); /* GRE without anything */
+        return 4;
+    }
     put16(l4, t->src_port);
     put16(l4 + 2, t->dst_port);
     if (c->proto == PG_PROTO_UDP) {
@@ -272,7 +276,7 @@ void packet_build(struct bytes *b, const struct pg_tuple *t, const struct conten
     if (c->bad_sum) {
         sum ^= 0x1234;
     }
-    if (!c->no_sum) {
+    if (!c->no_sum && sum_at(proto) != 0) {
         put16(b->at + sum_at(proto), proto == PG_PROTO_UDP && sum == 0 ? 0xffff : sum);
     }
 }

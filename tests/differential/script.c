@@ -73,6 +73,20 @@ static uint16_t a_port(uint8_t proto)
     }
 }
 
+/* What ICMP asks: echo, timestamp, information, address mask; IPv6 has only the first. */
+static uint8_t a_question(void)
+{
+    static const uint8_t types[] = {8, 8, 13, 15, 17};
+
+    return packet_is_ipv6() ? 8 : types[below(5)];
+}
+
+/* ESP or GRE. What the kernel has never heard of it refuses only if all of it sums up as TCP would. */
+static uint8_t another_transport(void)
+{
+    return one_in(2) ? 50 : PG_PROTO_GRE;
+}
+
 /* An address without a service: pods, others outside, and what the cluster refuses. */
 static void plain_address(struct conversation *c, bool pod)
 {
@@ -98,12 +112,15 @@ static void service_address(struct conversation *c)
 {
     bool tcp = c->proto == PG_PROTO_TCP;
     struct pg_addr p1 = pg_addr_v4(10, 244, 1, 2);
-    uint8_t n = (uint8_t)(1 + below(9));
+    uint8_t n = (uint8_t)(1 + below(10));
 
     c->service = n;
     c->orig.dst_port = tcp ? 80 : 53;
-    switch (n == 7 ? 1 + below(3)
-                   : below(4)) { /* a node port's answers could be mistaken for a drawn source */
+    c->sticky = n == 10;
+    c->draws_endpoint = n == 7 || c->sticky;
+    switch (c->draws_endpoint
+                ? 1 + below(3)
+                : below(4)) { /* a node port's answers could be mistaken for a drawn source */
     case 0:
         c->orig.dst = pg_addr_v4(192, 0, 2, 11);
         c->orig.dst_port = (uint16_t)((tcp ? 30000 : 31000) + n);
@@ -111,7 +128,6 @@ static void service_address(struct conversation *c)
     case 1: c->orig.dst = pg_addr_v4(203, 0, 113, n); break;
     default: c->orig.dst = pg_addr_v4(10, 96, 1, n); break;
     }
-    c->draws_endpoint = n == 7;
     if (c->draws_endpoint) { /* where chance leads different ways, nobody else must be in the way */
         c->orig.src_port = (uint16_t)(ALONE_FIRST + alone++ % ALONE_PORTS);
         if (pg_addr_equal(&c->orig.src, &p1)) { /* for one endpoint of two it would be a hairpin */
@@ -123,20 +139,24 @@ static void service_address(struct conversation *c)
 static void begin_conversation(struct conversation *c)
 {
     bool pod;
-    uint32_t kind = below(10);
+    uint32_t kind = below(20);
 
-    *c = (struct conversation){.proto = kind < 7   ? PG_PROTO_TCP
-                                        : kind < 9 ? PG_PROTO_UDP
-                                                   : PG_PROTO_ICMP};
+    *c = (struct conversation){.proto = kind < 13   ? PG_PROTO_TCP
+                                        : kind < 17 ? PG_PROTO_UDP
+                                        : kind < 19 ? PG_PROTO_ICMP
+                                                    : another_transport()};
     c->orig =
         (struct pg_tuple){.src = a_client(&pod), .src_port = a_port(c->proto), .proto = c->proto};
-    if (c->proto == PG_PROTO_ICMP || one_in(6)) {
+    if (!pg_proto_has_ports(c->proto) || one_in(6)) {
         plain_address(c, pod);
     } else {
         service_address(c);
     }
     if (c->proto == PG_PROTO_ICMP) {
-        c->orig.dst_port = 8 << 8;
+        c->orig.dst_port = (uint16_t)(a_question() << 8);
+    } else if (!pg_proto_has_ports(c->proto)) {
+        c->orig.src_port = 0;
+        c->orig.dst_port = 0;
     }
     for (int i = 0; i < SIDES; i++) {
         c->drawn[i] = (struct drawn){c->orig.src, c->orig.src_port, c->orig.dst, c->orig.dst_port};
@@ -350,12 +370,19 @@ static void udp_step(struct step *s)
     }
 }
 
-static void echo_step(struct step *s)
+static void echo_step(const struct conversation *c, struct step *s)
 {
     s->content.proto = PG_PROTO_ICMP;
     s->reply = one_in(3);
-    s->content.icmp_type = s->reply ? 0 : 8;
+    s->content.icmp_type = (uint8_t)(c->orig.dst_port >> 8);
     s->content.payload = (uint16_t)below(100);
+}
+
+static void other_step(const struct conversation *c, struct step *s)
+{
+    s->content.proto = c->proto;
+    s->reply = one_in(3);
+    s->content.payload = (uint16_t)(8 + below(100));
 }
 
 /* About the packet that last came out in some direction, so each side quotes what it sent. */
@@ -445,12 +472,16 @@ void script_next(struct step *ret, uint64_t now_us)
         switch (c->proto) {
         case PG_PROTO_TCP: tcp_step(c, ret); break;
         case PG_PROTO_UDP: udp_step(ret); break;
-        default: echo_step(ret); break;
+        case PG_PROTO_ICMP: echo_step(c, ret); break;
+        default: other_step(c, ret); break;
         }
         ret->content.bad_sum = one_in(300) && !ret->content.no_sum;
         if (ret->reply && !can_answer(c)) {
             ret->reply = false;
-            ret->content.icmp_type = 8;
+        }
+        if (ret->reply && c->proto == PG_PROTO_ICMP) {
+            ret->content.icmp_type =
+                (uint8_t)pg_icmp_counterpart(PG_PROTO_ICMP, ret->content.icmp_type);
         }
         if (can_answer(c) && !c->draws_endpoint && one_in(200)) {
             ret->content.ttl = 1;
