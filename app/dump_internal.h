@@ -45,7 +45,7 @@ void pg_dump_ingresses(struct pg_dump *d); /* dump_ingress.c */
 void pg_dump_routes(struct pg_dump *d);
 void pg_dump_settings(struct pg_dump *d);
 void pg_dump_traffic(struct pg_dump *d); /* dump_traffic.c */
-void pg_dump_dns(struct pg_dump *d); /* dump_dns.c */
+void pg_dump_dns(struct pg_dump *d);     /* dump_dns.c */
 /* dump_counters.c: members of the outer object, since counters are no list */
 void pg_dump_counters(struct pg_dump *d);
 
