@@ -297,8 +297,7 @@ static void make_notes(struct notes *n, const struct pg_explain *e)
     for (uint32_t i = 0; i < e->hops.count; i++) {
         const struct pg_record *r = &e->hops.records[i];
         bool first =
-            !in_ingress && (r->stage == PG_STAGE_PROXY_PROTOCOL ||
-                            (r->stage >= PG_STAGE_HTTP_PARSE && r->stage <= PG_STAGE_UPSTREAM));
+            !in_ingress && r->stage >= PG_STAGE_PROXY_PROTOCOL && r->stage <= PG_STAGE_UPSTREAM;
         in_ingress = in_ingress || first;
         leg = in_ingress ? 1 : 0;
         note_record(n, e, r, first, leg);

@@ -116,6 +116,7 @@ want "REJECTED" "$podglass" explain -f "$table" --from node:node1 --to 127.0.0.1
 want "t/p1 on node1" "$podglass" explain -f "$table" --dialect cilium-snat --from node:node1 --to 127.0.0.1:30001
 # What has a before only is printed without an arrow into the void.
 tls=tests/walk/manifests/gateway-tls.yaml
+want " 2  ingress  pod edge/gateway-0 on node-1; peer 198.51.100.7" "$podglass" explain -f "$tls" https://shop.example.test/
 want "handshake shop.example.test  " "$podglass" explain -f "$tls" https://shop.example.test/
 got=$("$podglass" explain -f "$tls" https://shop.example.test/ 2>/dev/null | grep handshake)
 [[ $got != *"=>"* ]] || { echo "FAILED: $got"; failed=1; }
