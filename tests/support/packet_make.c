@@ -244,8 +244,11 @@ static bool ip_sum_right(const uint8_t *ip)
 /* The transport sum over what is there; a UDP sum of zero means none. */
 static bool l4_sum_right(const uint8_t *ip, uint32_t l4, uint8_t proto, uint32_t len)
 {
-    if (proto == PG_PROTO_UDP && get16(ip + l4 + 6) == 0)
-        return true;
+    bool known = proto == PG_PROTO_TCP || proto == PG_PROTO_UDP || proto == PG_PROTO_ICMP ||
+                 proto == PG_PROTO_ICMP6;
+
+    if (!known || (proto == PG_PROTO_UDP && get16(ip + l4 + 6) == 0))
+        return true; /* others pass as they are */
     uint32_t sum = proto == PG_PROTO_ICMP ? 0 : pseudo(ip, proto, len - l4);
 
     return fold(sum_bytes(sum, ip + l4, len - l4)) == 0xffff;
