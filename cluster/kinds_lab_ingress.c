@@ -8,27 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct pg_known ingress_fields[] = {{"service", NULL},
-                                                 {"class", NULL},
-                                                 {"configMap", NULL},
-                                                 {"profile", NULL},
-                                                 {"trustedProxies", NULL},
-                                                 {"trustedHops", NULL},
-                                                 {"clientHeader", NULL},
-                                                 {"xForwardedFor", NULL},
-                                                 {"forwarded", NULL},
-                                                 {"via", NULL},
-                                                 {"requestId", NULL},
-                                                 {"underscores", NULL},
-                                                 {"headers", NULL},
-                                                 {"proxyProtocol", NULL},
-                                                 {"limits", NULL},
-                                                 {"timeouts", NULL},
-                                                 {"upstream", NULL},
-                                                 {"balance", NULL},
-                                                 {"trailers", NULL},
-                                                 {"h2c", NULL},
-                                                 {NULL, NULL}};
+static const struct pg_known ingress_fields[] = {{"service", NULL},        {"class", NULL},
+                                                 {"configMap", NULL},      {"profile", NULL},
+                                                 {"trustedProxies", NULL}, {"trustedHops", NULL},
+                                                 {"clientHeader", NULL},   {"xForwardedFor", NULL},
+                                                 {"forwarded", NULL},      {"via", NULL},
+                                                 {"requestId", NULL},      {"underscores", NULL},
+                                                 {"headers", NULL},        {"proxyProtocol", NULL},
+                                                 {"limits", NULL},         {"timeouts", NULL},
+                                                 {"upstream", NULL},       {"balance", NULL},
+                                                 {"trailers", NULL},       {"h2c", NULL},
+                                                 {"mergeSlashes", NULL},   {NULL, NULL}};
 static const struct pg_known proxy_fields[] = {
     {"ports", NULL},      {"allowedSources", NULL}, {"timeoutSeconds", NULL}, {"httpsPorts", NULL},
     {"believeTLS", NULL}, {"toPods", NULL},         {"tlvs", NULL},           {NULL, NULL}};

@@ -1,4 +1,4 @@
-/* spec.ingress.upstream, balance, trailers and h2c of a Lab: whom the ingress connects to, how it chooses among pods, and what of HTTP it lets through.
+/* spec.ingress.upstream, balance, trailers, h2c and mergeSlashes of a Lab: whom the ingress connects to, how it chooses among pods, and what of HTTP it lets through.
  *
  * Called by kinds_lab_ingress.c. */
 #include "cluster_internal.h"
@@ -8,9 +8,11 @@ static void protocols_read(const struct pg_field *ingress, struct pg_ingress_set
     static const char *const fates[] = {"drop", "keep", NULL};
     struct pg_field trailers = pg_field_get(ingress, "trailers");
     struct pg_field h2c = pg_field_get(ingress, "h2c");
+    struct pg_field merge = pg_field_get(ingress, "mergeSlashes");
     to->keep_trailers = pg_field_enum(&trailers, fates, 0) == 1;
     to->trailers_source = pg_field_source(&trailers);
     to->h2c = pg_field_bool(&h2c, false);
+    to->keep_slashes = !pg_field_bool(&merge, true);
 }
 
 void pg_kinds_lab_upstream(const struct pg_field *ingress, struct pg_ingress_settings *to)

@@ -48,6 +48,9 @@ void pg_exchange_again(struct pg_session *s);
 /* The upstream ended or failed before its response was complete. */
 void pg_exchange_upstream_gone(struct pg_session *s, int error);
 
+/* ---- redirect.c ---- */
+void pg_session_redirect(struct pg_session *s, const struct pg_route_plan *plan);
+
 /* ---- tunnel.c ---- */
 /* The pod's 101 has gone to the client: bytes from now on are the tunnel's. */
 void pg_tunnel_begin(struct pg_session *s);

@@ -286,12 +286,12 @@ static uint32_t remove_dot_segments(char *path, uint32_t len)
     return to;
 }
 
-uint32_t pg_http_path_normalise(struct pg_slice path, char *out)
+uint32_t pg_http_path_normalise(struct pg_slice path, bool keep_slashes, char *out)
 {
     struct pg_slice plain = without_query(path);
     uint32_t len = decode_unreserved(plain, out);
     if (len > 0 && out[0] == '/')
-        len = remove_dot_segments(out, merge_slashes(out, len));
+        len = remove_dot_segments(out, keep_slashes ? len : merge_slashes(out, len));
     memcpy(out + len, plain.at + plain.len, path.len - plain.len);
     return len + (uint32_t)(path.len - plain.len);
 }

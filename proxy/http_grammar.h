@@ -49,9 +49,9 @@ struct pg_slice pg_http_host_name(struct pg_slice host);
 bool pg_http_path_valid(struct pg_slice path);
 /* false: normalising would change nothing. */
 bool pg_http_path_is_odd(struct pg_slice path);
-/* RFC 3986 6.2.2, and what servers do beyond it: escaped unreserved bytes decoded, runs of '/' merged, dot segments removed. The query, if any, is
- * copied as it is. out has room for path.len bytes at least; returns the length. */
-uint32_t pg_http_path_normalise(struct pg_slice path, char *out);
+/* RFC 3986 6.2.2, and what servers do beyond it: escaped unreserved bytes decoded, runs of '/' merged unless they are kept, dot segments removed. The query,
+ * if any, is copied as it is. out has room for path.len bytes at least; returns the length. */
+uint32_t pg_http_path_normalise(struct pg_slice path, bool keep_slashes, char *out);
 
 /* The value of a cookie in the value of a Cookie line (RFC 6265 4.2), quotes included; at NULL: it is not there. */
 struct pg_slice pg_http_cookie(struct pg_slice line, struct pg_slice name);

@@ -123,10 +123,12 @@ static void put_te(struct writer *w, const struct pg_http_rewrite_in *in)
              PG_SLICE_LITERAL("trailers"), reason);
 }
 
-static bool is_of_te(const struct pg_http_rewrite_in *in, enum pg_http_name id)
+/* Fields of one hop that are written anew for the next. */
+static bool is_said_anew(const struct pg_http_rewrite_in *in, enum pg_http_name id)
 {
-    return in->te_trailers && !in->head->websocket &&
-           ((id == PG_HTTP_NAME_CONNECTION && !in->h2c) || id == PG_HTTP_NAME_TE);
+    if (in->head->websocket)
+        return is_of_upgrade(in->head, id);
+    return id == PG_HTTP_NAME_TE || (id == PG_HTTP_NAME_CONNECTION && !in->h2c);
 }
 
 static void put_target(struct writer *w, const struct pg_http_rewrite_in *in)
@@ -142,7 +144,7 @@ static void put_target(struct writer *w, const struct pg_http_rewrite_in *in)
     } else if (path.len > w->room - w->len) {
         w->full = true;
     } else {
-        w->len += pg_http_path_normalise(path, w->out + w->len);
+        w->len += pg_http_path_normalise(path, in->keep_slashes, w->out + w->len);
     }
     struct pg_slice before = pg_span_slice(in->bytes, h->target);
     struct pg_slice after = {w->out + begin, w->len - begin};
@@ -269,6 +271,7 @@ static void put_fields(struct writer *w, const struct pg_http_rewrite_in *in,
 {
     const struct pg_http_head *h = in->head;
     bool connection = h->nominates;
+    bool says_anew = h->websocket || in->te_trailers;
     for (uint32_t i = 0; i < h->field_count; i++) {
         const struct pg_http_field *f = &h->fields[i];
         if (f->id == PG_HTTP_NAME_HOST || f->id == PG_HTTP_NAME_CONTENT_LENGTH ||
@@ -276,7 +279,7 @@ static void put_fields(struct writer *w, const struct pg_http_rewrite_in *in,
             pg_identity_put_line(w, in, identity, i, lines))
             continue;
         struct pg_slice name = field_name(in->bytes, f), value = field_value(in->bytes, f);
-        if (is_of_upgrade(h, f->id) || is_of_te(in, f->id) || filtered(w, in, f))
+        if ((says_anew && is_said_anew(in, f->id)) || filtered(w, in, f))
             continue;
         /* Expect has been answered here. */
         if (is_hop_by_hop(f->id) || f->id == PG_HTTP_NAME_EXPECT ||

@@ -32,7 +32,7 @@ enum pg_upstream_protocol pg_upstream_protocol(const struct pg_snapshot *s,
                                                const struct pg_route *route)
 {
     const struct pg_service_port *port = port_of(s, route);
-    if (port && strcmp(port->app_protocol, H2C) == 0)
+    if (port && port->app_protocol[0] && strcmp(port->app_protocol, H2C) == 0)
         return PG_UPSTREAM_H2C;
     return route->filter_count > 0 && pg_route_find_filter(s, route, PG_FILTER_H2C)
                ? PG_UPSTREAM_H2C

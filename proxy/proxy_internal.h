@@ -244,9 +244,6 @@ bool pg_session_linger_step(struct pg_session *s);
 void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char *name,
                      struct pg_value before, struct pg_value after, pg_reason_id reason);
 
-/* ---- redirect.c ---- */
-void pg_session_redirect(struct pg_session *s, const struct pg_route_plan *plan);
-
 /* ---- request.c ---- */
 /* The head in proxy->head is complete: decide, then open or reuse an upstream. Error, or NONE with the state moved on. */
 enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes);

@@ -349,6 +349,7 @@ enum pg_http_error pg_request_send(struct pg_session *s, const char *bytes)
                                     .who = &who,
                                     .body = h->body,
                                     .content_length = h->content_length,
+                                    .keep_slashes = s->routes->snapshot->lab.ingress.keep_slashes,
                                     .te_trailers = s->exchange->wants_trailers,
                                     .h2c = s->exchange->h2c,
                                     .trace = p->trace,

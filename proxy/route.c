@@ -192,11 +192,13 @@ static const struct route_path *match_gateways(struct search *s)
     return found;
 }
 
-struct pg_slice pg_route_path(struct pg_slice target, char normal[PG_HTTP_MAX_LINE])
+struct pg_slice pg_route_path(const struct pg_router *r, struct pg_slice target,
+                              char normal[PG_HTTP_MAX_LINE])
 {
     struct pg_slice path = target;
     if (pg_http_path_is_odd(path) && path.len <= PG_HTTP_MAX_LINE)
-        path = (struct pg_slice){normal, pg_http_path_normalise(path, normal)};
+        path = (struct pg_slice){
+            normal, pg_http_path_normalise(path, r->snapshot->lab.ingress.keep_slashes, normal)};
     const char *query = path.len ? memchr(path.at, '?', path.len) : NULL;
     if (query)
         path.len = (size_t)(query - path.at);
@@ -224,7 +226,7 @@ void pg_route_match(const struct pg_router *r, const struct pg_route_facts *fact
     char host[PG_HOST_MAX];
     struct search s = {.r = r,
                        .facts = facts,
-                       .path = pg_route_path(facts->path, normal),
+                       .path = pg_route_path(r, facts->path, normal),
                        .host = host,
                        .host_len = plain_host(facts->host, host)};
     const struct route_path *found = r->snapshot->gateway_count ? match_gateways(&s) : NULL;

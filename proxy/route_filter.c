@@ -195,7 +195,7 @@ static void rewrite(struct pg_route_plan *plan, const struct pg_route_ask *ask,
 {
     char normal[PG_HTTP_MAX_LINE];
     struct pg_slice groups[PG_PATTERN_GROUPS];
-    struct pg_slice path = pg_route_path(target_of(ask), normal);
+    struct pg_slice path = pg_route_path(ask->router, target_of(ask), normal);
     uint32_t begin = plan->text_len;
     if (target_of(ask).at[0] == '*' || !pg_route_groups(ask->router, ask->route, path, groups))
         return; /* not of a path; the same expression has just matched */
@@ -210,7 +210,7 @@ static void put_path(struct pg_route_plan *plan, const struct pg_route_ask *ask,
                      const struct pg_route_filter *f)
 {
     char normal[PG_HTTP_MAX_LINE];
-    struct pg_slice path = pg_route_path(target_of(ask), normal);
+    struct pg_slice path = pg_route_path(ask->router, target_of(ask), normal);
     struct pg_slice value = pg_slice_of(f->value);
     uint32_t begin = plan->text_len;
     if (f->path_change == PG_PATH_KEEP) {

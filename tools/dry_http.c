@@ -331,6 +331,7 @@ static void rewrite(struct pg_dry_running *r, const char *bytes, const struct pg
                                     .scheme = ends->scheme,
                                     .body = h->body,
                                     .content_length = h->content_length,
+                                    .keep_slashes = r->d->snapshot->lab.ingress.keep_slashes,
                                     .te_trailers = te_trailers,
                                     .h2c = speaks_h2c(r),
                                     .plan = &r->d->plan,

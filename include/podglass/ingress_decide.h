@@ -50,7 +50,8 @@ size_t pg_route_hostname_fit(const char *hostname, struct pg_slice name);
 const struct pg_route *pg_route_draw(const struct pg_route *first, uint64_t draw);
 pg_reason_id pg_route_draw_reason(const struct pg_route *drawn);
 /* What the path of a request is for matching: normalised into normal if need be, without query. */
-struct pg_slice pg_route_path(struct pg_slice target, char normal[PG_HTTP_MAX_LINE]);
+struct pg_slice pg_route_path(const struct pg_router *r, struct pg_slice target,
+                              char normal[PG_HTTP_MAX_LINE]);
 /* Groups of the expression that is the route's path, in what it matched. false: it has none, or it does not match. */
 bool pg_route_groups(const struct pg_router *r, const struct pg_route *route, struct pg_slice path,
                      struct pg_slice groups[10]);
@@ -182,8 +183,9 @@ struct pg_http_rewrite_in {
     const char *scheme;     /* "http" */
     enum pg_http_body body; /* framing to write */
     uint64_t content_length;
-    bool h2c;         /* the head is for HTTP/2: nothing in it is about the connection */
-    bool te_trailers; /* the pod is told that trailers of its answer can be used */
+    bool h2c;          /* the head is for HTTP/2: nothing in it is about the connection */
+    bool keep_slashes; /* runs of '/' in the path stay, as they did for its route */
+    bool te_trailers;  /* the pod is told that trailers of its answer can be used */
     const struct pg_route_plan *plan; /* of the route's filters; NULL: there are none */
     struct pg_trace *trace;           /* NULL: no records (dry run may pass its own) */
     uint32_t label;

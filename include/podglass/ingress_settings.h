@@ -80,6 +80,7 @@ struct pg_ingress_settings {
     enum pg_balance_kind balance; /* of ENDPOINTS */
     struct pg_source upstream_source;
     bool keep_trailers; /* fields behind a body go on, where the other side can take them */
+    bool keep_slashes;  /* runs of '/' in a path stay: they are no longer one with a single '/' */
     bool h2c;           /* clients may speak HTTP/2 on ports without TLS, by prior knowledge */
     struct pg_source trailers_source;
     struct pg_prefix trusted_proxies[PG_TRUSTED_MOST]; /* whose X-Forwarded-* count */

@@ -84,7 +84,7 @@ static void check_path(struct pg_slice path)
 {
     static char normal[PG_HTTP_MAX_LINE];
     PG_ASSERT(path.len <= sizeof(normal));
-    uint32_t len = pg_http_path_normalise(path, normal);
+    uint32_t len = pg_http_path_normalise(path, false, normal);
     PG_ASSERT(len == path.len && memcmp(normal, path.at, len) == 0);
 }
 

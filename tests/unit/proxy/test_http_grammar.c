@@ -39,19 +39,39 @@ static void paths_have_one_form(void **state)
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         char out[64] = {0}, again[64] = {0};
         struct pg_slice path = pg_slice_of(paths[i].path);
-        uint32_t len = pg_http_path_normalise(path, out);
+        uint32_t len = pg_http_path_normalise(path, false, out);
         if (len != strlen(paths[i].normal) || memcmp(out, paths[i].normal, len) != 0)
             fail_msg("%s: %.*s", paths[i].path, (int)len, out);
-        assert_int_equal(pg_http_path_normalise((struct pg_slice){out, len}, again), len);
+        assert_int_equal(pg_http_path_normalise((struct pg_slice){out, len}, false, again), len);
         assert_memory_equal(out, again, len);
         if (!pg_http_path_is_odd(path))
             assert_string_equal(paths[i].path, paths[i].normal);
     }
 }
 
+static void runs_of_slashes_may_stay(void **state)
+{
+    static const struct {
+        const char *path, *normal;
+    } kept[] = {{"//a///b//", "//a///b//"},
+                {"/a//../b", "/a/b"},
+                {"//../b", "/b"},
+                {"/a/%2e//%62", "/a//b"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        char out[64] = {0}, again[64] = {0};
+        uint32_t len = pg_http_path_normalise(pg_slice_of(kept[i].path), true, out);
+        assert_int_equal(len, strlen(kept[i].normal));
+        assert_memory_equal(out, kept[i].normal, len);
+        assert_int_equal(pg_http_path_normalise((struct pg_slice){out, len}, true, again), len);
+        assert_memory_equal(out, again, len);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runs_of_slashes_may_stay),
         cmocka_unit_test(paths_have_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

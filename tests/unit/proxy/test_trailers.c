@@ -67,7 +67,11 @@ static void every_section_leaves_as_it_should(void **state)
 
 static void each_trailer_has_a_record(void **state)
 {
-    static const char *const want[] = {"207 Keep X-Sum", "208 Rewrite Host", "0 Rewrite X-Sum"};
+    static const struct {
+        enum pg_record_kind kind;
+        const char *name;
+    } want[] = {
+        {PG_RECORD_KEEP, "X-Sum"}, {PG_RECORD_REWRITE, "Host"}, {PG_RECORD_REWRITE, "X-Sum"}};
     struct pg_trace *trace = pg_trace_new(64);
     struct pg_record r = {0};
     uint64_t seq = 0, missed = 0;
@@ -76,12 +80,12 @@ static void each_trailer_has_a_record(void **state)
     pg_trace_set_level(trace, PG_TRACE_FLOWS);
     (void)rewrite("X-Sum: 1\r\nHost: x\r\n" END, true, trace, sizeof(out));
     (void)rewrite("X-Sum: 1\r\n" END, false, trace, sizeof(out));
-    for (; pg_trace_read(trace, &seq, &r, &missed); i++) {
-        assert_true(i < 3);
+    for (; i < 3 && pg_trace_read(trace, &seq, &r, &missed); i++) {
         assert_int_equal(r.field, PG_FIELD_TRAILER);
-        assert_string_equal(r.name, strrchr(want[i], ' ') + 1);
-        assert_int_equal(r.kind, strstr(want[i], "Keep") ? PG_RECORD_KEEP : PG_RECORD_REWRITE);
+        assert_string_equal(r.name, want[i].name);
+        assert_int_equal(r.kind, want[i].kind);
     }
+    assert_false(pg_trace_read(trace, &seq, &r, &missed));
     assert_int_equal(i, 3);
     pg_trace_free(trace);
     pg_reason_forget_all();
