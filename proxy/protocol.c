@@ -1,7 +1,7 @@
 /* What pods are spoken to in, and whether fields behind a body go on.
  *
  * A port of a Service says with appProtocol that its pods understand HTTP/2 without TLS (kubernetes.io/h2c, KEP 3726); ingress-nginx has the annotation
- * backend-protocol: GRPC for it. Everything else gets HTTP/1.1. Trailers are the setting's business, except that gRPC tells its status in one: where pods speak
+ * backend-protocol: GRPC for it, and what a GRPCRoute leads to is HTTP/2 by its nature. Everything else gets HTTP/1.1. Trailers are the setting's business, except that gRPC tells its status in one: where pods speak
  * HTTP/2 they are kept.
  *
  * Called by `request.c`, `trailers.c` and the tools' dry run; pure. */
@@ -58,6 +58,14 @@ static pg_reason_id said_h2c(const struct pg_snapshot *s, const struct pg_route 
                                                            .line = port->source.line});
     pg_text_free(&object);
     return id;
+}
+
+bool pg_h2c_allowed(const struct pg_snapshot *s)
+{
+    bool allowed = s->lab.ingress.h2c;
+    for (uint32_t i = 0; i < s->http_route_count && !allowed; i++)
+        allowed = strcmp(s->http_routes[i].kind, "GRPCRoute") == 0;
+    return allowed;
 }
 
 pg_reason_id pg_upstream_protocol_reason(const struct pg_snapshot *s, const struct pg_route *route)

@@ -77,7 +77,7 @@ static bool hand_over(struct pg_session *s)
 {
     char line[sizeof(PG_H2_PREFACE) - 1];
     struct pg_proxy *p = s->proxy;
-    if (s->requests > 0 || !p->routes || !p->routes->snapshot->lab.ingress.h2c ||
+    if (s->requests > 0 || !p->routes || !pg_h2c_allowed(p->routes->snapshot) ||
         pg_inner_below(s->client) ||
         pg_conn_peek(s->client, 0, line, sizeof(line)) < sizeof(line) ||
         memcmp(line, PG_H2_PREFACE, sizeof(line)) != 0)

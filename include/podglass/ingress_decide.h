@@ -93,6 +93,8 @@ enum pg_upstream_protocol pg_upstream_protocol(const struct pg_snapshot *s,
                                                const struct pg_route *route);
 pg_reason_id pg_upstream_protocol_reason(const struct pg_snapshot *s,
                                          const struct pg_route *route); /* of H2C */
+/* Clients may speak HTTP/2 without TLS: the Lab says so, or there is a GRPCRoute, which asks for it. */
+bool pg_h2c_allowed(const struct pg_snapshot *s);
 bool pg_trailers_kept(const struct pg_snapshot *s, enum pg_upstream_protocol protocol);
 pg_reason_id pg_trailers_reason(const struct pg_snapshot *s, const struct pg_route *route);
 /* The client says that it can do with an answer's trailers. */
