@@ -3,6 +3,8 @@
  * Called by lint. Services are predict_service.c's; here each Ingress rule is asked once, as a request from somebody outside, over all that chance leaves open. */
 #include "predict_internal.h"
 
+#include "route_request.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,24 +50,21 @@ static void predict_route(struct pg_predictor *m, const struct pg_route *route)
     bool v6 = pg_addr_is_none(&to);
     struct pg_dry_odds *odds = &m->odds;
     struct pg_dry_result shown;
-    struct pg_text head = {0};
-    const char *host = route->host;
+    struct pg_route_request ask;
 
     to = v6 ? pg_end_of_ingress(m->s, true) : to;
-    pg_text_printf(&head, "GET %s HTTP/1.1\r\nHost: %s%s\r\n\r\n", route->path,
-                   host[0] == 0 ? "any" : (host[0] == '*' ? "any" : ""),
-                   host[0] == '*' ? host + 1 : host);
+    pg_route_request_make(m->s, route, &ask);
     struct pg_dry_request request = {.from = pg_outsider(m->s, v6),
                                      .to = to,
-                                     .to_port = 80,
+                                     .to_port = ask.port,
                                      .proto = PG_PROTO_TCP,
-                                     .head = {head.at, head.len}};
+                                     .server_name = ask.tls ? ask.host.at : NULL,
+                                     .head = {ask.head.at, ask.head.len}};
     pg_dry_explore(m->d, &request, PG_DRY_RUNS_MANY, odds);
     pg_dry_run(m->d, &request, odds->draw, NULL, &shown);
     struct pg_prediction *one = pg_predictor_add(m, route->object);
 
-    pg_text_printf(&one->text, "%s%s to %s: a client outside is ", host[0] ? host : "any host",
-                   route->path, route->backend_text);
+    pg_text_printf(&one->text, "%s to %s: a client outside is ", ask.name.at, route->backend_text);
     pg_outcomes_print(odds, &shown, &one->text);
     put_peers(odds, &one->text);
     one->caller = PG_CALLER_OUTSIDE;
@@ -74,7 +73,7 @@ static void predict_route(struct pg_predictor *m, const struct pg_route *route)
     if (shown.end == PG_DRY_REFUSED) {
         one->level = PG_FINDING_WARNING;
     }
-    pg_text_free(&head);
+    pg_route_request_free(&ask);
 }
 
 /* ---- all ---- */

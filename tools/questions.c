@@ -4,6 +4,8 @@
  * outside (as a client would: balancer address, external address, node port) and from a pod (cluster IP). With a file: its lines. */
 #include "diff_internal.h"
 
+#include "route_request.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,15 +31,21 @@ static void print(struct pg_text *to, const char *a, const char *b, const char *
 
 /* ---- the default set ---- */
 
-static void ask_route(struct pg_questions *q, const struct pg_route *route)
+static void ask_route(struct pg_questions *q, const struct pg_snapshot *s,
+                      const struct pg_route *route)
 {
     struct pg_question *one = pg_questions_add(q);
-    bool wild = route->host[0] == '*';
+    struct pg_route_request ask;
 
-    print(&one->url, "http://", route->host[0] ? (wild ? "any" : "") : "any.invalid",
-          wild ? route->host + 1 : route->host);
+    pg_route_request_make(s, route, &ask);
+    print(&one->url, ask.tls ? "https://" : "http://", route->host[0] ? ask.host.at : "any.invalid",
+          "");
+    if (ask.port != (ask.tls ? 443 : 80)) {
+        pg_text_printf(&one->url, ":%u", ask.port);
+    }
     pg_text_puts(&one->url, route->path);
     one->kind = PG_QUESTION_URL;
+    pg_route_request_free(&ask);
 }
 
 static void ask_port(struct pg_questions *q, const struct pg_service *v,
@@ -115,7 +123,7 @@ void pg_questions_of(const struct pg_snapshot *old, const struct pg_snapshot *ne
         const struct pg_snapshot *s = sides[side];
         for (uint32_t i = 0; i < s->route_count; i++) {
             if (s->routes[i].rule && s->routes[i].split) {
-                ask_route(ret, &s->routes[i]);
+                ask_route(ret, s, &s->routes[i]);
             }
         }
         for (uint32_t i = 0; i < s->service_count; i++) {

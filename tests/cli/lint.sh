@@ -19,6 +19,22 @@ want "by NodePort 30080 of node-2" "$podglass" lint -f examples/lab --set svc/sh
     --set 'svc/shop/web.ports[0].nodePort=30080'
 status 0 "$podglass" lint -f examples/lab
 
+# Rules of listeners: at their port, over TLS, by what they match.
+cat >"$dir/routes.yaml" <<'Y'
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: asks, namespace: shop}
+spec:
+  parentRefs: [{name: main, namespace: edge, sectionName: granted}]
+  hostnames: [asks.example.test]
+  rules:
+  - matches: [{path: {value: /cart}, method: PUT, headers: [{name: version, value: two}], queryParams: [{name: v, value: "1&2"}]}]
+    backendRefs: [{name: web, port: 80}]
+Y
+routes=("$podglass" lint -f tests/walk/manifests/gateway-tls.yaml -f "$dir/routes.yaml")
+want "PUT asks.example.test:9443/cart to shop/web:80: a client outside is CARRIED" "${routes[@]}"
+want "a.vault.example.test to shop/vault:443: a client outside is LOST" "${routes[@]}"
+
 # A warning: 1, under --strict 3. An error: 3, and as an annotation.
 cat >"$dir/warn.yaml" <<'Y'
 apiVersion: v1
