@@ -98,6 +98,37 @@ static enum pg_limit limit_behind(enum pg_http_error error)
     }
 }
 
+/* The filter of the route that is behind it; NULL: the ingress' own limit is. whole: the time for all of the request is over. */
+static const struct pg_route_filter *filter_behind(const struct pg_snapshot *s,
+                                                   const struct pg_route *route,
+                                                   enum pg_http_error error, bool whole)
+{
+    const struct pg_route_filter *found = NULL;
+    bool timeout =
+        error == PG_HTTP_ERROR_UPSTREAM_TIMEOUT || error == PG_HTTP_ERROR_UPSTREAM_CONNECT_TIMEOUT;
+    enum pg_filter_kind kind = PG_FILTER_BODY_LIMIT;
+    if (!timeout && error != PG_HTTP_ERROR_BODY_TOO_LARGE)
+        return NULL;
+    if (timeout)
+        kind = whole                                     ? PG_FILTER_WHOLE_TIMEOUT
+               : error == PG_HTTP_ERROR_UPSTREAM_TIMEOUT ? PG_FILTER_READ_TIMEOUT
+                                                         : PG_FILTER_CONNECT_TIMEOUT;
+    for (uint32_t i = 0; i < route->filter_count; i++) {
+        const struct pg_route_filter *f = &s->filters[route->filter_first + i];
+        if (f->kind == kind && (!found || !whole || f->number < found->number))
+            found = f;
+    }
+    return found;
+}
+
+pg_reason_id pg_limit_reason_of_route(const struct pg_ingress_limits *l,
+                                      const struct pg_snapshot *s, const struct pg_route *route,
+                                      enum pg_http_error error, bool whole)
+{
+    const struct pg_route_filter *f = route ? filter_behind(s, route, error, whole) : NULL;
+    return f ? pg_route_filter_reason(f, pg_http_error_code(error)) : pg_limit_reason(l, error);
+}
+
 pg_reason_id pg_limit_reason(const struct pg_ingress_limits *l, enum pg_http_error error)
 {
     enum pg_limit limit = limit_behind(error);

@@ -101,7 +101,13 @@ void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char
 static void tell_refusal(struct pg_session *s, enum pg_http_error error)
 {
     char text[16];
-    pg_reason_id reason = s->reason ? s->reason : pg_limit_reason(&s->proxy->limits, error);
+    const struct pg_exchange *x = s->exchange;
+    bool whole = x && x->until_ms && pg_proxy_now_ms(s->proxy) >= x->until_ms;
+    pg_reason_id reason =
+        s->reason
+            ? s->reason
+            : pg_limit_reason_of_route(&s->proxy->limits, s->routes ? s->routes->snapshot : NULL,
+                                       s->routes ? s->route : NULL, error, whole);
     int len = snprintf(text, sizeof(text), "%u", pg_http_error_status(error));
     pg_session_tell(s, pg_http_error_stage(error), pg_http_error_name(error), pg_value_none(),
                     pg_value_text(text, (size_t)len), reason);

@@ -171,6 +171,10 @@ enum pg_http_error pg_limits_of_head(const struct pg_ingress_limits *l,
 enum pg_http_error pg_limits_of_body(uint64_t most, const struct pg_http_head *h);
 /* Why it was refused, with the line of the limit if it is one. */
 pg_reason_id pg_limit_reason(const struct pg_ingress_limits *l, enum pg_http_error e);
+/* The same where the route may have a limit of its own; NULL: no route. whole: the time for all of the request is over. */
+pg_reason_id pg_limit_reason_of_route(const struct pg_ingress_limits *l,
+                                      const struct pg_snapshot *s, const struct pg_route *route,
+                                      enum pg_http_error e, bool whole);
 
 /* ---- http_rewrite.c: what is sent upstream ---- */
 struct pg_http_rewrite_in {
