@@ -209,9 +209,9 @@ static const struct pg_endpoint *kept(struct pg_session *s, const char *bytes,
     struct pg_proxy *p = s->proxy;
     uint64_t cookie = pg_cookie_received(by, &p->head, bytes);
     *ret_gives = true;
-    for (uint32_t i = 0; cookie && i < c->count; i++) {
-        const struct pg_endpoint *e = pg_backend_candidate(c, i);
-        if (pg_cookie_of(&p->key, e) != cookie)
+    for (uint32_t i = 0; cookie && i < c->port->endpoint_count; i++) {
+        const struct pg_endpoint *e = &c->snapshot->endpoints[c->port->endpoint_first + i];
+        if (!pg_backend_is_candidate(c, e) || pg_cookie_of(&p->key, e) != cookie)
             continue;
         *ret_gives = false;
         if (is_down(p, e))

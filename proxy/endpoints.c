@@ -81,6 +81,11 @@ struct pg_candidates pg_backend_candidates(const struct pg_snapshot *s,
     return c;
 }
 
+bool pg_backend_is_candidate(const struct pg_candidates *c, const struct pg_endpoint *e)
+{
+    return is_candidate(e, c->ready, c->v6);
+}
+
 const struct pg_endpoint *pg_backend_candidate(const struct pg_candidates *c, uint32_t n)
 {
     for (uint32_t i = 0; c->port && i < c->port->endpoint_count; i++) {

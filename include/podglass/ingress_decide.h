@@ -84,6 +84,7 @@ struct pg_candidates {
 };
 struct pg_candidates pg_backend_candidates(const struct pg_snapshot *s,
                                            const struct pg_route *route, bool v6);
+bool pg_backend_is_candidate(const struct pg_candidates *c, const struct pg_endpoint *e);
 const struct pg_endpoint *pg_backend_candidate(const struct pg_candidates *c,
                                                uint32_t n); /* below count */
 
