@@ -132,11 +132,6 @@ static int ask_json(const struct get *g, json_t **ret)
     return status;
 }
 
-static json_t *items_meant(const struct get *g, const json_t *answer)
-{
-    return pg_get_select(g->type, answer, is_asked_by_name(g) ? NULL : g->name);
-}
-
 /* ---- printing ---- */
 
 static void print_json(const json_t *value, size_t flags)
@@ -151,6 +146,12 @@ static void print_items(const struct get *g, const json_t *items, bool with_head
     const json_t *item = NULL;
     struct pg_text out = {0};
 
+    if (is_form(g, "name")) {
+        pg_get_names(g->type, items, &out);
+        fwrite(out.at ? out.at : "", 1, out.len, stdout);
+        pg_text_free(&out);
+        return;
+    }
     if (is_form(g, "table") || is_form(g, "wide")) {
         pg_get_render(g->type, items, is_form(g, "wide"), with_heads, &out);
         fwrite(out.at ? out.at : "", 1, out.len, stdout);
@@ -187,6 +188,73 @@ static void print_answer(const struct get *g, json_t *answer, json_t *items)
     print_json(answer, JSON_INDENT(2));
 }
 
+/* " of 262144 (6.3%)", if the instance says how many there may be. */
+static void add_limit(const struct get *g, struct pg_text *out)
+{
+    struct pg_text body = {0};
+    int status = 0;
+
+    if (pg_options_has(&g->options, PG_FLAG_GET_FILENAME) ||
+        pg_api_get(g->socket.at, "/v1/counters", &status, &body) != 0 || status != 200) {
+        pg_text_free(&body);
+        return;
+    }
+    json_t *counters = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
+    const json_t *flows = json_object_get(json_object_get(counters, "pools"), "flows");
+    double used = (double)json_integer_value(json_object_get(flows, "used"));
+    double limit = (double)json_integer_value(json_object_get(flows, "limit"));
+    double bytes = (double)json_integer_value(json_object_get(flows, "bytesEach"));
+
+    if (limit > 0) {
+        pg_text_printf(out, "; table %.0f of %.0f (%.1f%%), memory %.1f MiB", used, limit,
+                       100.0 * used / limit, used * bytes / (1024.0 * 1024.0));
+    }
+    json_decref(counters);
+    pg_text_free(&body);
+}
+
+/* The items meant, in their order. NULL: said why not. */
+static json_t *choose(const struct get *g, const json_t *answer)
+{
+    const char *path = g->options.value[PG_FLAG_GET_SORT_BY];
+    json_t *items = pg_get_select(g->type, answer, is_asked_by_name(g) ? NULL : g->name,
+                                  g->options.value[PG_FLAG_GET_NAMESPACE]);
+
+    if (!path && g->type == PG_GET_CONNTRACK) {
+        (void)pg_get_sort(items, "id");
+    } else if (path && !pg_get_sort(items, path)) {
+        pg_options_complain(PG_VERB_GET, "--sort-by: no item has %s", path);
+        json_decref(items);
+        return NULL;
+    }
+    return items;
+}
+
+/* With how full the table is, which only counters know. */
+static void print_summary(const struct get *g, json_t *answer, const json_t *items)
+{
+    const char *by = g->options.value[PG_FLAG_GET_SUMMARY];
+    json_t *groups = pg_get_summary(items, by);
+    struct pg_text out = {0};
+
+    if (is_form(g, "json")) {
+        json_object_set_new(answer, "kind", json_string("ConntrackSummary"));
+        json_object_set(answer, "items", groups);
+        print_json(answer, JSON_INDENT(2));
+    } else if (is_form(g, "jsonl")) {
+        print_items(g, groups, false);
+    } else {
+        pg_get_render_summary(by, groups, !pg_options_has(&g->options, PG_FLAG_GET_NO_HEADERS),
+                              &out);
+        pg_text_printf(&out, "total %zu", json_array_size(items));
+        add_limit(g, &out);
+        pg_text_putc(&out, '\n');
+        fwrite(out.at, 1, out.len, stdout);
+    }
+    pg_text_free(&out);
+    json_decref(groups);
+}
+
 static int print_once(const struct get *g)
 {
     json_t *answer = NULL;
@@ -195,9 +263,15 @@ static int print_once(const struct get *g)
     if (status) {
         return status;
     }
-    json_t *items = items_meant(g, answer);
+    json_t *items = choose(g, answer);
 
-    if (is_form(g, "json") && (!g->name || json_array_size(items) > 0)) {
+    if (!items) {
+        json_decref(answer);
+        return PG_EXIT_USAGE;
+    }
+    if (pg_options_has(&g->options, PG_FLAG_GET_SUMMARY)) {
+        print_summary(g, answer, items);
+    } else if (is_form(g, "json") && (!g->name || json_array_size(items) > 0)) {
         print_answer(g, answer, items);
     } else if (json_array_size(items) == 0) {
         status = no_items(g);
@@ -342,7 +416,12 @@ static int watch(struct get *g)
         if (status) {
             return interrupted ? PG_EXIT_OK : status;
         }
-        json_t *items = items_meant(g, answer);
+        json_t *items = choose(g, answer);
+
+        if (!items) {
+            json_decref(answer);
+            return PG_EXIT_USAGE;
+        }
         json_t *fresh = fresh_items(g, items);
 
         if (json_array_size(fresh) > 0) {
@@ -441,6 +520,11 @@ static int understand(struct get *g)
     bool statistics = g->type == PG_GET_COUNTERS && is_form(g, "conntrack");
     if (is_lines(g) && g->type != PG_GET_CONNTRACK && !statistics) {
         return pg_options_complain(PG_VERB_GET, "-o %s is for conntrack only", g->form);
+    }
+    if (pg_options_has(o, PG_FLAG_GET_SUMMARY) &&
+        (g->type != PG_GET_CONNTRACK || is_lines(g) || pg_options_has(o, PG_FLAG_GET_WATCH))) {
+        return pg_options_complain(PG_VERB_GET,
+                                   "--summary is of conntrack, as table, json or jsonl, once");
     }
     if (pg_options_has(o, PG_FLAG_GET_FILENAME) &&
         (is_lines(g) || pg_options_has(o, PG_FLAG_GET_WATCH))) {

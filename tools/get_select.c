@@ -103,6 +103,29 @@ static bool is_named(enum pg_get_type type, const json_t *item, const char *name
     }
 }
 
+/* "shop/web" and "Ingress/shop/web" are in shop. */
+static bool begins_with(const char *text, const char *namespace)
+{
+    size_t len = strlen(namespace);
+
+    return text && strncmp(text, namespace, len) == 0 && text[len] == '/';
+}
+
+/* By its own namespace, that of its service, or that of the object it is of. */
+static bool is_in(const json_t *item, const char *namespace)
+{
+    const char *own = string_of(item, "namespace");
+    const char *object = string_of(json_object_get(item, "reason"), "object");
+
+    object = object ? object : string_of(item, "object");
+    if (own) {
+        return strcmp(own, namespace) == 0;
+    }
+    object = object ? strchr(object, '/') : NULL;
+    return begins_with(string_of(item, "service"), namespace) ||
+           begins_with(object ? object + 1 : NULL, namespace);
+}
+
 /* {"drops":{"short":3}} as [{kind: drop, name: short, value: 3}]. */
 static void add_counters(json_t *items, const json_t *values, const char *kind, bool zeros)
 {
@@ -120,7 +143,8 @@ static void add_counters(json_t *items, const json_t *values, const char *kind, 
     }
 }
 
-json_t *pg_get_select(enum pg_get_type type, const json_t *answer, const char *name)
+json_t *pg_get_select(enum pg_get_type type, const json_t *answer, const char *name,
+                      const char *namespace)
 {
     json_t *all =
         type == PG_GET_COUNTERS ? json_array() : json_incref(json_object_get(answer, "items"));
@@ -135,10 +159,39 @@ json_t *pg_get_select(enum pg_get_type type, const json_t *answer, const char *n
     }
     json_array_foreach(all, i, item)
     {
-        if (!name || is_named(type, item, name)) {
+        if ((!name || is_named(type, item, name)) && (!namespace || is_in(item, namespace))) {
             json_array_append(items, item);
         }
     }
     json_decref(all);
     return items;
+}
+
+void pg_get_names(enum pg_get_type type, const json_t *items, struct pg_text *out)
+{
+    size_t i = 0;
+    const json_t *item = NULL;
+
+    json_array_foreach(items, i, item)
+    {
+        static const char *const keys[] = {"name", "flow", "service", "host", "client"};
+        const char *namespace = string_of(item, "namespace");
+        const json_t *id = json_object_get(item, "id");
+        const char *text = NULL;
+
+        for (size_t k = 0; !text && k < sizeof keys / sizeof keys[0]; k++) {
+            text = string_of(item, keys[k]);
+        }
+        pg_text_printf(out, "%s/", pg_type_rows[type].name);
+        if (json_is_integer(id)) {
+            pg_text_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(id));
+        } else {
+            if (namespace) {
+                pg_text_add_escaped(out, namespace, strlen(namespace));
+                pg_text_putc(out, '/');
+            }
+            pg_text_add_escaped(out, text ? text : "", text ? strlen(text) : 0);
+        }
+        pg_text_putc(out, '\n');
+    }
 }

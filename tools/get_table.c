@@ -4,6 +4,8 @@
  * <none> for what is not there. What stands in the cells is in get_rows_flows.c, get_rows_cluster.c and get_rows_ingress.c. Called by get.c. */
 #include "get_cells.h"
 
+#include <stdio.h>
+
 /* ---- tables ---- */
 
 #define COLUMNS 18
@@ -113,6 +115,37 @@ void pg_get_render(enum pg_get_type type, const json_t *items, bool wide, bool w
     json_array_foreach(items, i, item)
     {
         t->row(g, item, wide);
+    }
+    pg_grid_print(g, with_heads, out);
+    pg_grid_free(g);
+}
+
+void pg_get_render_summary(const char *by, const json_t *groups, bool with_heads,
+                           struct pg_text *out)
+{
+    char head[16];
+    const char *heads[] = {head, "ENTRIES", "NEW/10S", "TIME_WAIT", "UNREPLIED", "OLDEST", "SHARE"};
+    size_t i = 0;
+    const json_t *group = NULL;
+
+    snprintf(head, sizeof head, "%s", by);
+    for (char *c = head; *c; c++) {
+        *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+    }
+    struct pg_grid *g = pg_grid_new(heads, sizeof heads / sizeof heads[0]);
+
+    json_array_foreach(groups, i, group)
+    {
+        uint64_t of = pg_get_number(group, "of");
+
+        pg_grid_cell(g, pg_get_string(group, "group"));
+        pg_cell_number(g, group, "entries");
+        pg_cell_number(g, group, "new");
+        pg_cell_number(g, group, "timeWait");
+        pg_cell_number(g, group, "unreplied");
+        pg_cell_duration(g, group, "oldestSeconds");
+        pg_grid_cellf(g, "%.1f%%",
+                      of ? 100.0 * (double)pg_get_number(group, "entries") / (double)of : 0.0);
     }
     pg_grid_print(g, with_heads, out);
     pg_grid_free(g);

@@ -49,6 +49,21 @@ grep ConntrackList "$work/lists" >"$work/flows"
 "$PODGLASS" get ct 2 -f "$work/flows" --no-headers | grep -q '^2 .*10.96.12.40:80' || fail "a flow by its id"
 ! "$PODGLASS" get ct 77 -f "$work/flows" 2>/dev/null || fail "a flow that is not there"
 
+# order, names, namespaces, and who fills the table
+"$PODGLASS" get ct -f "$work/flows" -o name >"$work/out"
+[ "$(cat "$work/out")" = "$(sort -t/ -k2n "$work/out")" ] || fail "flows are not in the order of their ids: $(cat "$work/out")"
+grep -qx 'conntrack/2' "$work/out" || fail "a flow's name"
+"$PODGLASS" get ct -f "$work/flows" --sort-by .original.src --no-headers | awk '{ print $4 }' >"$work/out"
+[ "$(cat "$work/out")" = "$(LC_ALL=C sort "$work/out")" ] || fail "flows are not in the order asked for: $(cat "$work/out")"
+"$PODGLASS" get ct -f "$work/flows" -n shop --no-headers | grep -q 'shop/web' || fail "flows of a namespace"
+! "$PODGLASS" get ct -f "$work/flows" -n shop --no-headers | grep -q 'edge/gateway' || fail "flows of another namespace"
+grep '"kind":"ServiceList"' "$work/lists" | "$PODGLASS" get svc -f - -n edge -o name | grep -qx 'services/edge/gateway' || fail "services of a namespace"
+"$PODGLASS" get ct -f "$work/flows" --summary service >"$work/out"
+head -1 "$work/out" | grep -qE '^SERVICE +ENTRIES +NEW/10S +TIME_WAIT +UNREPLIED +OLDEST +SHARE$' || fail "heads of a summary"
+grep -qE '^shop/web +1 +1 +0 +0 +[0-9]+s +50.0%$' "$work/out" || fail "a summary: $(cat "$work/out")"
+tail -1 "$work/out" | grep -qx 'total 2' || fail "the sum of a summary"
+"$PODGLASS" get ct -f "$work/flows" --summary client -o jsonl | grep -q '"group": *"198.51.100.7"' || fail "a summary by client"
+
 # wrong ones
 status() { "$PODGLASS" get "$@" >"$work/out" 2>"$work/err" && echo 0 || echo $?; }
 [ "$(status nodes -f "$work/flows")" = 1 ] || fail "a list of another kind is taken"
@@ -56,6 +71,8 @@ grep -q 'is a ConntrackList, not a NodeList' "$work/err" || fail "which kind it 
 echo '{"apiVersion": "podglass/v1alpha1", ' >"$work/cut"
 [ "$(status ct -f "$work/cut")" = 1 ] || fail "half a list is taken"
 [ "$(status ct -f "$work/nothing")" = 1 ] || fail "a file that is not there is taken"
+[ "$(status ct -f "$work/flows" --sort-by .nobody)" = 2 ] || fail "an order by what is not there"
+[ "$(status nodes -f "$work/flows" --summary service)" = 2 ] || fail "a summary of nodes"
 [ "$(status ct -f "$work/flows" -w)" = 2 ] || fail "a saved list can be watched"
 [ "$(status ct -f "$work/flows" -o conntrack)" = 2 ] || fail "conntrack lines come from an instance only"
 printf '\n' | "$PODGLASS" get ct -f - 2>&1 | grep -q 'No resources found' || fail "no items are no list"

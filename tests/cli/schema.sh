@@ -36,6 +36,8 @@ lab=(-f examples/lab)
     podglass trace -f "$work/records" -o json
     podglass trace -f "$work/records" -o jsonl
     podglass demo -o jsonl
+    WALK_LISTS=1 "$walk" tests/walk/a-connection-shows-both-legs.walk | grep '"kind":"ConntrackList"' >"$work/flows"
+    podglass get ct -f "$work/flows" --summary service -o json
     podglass version -o json
 } >"$work/all"
 # About, Error and Missed need a running instance (tests/netns/trace.sh); Exchange is inside of ExchangeList.

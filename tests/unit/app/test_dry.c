@@ -4,6 +4,7 @@
  * field, name, addresses, reason, node), the same end, and what the pod says it saw. Ports that are drawn do not count. */
 #include "podglass/dgram.h"
 #include "podglass/dry.h"
+#include "podglass/fragments.h"
 #include "podglass/http.h"
 #include "podglass/link.h"
 #include "podglass/packet.h"
@@ -329,7 +330,7 @@ static bool next_draw(const struct pg_dry_result *result, uint64_t draw[PG_DRY_C
 
 /* How often each end was met: a generator that only makes drops proves nothing. */
 static uint32_t met[2][PG_DRY_END_COUNT]; /* [1]: behind the ingress */
-static uint32_t met_masqueraded, met_carried, cases, clashes, datagrams, v6_cases;
+static uint32_t met_masqueraded, met_carried, cases, clashes, datagrams, in_pieces, v6_cases;
 
 static void count_case(const struct pg_dry_result *result)
 {
@@ -405,9 +406,41 @@ static void blame(struct pg_dry *dry, const struct asked *a, const struct lines 
     fail_msg("the path did what the dry run does not know");
 }
 
+/* A large datagram comes in pieces, in whatever order: the path puts them together before it decides. */
+static void inject_pieces(struct pg_sim *sim, struct pg_random *r, const struct pg_tuple *t)
+{
+    static uint8_t whole[4096];
+    static uint8_t pieces[8][2048];
+    static const uint8_t payload[3000];
+    uint32_t lens[8];
+    uint32_t count = 0;
+    uint32_t cursor = 0;
+    enum pg_drop drop;
+    uint32_t len = pg_dgram_build(t, payload, 1600 + pg_random_below(r, 1400), whole, sizeof whole);
+    struct pg_packet p = {.head = whole,
+                          .head_len = len,
+                          .len = len,
+                          .csum = PG_CSUM_FULL,
+                          .entry_node = PG_NODE_NONE};
+
+    assert_true(pg_packet_parse(&p, &drop));
+    p.fragment_size = (uint16_t)(1280 + pg_random_below(r, 200));
+    p.id = 1 + pg_random_below(r, 60000);
+    while (count < 8 && (lens[count] = pg_fragments_split(&p, &cursor, pieces[count],
+                                                          sizeof pieces[count])) != 0) {
+        count++;
+    }
+    assert_true(count > 1);
+    for (uint32_t i = 0, first = pg_random_below(r, count); i < count; i++) {
+        uint32_t k = (first + i) % count;
+        assert_int_equal(pg_wire_inject(sim->wire, pieces[k], lens[k]), 0);
+    }
+    in_pieces++;
+}
+
 /* A datagram of somebody outside: what becomes of it is what the records say, nobody answers. */
 static void compare_datagram(struct pg_sim *sim, struct pg_dry *dry, const struct asked *a,
-                             uint16_t from_port, const struct pg_text *yaml)
+                             uint16_t from_port, struct pg_random *r, const struct pg_text *yaml)
 {
     struct pg_trace *trace = pg_path_trace(sim->path);
     uint64_t from = pg_trace_next_seq(trace);
@@ -421,7 +454,11 @@ static void compare_datagram(struct pg_sim *sim, struct pg_dry *dry, const struc
     uint32_t len = pg_dgram_build(&t, "hello", 5, bytes, sizeof bytes);
 
     assert_true(len > 0);
-    assert_int_equal(pg_wire_inject(sim->wire, bytes, len), 0);
+    if (pg_chance(r, 33)) {
+        inject_pieces(sim, r, &t);
+    } else {
+        assert_int_equal(pg_wire_inject(sim->wire, bytes, len), 0);
+    }
     pg_sim_settle(sim);
     collect(trace, from, 0, &path);
     if (!has_clash(&path) && !find_outcome(dry, a, &path, NULL, false)) {
@@ -506,7 +543,7 @@ static void try_cluster(struct pg_random *r, uint64_t seed, bool wide)
         }
         v6_cases += a.v6;
         if (a.proto == PG_PROTO_UDP) {
-            compare_datagram(&sim, dry, &a, (uint16_t)(20000 + i), &yaml);
+            compare_datagram(&sim, dry, &a, (uint16_t)(20000 + i), r, &yaml);
         } else {
             compare(&sim, dry, &a, &yaml);
         }
@@ -546,17 +583,18 @@ static void both_families_and_datagrams(void **state)
     struct pg_random r;
 
     (void)state;
-    cases = v6_cases = datagrams = 0;
+    cases = v6_cases = datagrams = in_pieces = 0;
     memset(met, 0, sizeof met);
     for (uint64_t seed = 1; seed <= WIDE; seed++) {
         pg_random_seed(&r, 1000000 + seed);
         try_cluster(&r, seed, true);
     }
-    print_message("%u cases, %u of IPv6, %u datagrams: pod %u, behind the ingress %u, rejected %u, "
+    print_message("%u cases, %u of IPv6, %u datagrams (%u in pieces): pod %u, behind the ingress "
+                  "%u, rejected %u, "
                   "dropped %u, wire %u\n",
-                  cases, v6_cases, datagrams, met[0][PG_DRY_POD], met[1][PG_DRY_POD],
+                  cases, v6_cases, datagrams, in_pieces, met[0][PG_DRY_POD], met[1][PG_DRY_POD],
                   met[0][PG_DRY_REJECTED], met[0][PG_DRY_DROPPED], met[0][PG_DRY_WIRE]);
-    assert_true(v6_cases > 300 && datagrams > 200 && met[0][PG_DRY_POD] > 50);
+    assert_true(v6_cases > 300 && datagrams > 200 && in_pieces > 60 && met[0][PG_DRY_POD] > 50);
     assert_true(met[1][PG_DRY_POD] > 20 && met[0][PG_DRY_REJECTED] > 20);
 }
 

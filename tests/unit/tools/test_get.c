@@ -114,7 +114,7 @@ static void expect(enum pg_get_type type, const char *answer, const char *name, 
     struct pg_text out = {0};
 
     assert_non_null(root);
-    json_t *items = pg_get_select(type, root, name);
+    json_t *items = pg_get_select(type, root, name, NULL);
 
     pg_get_render(type, items, wide, true, &out);
     assert_string_equal(out.at, table);
@@ -256,7 +256,7 @@ static void names_select(void **state)
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         json_t *root = json_loads(rows[i].answer, 0, NULL);
-        json_t *items = pg_get_select(rows[i].type, root, rows[i].name);
+        json_t *items = pg_get_select(rows[i].type, root, rows[i].name, NULL);
 
         assert_int_equal(json_array_size(items), rows[i].count);
         json_decref(items);
@@ -269,21 +269,37 @@ static void members_of_another_type_are_not_there(void **state)
     static const char strange[] =
         "{\"items\":[{}, 3, null, "
         "{\"id\":\"x\",\"original\":7,\"nat\":{},\"service\":[],\"timeoutSeconds\":-5,"
-        "\"ports\":4,\"client\":[],\"endpoints\":\"y\",\"reason\":\"z\",\"flow\":\"a\\u001b[2Jb\"}]"
+        "\"ports\":4,\"client\":[],\"endpoints\":\"y\",\"reason\":\"z\",\"flow\":\"a\\u001b[2Jb\"},"
+        "{\"namespace\":\"\\u001b[2J\",\"name\":\"\\u001b[2J\",\"host\":\"\\u001b[2J\","
+        "\"path\":\"\\u001b[2J\",\"object\":\"\\u001b[2J\",\"service\":\"\\u001b[2J\","
+        "\"hosts\":[\"\\u001b[2J\"],\"tests\":[{\"kind\":\"header\",\"name\":\"\\u001b[2J\"}],"
+        "\"filters\":[{\"field\":\"\\u001b[2J\",\"value\":\"\\u001b[2J\"}],"
+        "\"backend\":\"\\u001b[2J\",\"refused\":\"\\u001b[2J\",\"value\":\"\\u001b[2J\"}]"
         "}";
     json_t *root = json_loads(strange, 0, NULL);
 
     for (unsigned type = 0; type < PG_GET_TYPE_COUNT; type++) {
         for (int wide = 0; wide < 2; wide++) {
-            json_t *items = pg_get_select((enum pg_get_type)type, root, NULL);
+            json_t *items = pg_get_select((enum pg_get_type)type, root, NULL, NULL);
             struct pg_text out = {0};
 
             pg_get_render((enum pg_get_type)type, items, wide, true, &out);
             assert_null(strchr(out.at, 0x1b));
+            pg_text_clear(&out);
+            pg_get_names((enum pg_get_type)type, items, &out);
+            assert_null(out.at ? strchr(out.at, 0x1b) : NULL);
             pg_text_free(&out);
             json_decref(items);
         }
     }
+    json_t *groups = pg_get_summary(json_object_get(root, "items"), "service");
+    struct pg_text out = {0};
+
+    pg_get_render_summary("service", groups, true, &out);
+    assert_non_null(strstr(out.at, "\\x1b[2J"));
+    assert_null(strchr(out.at, 0x1b));
+    pg_text_free(&out);
+    json_decref(groups);
     json_decref(root);
     pg_reason_forget_all();
 }
