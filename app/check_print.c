@@ -312,6 +312,10 @@ void pg_check_print_end(struct pg_check_printer *p, const struct pg_check_summar
                        sum->cases == 1 ? "case" : "cases", sum->passed, sum->cases - sum->passed,
                        (unsigned long long)sum->took_us / 1000000,
                        (unsigned long long)sum->took_us / 1000 % 1000);
+        if (sum->passed != sum->cases) {
+            pg_text_puts(p->out, "(their way: check --records FILE, then trace -f FILE; a code: "
+                                 "explain PG101)\n");
+        }
     } else if (p->form == PG_CHECK_JSON) {
         pg_json_array_end(&p->json);
         pg_json_key_uint(&p->json, "cases", sum->cases);

@@ -225,6 +225,11 @@ static void put_report(const struct report *r, enum format format, struct pg_tex
     if (format == TEXT) {
         pg_text_printf(out, "%u errors, %u warnings, %u notes\n", r->counts[PG_FINDING_ERROR],
                        r->counts[PG_FINDING_WARNING], r->counts[PG_FINDING_NOTE]);
+        pg_text_puts(out, r->counts[PG_FINDING_ERROR] + r->counts[PG_FINDING_WARNING] +
+                                      r->counts[PG_FINDING_NOTE] >
+                                  0
+                              ? "podglass explain CODE says what one means, and what to do\n"
+                              : "");
     }
 }
 

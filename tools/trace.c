@@ -25,6 +25,11 @@
 #define IDLE_MS     250
 #define PASS_US     250000u
 
+struct kept {
+    uint64_t began_us;
+    struct pg_text text;
+};
+
 struct trace {
     struct pg_options options;
     struct pg_text socket;
@@ -42,7 +47,7 @@ struct trace {
     uint64_t passed_us; /* time of the records */
     uint64_t last;      /* --last: that many are kept, 0: they are printed as they come */
     uint64_t kept_count;
-    struct pg_text *kept; /* the last ones, as a ring */
+    struct kept *kept; /* the ones that began last */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -116,6 +121,33 @@ static void put(struct trace *t, const struct pg_text *text)
     t->broken = t->broken || fflush(stdout) != 0;
 }
 
+/* --last: instead of the one that began first of all that are kept. Flows without HTTP are over long after they began. */
+static void keep(struct trace *t, uint64_t began_us, struct pg_text *text)
+{
+    struct kept *slot = &t->kept[0];
+
+    if (t->kept_count < t->last) {
+        slot = &t->kept[t->kept_count];
+    }
+    for (uint64_t n = 1; t->kept_count >= t->last && n < t->last; n++) {
+        slot = t->kept[n].began_us < slot->began_us ? &t->kept[n] : slot;
+    }
+    if (t->kept_count++ >= t->last && slot->began_us > began_us) {
+        pg_text_free(text);
+        return;
+    }
+    pg_text_free(&slot->text);
+    *slot = (struct kept){began_us, *text};
+}
+
+static int compare_begin(const void *a, const void *b)
+{
+    const struct kept *x = a;
+    const struct kept *y = b;
+
+    return (x->began_us > y->began_us) - (x->began_us < y->began_us);
+}
+
 static void on_exchange(void *arg, const struct pg_exchange *x)
 {
     struct trace *t = arg;
@@ -132,22 +164,20 @@ static void on_exchange(void *arg, const struct pg_exchange *x)
         pg_text_free(&text);
         return;
     }
-    struct pg_text *slot = &t->kept[t->kept_count++ % t->last];
-
-    pg_text_free(slot);
-    *slot = text;
+    keep(t, v.began_us, &text);
 }
 
 /* --last: what is kept, oldest first; then the rest as it comes. */
 static void put_kept(struct trace *t)
 {
-    uint64_t first = t->kept_count > t->last ? t->kept_count - t->last : 0;
+    uint64_t count = t->kept_count < t->last ? t->kept_count : t->last;
 
-    for (uint64_t n = first; n < t->kept_count; n++) {
-        put(t, &t->kept[n % t->last]);
+    if (count > 0) {
+        qsort(t->kept, count, sizeof *t->kept, compare_begin);
     }
-    for (uint64_t n = 0; t->kept && n < t->last; n++) {
-        pg_text_free(&t->kept[n]);
+    for (uint64_t n = 0; n < count; n++) {
+        put(t, &t->kept[n].text);
+        pg_text_free(&t->kept[n].text);
     }
     free(t->kept);
     t->kept = NULL;

@@ -4,11 +4,11 @@
  * field, name, addresses, reason, node), the same end, and what the pod says it saw. Ports that are drawn do not count. */
 #include "podglass/dgram.h"
 #include "podglass/dry.h"
-#include "podglass/fragments.h"
 #include "podglass/http.h"
 #include "podglass/link.h"
 #include "podglass/packet.h"
 #include "podglass/sim.h"
+#include "packet_pieces.h"
 #include "random_cluster.h"
 
 #include <setjmp.h>
@@ -409,31 +409,14 @@ static void blame(struct pg_dry *dry, const struct asked *a, const struct lines 
 /* A large datagram comes in pieces, in whatever order: the path puts them together before it decides. */
 static void inject_pieces(struct pg_sim *sim, struct pg_random *r, const struct pg_tuple *t)
 {
-    static uint8_t whole[4096];
-    static uint8_t pieces[8][2048];
-    static const uint8_t payload[3000];
-    uint32_t lens[8];
-    uint32_t count = 0;
-    uint32_t cursor = 0;
-    enum pg_drop drop;
-    uint32_t len = pg_dgram_build(t, payload, 1600 + pg_random_below(r, 1400), whole, sizeof whole);
-    struct pg_packet p = {.head = whole,
-                          .head_len = len,
-                          .len = len,
-                          .csum = PG_CSUM_FULL,
-                          .entry_node = PG_NODE_NONE};
-
-    assert_true(pg_packet_parse(&p, &drop));
-    p.fragment_size = (uint16_t)(1280 + pg_random_below(r, 200));
-    p.id = 1 + pg_random_below(r, 60000);
-    while (count < 8 && (lens[count] = pg_fragments_split(&p, &cursor, pieces[count],
-                                                          sizeof pieces[count])) != 0) {
-        count++;
-    }
-    assert_true(count > 1);
-    for (uint32_t i = 0, first = pg_random_below(r, count); i < count; i++) {
-        uint32_t k = (first + i) % count;
-        assert_int_equal(pg_wire_inject(sim->wire, pieces[k], lens[k]), 0);
+    static struct pg_pieces all;
+    pg_make_pieces(&all, t, 1600 + pg_random_below(r, 1400), 1280 + pg_random_below(r, 200),
+                   1 + pg_random_below(r, 60000));
+    uint32_t first = pg_random_below(r, all.count);
+    assert_true(all.count > 1);
+    for (uint32_t i = 0; i < all.count; i++) {
+        uint32_t k = (first + i) % all.count;
+        assert_int_equal(pg_wire_inject(sim->wire, all.bytes[k], all.lens[k]), 0);
     }
     in_pieces++;
 }
