@@ -91,7 +91,15 @@ static void on_rule(void *arg, const struct pg_nat_rule_view *r)
     pg_json_object(j);
     pg_json_key_string(j, "hook", r->hook);
     pg_json_key_string(j, "kind", r->kind);
-    pg_dump_endpoint(d, "before", &r->before, r->before_port);
+    if (pg_addr_is_none(&r->before) && r->before_port) { /* a node port: of any node */
+        pg_json_key(j, "before");
+        pg_json_object(j);
+        pg_json_key_string(j, "address", NULL);
+        pg_json_key_uint(j, "port", r->before_port);
+        pg_json_object_end(j);
+    } else {
+        pg_dump_endpoint(d, "before", &r->before, r->before_port);
+    }
     pg_dump_endpoint(d, "after", &r->after, r->after_port);
     pg_json_key_string(j, "portMode", r->port_mode);
     if (r->endpoint_count) {

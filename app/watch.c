@@ -44,6 +44,83 @@ static const char *routed(const struct pg_exchange *x, char *out, size_t room)
     return out;
 }
 
+/* ---- one record ---- */
+
+static bool may_want_request(void *arg, struct pg_slice target, struct pg_slice host)
+{
+    const struct pg_watchers *all = arg;
+
+    for (const struct pg_watch *w = all->first; w != NULL; w = w->next) {
+        if (pg_want_request(&w->want, target, host)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_pod(const struct pg_watchers *all, const struct pg_want *w,
+                   const struct pg_record *r)
+{
+    struct pg_namer namer = {.snapshot = pg_path_snapshot(all->path)};
+
+    return !r->after.is_text && strcmp(pg_name_of(&namer, &r->after.addr), w->pod) == 0;
+}
+
+static bool is_service(const struct pg_want *w, const struct pg_record *r)
+{
+    const char *object = pg_reason_get(r->reason)->object;
+
+    return strncmp(object, "Service/", 8) == 0 && strcmp(object + 8, w->service) == 0;
+}
+
+/* A translation of the destination: does it lead to what this watcher asks for last? */
+static bool leads_there(const struct pg_watchers *all, const struct pg_want *w,
+                        const struct pg_record *r)
+{
+    if (w->pod != NULL) {
+        return is_pod(all, w, r);
+    }
+    return w->service != NULL ? is_service(w, r) : w->has_from;
+}
+
+static bool is_route_to(const struct pg_want *w, const struct pg_record *r)
+{
+    size_t len = strlen(w->service);
+
+    return r->after.is_text && r->after.len > len && memcmp(r->after.text, w->service, len) == 0 &&
+           r->after.text[len] == ':';
+}
+
+/* Nobody gets what he asks for by this route, whatever comes. */
+static bool nobody_wants_route(const struct pg_watchers *all, const struct pg_record *r)
+{
+    for (const struct pg_watch *w = all->first; w != NULL; w = w->next) {
+        if (w->want.service == NULL || is_route_to(&w->want, r)) {
+            return false;
+        }
+    }
+    return strcmp(r->name, "route") == 0;
+}
+
+static enum pg_glance glance(void *arg, const struct pg_record *r)
+{
+    const struct pg_watchers *all = arg;
+
+    if (r->stage == PG_STAGE_ROUTE && r->kind == PG_RECORD_EVENT) {
+        return nobody_wants_route(all, r) ? PG_GLANCE_NO : PG_GLANCE_NOTHING;
+    }
+    bool leg = r->field == PG_FIELD_DST && r->conntrack != 0;
+    for (const struct pg_watch *w = all->first; w != NULL; w = w->next) {
+        bool by_head = w->want.pod == NULL && w->want.service == NULL && !w->want.has_verdict;
+        if (leg ? leads_there(all, &w->want, r) : by_head || w->want.has_verdict) {
+            return PG_GLANCE_LOOK;
+        }
+    }
+    return PG_GLANCE_NOTHING;
+}
+
+/* ---- all there is ---- */
+
 /* The best that any watcher says. */
 static enum pg_wanted judge(void *arg, const struct pg_exchange *x, bool over)
 {
@@ -80,7 +157,7 @@ static void set_switch(struct pg_watchers *all)
         more = more || pg_want_needs_more(&w->want);
     }
     if (more && !everything && all->sieve == NULL) {
-        all->sieve = pg_sieve_new(UNDECIDED_MOST, judge, all);
+        all->sieve = pg_sieve_new(UNDECIDED_MOST, glance, judge, all);
     }
     everything =
         everything || (more && all->sieve == NULL); /* no memory: more than was asked for */
@@ -88,6 +165,7 @@ static void set_switch(struct pg_watchers *all)
         pg_sieve_forget(all->sieve);
     }
     filter.sieve = more ? sieve : NULL;
+    filter.request = may_want_request;
     pg_trace_set_filter(all->trace, everything ? NULL : &filter);
     pg_trace_set_level(
         all->trace, all->level != PG_TRACE_OFF || all->first == NULL ? all->level : PG_TRACE_FLOWS);

@@ -288,6 +288,16 @@ static enum pg_http_error connect_upstream(struct pg_session *s, const char *byt
     return PG_HTTP_ERROR_NONE;
 }
 
+static bool may_be_watched(const struct pg_session *s, const char *bytes)
+{
+    const struct pg_http_head *h = &s->proxy->head;
+    struct pg_span host = h->authority.len ? h->authority : h->host;
+
+    return pg_trace_next_request(s->proxy->trace, pg_conn_label(s->client),
+                                 (struct pg_slice){bytes + h->target.at, h->target.len},
+                                 (struct pg_slice){bytes + host.at, host.len});
+}
+
 enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
 {
     struct pg_proxy *p = s->proxy;
@@ -297,8 +307,7 @@ enum pg_http_error pg_request_begin(struct pg_session *s, const char *bytes)
     if (!p->routes)
         return PG_HTTP_ERROR_NO_ROUTE;
     use_routes(s);
-    if (pg_trace_on(p->trace) && s->tries == 0 &&
-        pg_trace_next_request(p->trace, pg_conn_label(s->client))) {
+    if (pg_trace_on(p->trace) && s->tries == 0 && may_be_watched(s, bytes)) {
         struct pg_client_addr who;
         decide_client(s, bytes, &who);
         tell_request(s, bytes);

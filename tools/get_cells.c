@@ -97,7 +97,9 @@ void pg_cell_endpoint(struct pg_grid *g, const json_t *endpoint, const char *non
 {
     struct pg_text t = {0};
 
-    if (json_is_object(endpoint)) {
+    if (json_is_object(endpoint) && !pg_get_string(endpoint, "address")) {
+        pg_text_printf(&t, "any node:%" PRIu64, pg_get_number(endpoint, "port"));
+    } else if (json_is_object(endpoint)) {
         pg_get_add_endpoint(&t, pg_get_string(endpoint, "address"),
                             pg_get_number(endpoint, "port"));
     } else {

@@ -1,7 +1,7 @@
 /* The sieve: between those who write records and the ring, for flows that may turn out to be wanted.
  *
  * Per flow label it has the records of the exchange that is under way, and the NAT records of the connection, which are told once but belong to every
- * request on it. The judge is asked when something new is known that filters ask for: the head of a request, its route, a translation, the end. Yes: what was kept is
+ * request on it. The judge looks at all of it when a record says that this may be worth it: the head of a request, its route, a translation, the end. Yes: what was kept is
  * written, and the rest of the exchange goes straight through. No: it is forgotten, and until the next request on the connection records are not even made
  * (pg_trace_pass_over).
  *
@@ -26,6 +26,7 @@ struct kept {
     uint32_t count, leg_count;
     bool is_http;   /* a request has begun and not ended */
     bool through;   /* this exchange is wanted */
+    bool worth;     /* some record was worth a look */
     bool legs_told; /* what is in legs was written once */
     struct pg_record legs[LEGS_MOST];
     struct pg_record records[KEPT_MOST];
@@ -34,6 +35,7 @@ struct kept {
 struct pg_sieve {
     struct pg_pool *pool;
     struct pg_table *by_label;
+    pg_sieve_glance *glance;
     pg_sieve_judge *judge;
     void *arg;
     uint32_t newest, oldest;
@@ -53,12 +55,14 @@ static uint32_t hash_of(uint32_t label)
     return label * 2654435761u;
 }
 
-struct pg_sieve *pg_sieve_new(uint32_t flows, pg_sieve_judge *judge, void *arg)
+struct pg_sieve *pg_sieve_new(uint32_t flows, pg_sieve_glance *glance, pg_sieve_judge *judge,
+                              void *arg)
 {
     struct pg_sieve *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return NULL;
     }
+    s->glance = glance;
     s->judge = judge;
     s->arg = arg;
     s->newest = s->oldest = PG_POOL_NONE;
@@ -219,7 +223,7 @@ static struct kept *find_or_make(struct pg_sieve *s, struct pg_trace *t, uint32_
     struct kept *k = at(s, index);
     k->label = label;
     k->count = k->leg_count = 0;
-    k->is_http = k->through = k->legs_told = false;
+    k->is_http = k->through = k->worth = k->legs_told = false;
     link_newest(s, index);
     int error = pg_table_add(s->by_label, hash_of(label), index);
     PG_ASSERT(error == 0); /* as large as the pool */
@@ -243,16 +247,48 @@ static void keep_leg(struct kept *k, const struct pg_record *r)
 
 /* ---- one record ---- */
 
-/* Is anything known now that a filter may ask for? */
-static bool tells_more(const struct kept *k, const struct pg_record *r)
+static bool is_way_there(const struct pg_record *r)
 {
-    if (pg_exchange_is_leg(r)) {
-        return r->field == PG_FIELD_SRC && (r->direction == 0 || !k->is_http);
+    return pg_exchange_is_leg(r) && r->field == PG_FIELD_DST && r->direction == 0;
+}
+
+/* A connection to a pod that is used again: its translation was told before. */
+static enum pg_glance glance_at_legs(const struct pg_sieve *s, const struct kept *k)
+{
+    for (uint32_t i = 0; i < k->leg_count; i++) {
+        if (is_way_there(&k->legs[i]) && s->glance(s->arg, &k->legs[i]) == PG_GLANCE_LOOK) {
+            return PG_GLANCE_LOOK;
+        }
     }
-    return pg_exchange_begins(r) ||
-           (r->kind == PG_RECORD_EVENT &&
-            (r->stage == PG_STAGE_ROUTE || r->stage == PG_STAGE_UPSTREAM)) ||
-           r->kind == PG_RECORD_DROP;
+    return PG_GLANCE_NOTHING;
+}
+
+static enum pg_glance glance(const struct pg_sieve *s, const struct kept *k,
+                             const struct pg_record *r, bool over)
+{
+    if (r->kind == PG_RECORD_EVENT && r->stage == PG_STAGE_UPSTREAM) {
+        return glance_at_legs(s, k);
+    }
+    if (over || is_way_there(r) || pg_exchange_begins(r) || r->kind == PG_RECORD_DROP) {
+        return s->glance(s->arg, r);
+    }
+    if (r->kind != PG_RECORD_EVENT || r->stage != PG_STAGE_ROUTE || k->leg_count == 0) {
+        return PG_GLANCE_NOTHING;
+    }
+    /* Who asks for a service may mean the one in front, which the client's leg says. */
+    enum pg_glance seen = s->glance(s->arg, r);
+    return seen == PG_GLANCE_NO && glance_at_legs(s, k) == PG_GLANCE_LOOK ? PG_GLANCE_LOOK : seen;
+}
+
+static enum pg_wanted decide(struct pg_sieve *s, struct kept *k, const struct pg_record *r,
+                             bool over)
+{
+    enum pg_glance seen = glance(s, k, r, over);
+    k->worth = k->worth || seen == PG_GLANCE_LOOK;
+    if (seen == PG_GLANCE_NO || (over && !k->worth)) {
+        return PG_WANTED_NO;
+    }
+    return seen == PG_GLANCE_LOOK || over ? ask(s, k, over) : PG_WANTED_NOT_YET;
 }
 
 static void begin_request(struct kept *k)
@@ -261,13 +297,13 @@ static void begin_request(struct kept *k)
         k->count = 0;
     }
     k->is_http = true;
-    k->through = false;
+    k->through = k->worth = false;
 }
 
 static void end_exchange(struct kept *k)
 {
     k->count = 0;
-    k->is_http = k->through = false;
+    k->is_http = k->through = k->worth = false;
 }
 
 bool pg_sieve_take(struct pg_sieve *s, struct pg_trace *t, const struct pg_record *r)
@@ -288,7 +324,7 @@ bool pg_sieve_take(struct pg_sieve *s, struct pg_trace *t, const struct pg_recor
     }
     k->records[k->count++] = *r;
     k->is_http = k->is_http || over; /* refused before there was a request */
-    enum pg_wanted wanted = over || tells_more(k, r) ? ask(s, k, over) : PG_WANTED_NOT_YET;
+    enum pg_wanted wanted = decide(s, k, r, over);
     if (wanted == PG_WANTED_YES || (wanted == PG_WANTED_NOT_YET && k->count == KEPT_MOST)) {
         write_kept(t, k);
     } else if (wanted == PG_WANTED_NO) {

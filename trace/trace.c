@@ -168,10 +168,13 @@ void pg_trace_pass_over(struct pg_trace *t, uint32_t label)
     }
 }
 
-bool pg_trace_next_request(struct pg_trace *t, uint32_t label)
+bool pg_trace_next_request(struct pg_trace *t, uint32_t label, struct pg_slice target,
+                           struct pg_slice host)
 {
-    if (t->filter.wanted && *flow_of(t, label) == PG_FLOW_PASSED_OVER) {
-        *flow_of(t, label) = PG_FLOW_OPEN;
+    uint8_t *flow = t->filter.wanted ? flow_of(t, label) : NULL;
+
+    if (flow && (*flow == PG_FLOW_PASSED_OVER || *flow == PG_FLOW_OPEN)) {
+        *flow = t->filter.request(t->filter.arg, target, host) ? PG_FLOW_OPEN : PG_FLOW_PASSED_OVER;
     }
     return pg_trace_label_wanted(t, label);
 }

@@ -25,6 +25,16 @@ static bool host_matches(const char *wanted, const char *host)
     return strncasecmp(host, wanted, len) == 0 && (host[len] == 0 || host[len] == ':');
 }
 
+bool pg_want_request(const struct pg_want *w, struct pg_slice target, struct pg_slice host)
+{
+    size_t len = w->host ? strlen(w->host) : 0;
+    bool host_fits = !w->host || (host.len >= len && strncasecmp(host.at, w->host, len) == 0 &&
+                                  (host.len == len || host.at[len] == ':'));
+
+    len = w->path ? strlen(w->path) : 0;
+    return host_fits && target.len >= len && (len == 0 || memcmp(target.at, w->path, len) == 0);
+}
+
 static enum pg_wanted worse(enum pg_wanted a, enum pg_wanted b)
 {
     return a < b ? a : b;

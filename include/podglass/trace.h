@@ -113,13 +113,15 @@ enum pg_flow_wanted {
 struct pg_trace_filter {
     enum pg_flow_wanted (*wanted)(void *arg, const struct pg_addr *from);
     bool (*sieve)(void *arg, const struct pg_record *r);
+    bool (*request)(void *arg, struct pg_slice target, struct pg_slice host); /* may be wanted */
     void *arg;
 };
 /* NULL: all flows are recorded. Flows that are known already are open. */
 void pg_trace_set_filter(struct pg_trace *t, const struct pg_trace_filter *filter);
 void pg_trace_pass_over(struct pg_trace *t, uint32_t label);
-/* A request begins on the flow, the first one or another: what was passed over is open again. Is it recorded, as far as is known? */
-bool pg_trace_next_request(struct pg_trace *t, uint32_t label);
+/* A request begins on the flow, the first one or another: what was passed over is open again, unless nobody wants such a request. Is it recorded, as far as is known? */
+bool pg_trace_next_request(struct pg_trace *t, uint32_t label, struct pg_slice target,
+                           struct pg_slice host);
 uint32_t pg_trace_new_label_for(struct pg_trace *t, const struct pg_addr *from);
 bool pg_trace_label_wanted(const struct pg_trace *t, uint32_t label);
 /* As pg_trace_on, for one flow: still one predictable branch when nobody watches, one more for a flow that nobody wants. */

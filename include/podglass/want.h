@@ -28,6 +28,8 @@ static inline bool pg_want_needs_more(const struct pg_want *w)
 }
 /* Whoever begins a flow: NO, YES, or NOT_YET if more is asked for. */
 enum pg_wanted pg_want_from(const struct pg_want *w, const struct pg_addr *from);
+/* By the head of a request alone: false, it is another host or path. */
+bool pg_want_request(const struct pg_want *w, struct pg_slice target, struct pg_slice host);
 /* v is what is known so far. routed: the service that the request's route led to, "" unknown. over: nothing more will be known, so never NOT_YET. */
 enum pg_wanted pg_want_judge(const struct pg_want *w, const struct pg_exchange_view *v,
                              const char *routed, const struct pg_names *names, bool over);

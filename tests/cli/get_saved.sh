@@ -44,6 +44,9 @@ WALK_LISTS=1 "$walk" tests/walk/config-map-of-ingress-nginx.walk | grep '"kind":
 "$PODGLASS" get settings -f "$work/settings" | grep -qE '^spec.ingress.headers.X-Forwarded-For +append-always +ConfigMap/ingress-nginx/ingress-nginx-controller  walk.yaml:6$' || fail "whose word a setting is"
 "$PODGLASS" get settings spec.ingress.timeouts.headSeconds -f "$work/settings" --no-headers | grep -qE ' 10 +default$' || fail "a timeout"
 
+# a node port is one of any node
+WALK_LISTS=1 "$walk" tests/walk/node-port-cluster-near.walk | grep '"kind":"TranslationList"' | tail -1 | "$PODGLASS" get nat -f - | grep -qE '^front +dnat +any node:[0-9]+ +=> ' || fail "a node port's translation"
+
 # one of them by name, and what is not there
 grep ConntrackList "$work/lists" >"$work/flows"
 "$PODGLASS" get ct 2 -f "$work/flows" --no-headers | grep -q '^2 .*10.96.12.40:80' || fail "a flow by its id"
