@@ -1,9 +1,9 @@
-/* Runs the steps: differential --tun OUTSIDE --tun-pods PODS --manifest FILE [--seed N] [--steps N] [--short] [--ipv6]
+/* Runs the steps: differential --tun OUTSIDE --tun-pods PODS --podglass MANIFEST|SOCKET [--seed N] [--steps N] [--short] [--ipv6]
  *
  * In rounds: after each, both tables are compared as a whole and emptied. A round takes less time than any flow of it may last, so the same seed gives the same steps and
  * the same outcome. With --short, timeouts are seconds on both sides, and there are pauses in which flows end.
  *
- * Called by run.sh inside its namespace. Ends with the first difference, and says seed and step. */
+ * Called by run.sh inside its namespace, which gives the manifest to differential, and to differential-run the control socket of an instance on pg0. Ends with the first difference, and says seed and step. */
 #include "differential.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define HELD_UP_US     20000 /* less than script.c keeps away from times that matter */
 
 struct arguments {
-    const char *outside, *pods, *manifest;
+    const char *outside, *pods, *podglass;
     uint64_t seed, steps;
     bool short_timeouts, ipv6;
 };
@@ -169,7 +169,8 @@ static bool run_step(struct step *s, uint64_t start_us)
         }
     }
     find_of_packet(c, packet);
-    if (meets_another(c, packet, s->kind == STEP_ERROR)) {
+    if (meets_another(c, packet, s->kind == STEP_ERROR) ||
+        (s->kind == STEP_FLUSH && !ours_is_here)) {
         return true;
     }
     if (s->kind == STEP_FLUSH) {
@@ -178,8 +179,9 @@ static bool run_step(struct step *s, uint64_t start_us)
     for (int side = 0; side < SIDES; side++) {
         count[side] = send((enum side)side, in[side], n[side], out[side]);
     }
-    if (now_us() - start_us >
-        HELD_UP_US) { /* by others on this machine: the clocks of the sides were not the same */
+    if (ours_is_here &&
+        now_us() - start_us >
+            HELD_UP_US) { /* by others on this machine: the clocks of the sides were not the same */
         begin_anew();
         return true;
     }
@@ -266,7 +268,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
 {
     static const struct option options[] = {
         {"tun", required_argument, NULL, 't'},      {"tun-pods", required_argument, NULL, 'p'},
-        {"manifest", required_argument, NULL, 'm'}, {"seed", required_argument, NULL, 's'},
+        {"podglass", required_argument, NULL, 'm'}, {"seed", required_argument, NULL, 's'},
         {"steps", required_argument, NULL, 'n'},    {"short", no_argument, NULL, 'S'},
         {"ipv6", no_argument, NULL, '6'},           {NULL, 0, NULL, 0},
     };
@@ -276,7 +278,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
         switch (c) {
         case 't': ret->outside = optarg; break;
         case 'p': ret->pods = optarg; break;
-        case 'm': ret->manifest = optarg; break;
+        case 'm': ret->podglass = optarg; break;
         case 's': ret->seed = strtoull(optarg, NULL, 10); break;
         case 'n': ret->steps = strtoull(optarg, NULL, 10); break;
         case 'S': ret->short_timeouts = true; break;
@@ -284,7 +286,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
         default: return false;
         }
     }
-    return ret->outside != NULL && ret->pods != NULL && ret->manifest != NULL;
+    return ret->outside != NULL && ret->pods != NULL && ret->podglass != NULL;
 }
 
 int main(int argc, char **argv)
@@ -293,15 +295,18 @@ int main(int argc, char **argv)
     struct pg_nat_options nat = {0};
 
     if (!read_arguments(argc, argv, &a)) {
-        fprintf(stderr, "usage: differential --tun OUTSIDE --tun-pods PODS --manifest FILE [--seed "
-                        "N] [--steps N] [--short] [--ipv6]\n");
+        fprintf(
+            stderr,
+            "usage: differential --tun OUTSIDE --tun-pods PODS --podglass MANIFEST|SOCKET [--seed "
+            "N] [--steps N] [--short] [--ipv6]\n");
         return 2;
     }
     packet_family(a.ipv6 ? 6 : 4);
     if (!kernel_open(a.outside, a.pods) || !set_timeouts(a.short_timeouts, &nat) ||
-        !ours_open(a.manifest, &nat, a.seed)) {
+        !ours_open(a.podglass, &nat, a.seed)) {
         return 2;
     }
+    kernel_flush(); /* what another run has left */
     bool same = run(&a);
     compare_summary(stdout);
     ours_close();

@@ -8,7 +8,7 @@
  *   script.c    whose turn it is and what is sent: conversations, right and wrong ones
  *   packet.c    bytes of packets, and bytes made comparable
  *   kernel.c    one side: TUN and ctnetlink
- *   ours.c      the other side
+ *   ours.c      the other side; ours_run.c the same as an instance of podglass, for the program differential-run
  *   compare.c   the differences, and those that are meant
  *   differential.c   the loop */
 #ifndef PODGLASS_DIFFERENTIAL_H
@@ -58,9 +58,12 @@ void kernel_flush(void);
 /* Calls fn for each flow. */
 void kernel_walk(void (*fn)(void *arg, const struct entry *e), void *arg);
 
-/* ---- ours.c ---- */
+/* ---- ours.c, or ours_run.c ---- */
 
-bool ours_open(const char *manifest, const struct pg_nat_options *options, uint64_t seed);
+/* In this process: its clock is ours, and flows can be deleted. */
+extern const bool ours_is_here;
+/* The cluster of a manifest; or the control socket of an instance that has it. */
+bool ours_open(const char *manifest_or_socket, const struct pg_nat_options *options, uint64_t seed);
 void ours_close(void);
 void ours_now(uint64_t elapsed_us); /* the clock, and all that is due */
 void ours_send(const struct bytes *b);
@@ -103,6 +106,8 @@ void packet_error(struct bytes *b, uint8_t type, uint8_t code, uint32_t rest,
 uint32_t packet_cut(const struct bytes *b, uint16_t id, uint32_t size, struct bytes pieces[PIECES]);
 /* Nobody asked for it: sent to everybody by an interface. */
 bool packet_is_noise(const struct bytes *b);
+/* Sums what its sender left to a device. */
+void packet_complete(struct bytes *b);
 bool packet_sums_right(const struct bytes *b);
 void packet_tuple(const struct bytes *b, struct pg_tuple *ret);
 void packet_describe(const struct bytes *b, char *out, size_t room);

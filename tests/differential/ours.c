@@ -8,6 +8,8 @@
 
 #define WALK_AT_ONCE 4096
 
+const bool ours_is_here = true;
+
 static struct pg_sim sim;
 static uint64_t start_us;
 

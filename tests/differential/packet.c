@@ -261,6 +261,24 @@ static uint32_t put_l4(uint8_t *l4, const struct pg_tuple *t, const struct conte
     return 20u + c->options_len;
 }
 
+/* The transport's sum, which is 0 now. */
+static void set_l4_sum(struct bytes *b, uint8_t proto)
+{
+    uint16_t sum = (uint16_t)~l4_sum(b->at, b->len);
+
+    put16(b->at + sum_at(proto), proto == PG_PROTO_UDP && sum == 0 ? 0xffff : sum);
+}
+
+void packet_complete(struct bytes *b)
+{
+    uint8_t proto = proto_of(b->at);
+
+    if (sum_at(proto) != 0) {
+        put16(b->at + sum_at(proto), 0);
+        set_l4_sum(b, proto);
+    }
+}
+
 void packet_build(struct bytes *b, const struct pg_tuple *t, const struct content *c)
 {
     uint8_t *l4 = b->at + ip_head();
@@ -272,12 +290,12 @@ void packet_build(struct bytes *b, const struct pg_tuple *t, const struct conten
     }
     b->len = ip_head() + head + c->payload;
     put_ip(b->at, b->len, &t->src, &t->dst, proto, c->ttl, c->ip_id);
-    uint16_t sum = (uint16_t)~l4_sum(b->at, b->len);
-    if (c->bad_sum) {
-        sum ^= 0x1234;
-    }
     if (!c->no_sum && sum_at(proto) != 0) {
-        put16(b->at + sum_at(proto), proto == PG_PROTO_UDP && sum == 0 ? 0xffff : sum);
+        set_l4_sum(b, proto);
+    }
+    if (c->bad_sum && sum_at(proto) != 0) {
+        b->at[sum_at(proto)] ^= 0x12;
+        b->at[sum_at(proto) + 1] ^= 0x34;
     }
 }
 

@@ -5,12 +5,14 @@
 #        outside (TUN)  192.0.2.11/24                    10.244.1.1/24  pods (TUN)
 #   everybody ------------------- node1: kube-proxy.nft ------------------- p1, q
 #
-# The namespace is node1; what both TUNs send is read by the program differential, which has a path of podglass' own beside it. $DIFFERENTIAL is the program.
+# The namespace is node1; what both TUNs send is read by the program differential, which has a path of podglass' own beside it. $DIFFERENTIAL is the program, $PODGLASS the
+# command.
 # Cannot run here (no root, no /dev/net/tun, no nft): exit 77, or 1 if PODGLASS_CI=1.
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 DIFFERENTIAL=$(realpath "${DIFFERENTIAL:-$HERE/../../build/release/tests/differential}")
+PODGLASS=$(realpath "${PODGLASS:-$HERE/../../build/release/podglass}")
 NODE=pgd$$
 
 unable() {
@@ -26,7 +28,8 @@ for tool in ip nft perl; do
 done
 ip netns add "$NODE" 2>/dev/null || unable "no network namespaces"
 WORK=$(mktemp -d /tmp/podglass-differential-XXXXXX)
-trap 'ip netns del "$NODE"; rm -rf "$WORK"' EXIT
+PODGLASS_PID=
+trap '[ -z "$PODGLASS_PID" ] || kill "$PODGLASS_PID" 2>/dev/null || true; ip netns del "$NODE"; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
 
 in_node() { ip netns exec "$NODE" "$@"; }
@@ -58,8 +61,29 @@ in_node nft -f "$HERE/kube-proxy.nft"
 in_node nft -f <(in_ipv6 <"$HERE/kube-proxy.nft")
 in_ipv6 <"$HERE/cluster.yaml" >"$WORK/cluster.yaml"
 
+# An instance of its own, on a TUN from which nothing gets into the kernel's side.
+start_podglass() { # start_podglass MANIFEST
+    ip -n "$NODE" tuntap add dev pg0 mode tun vnet_hdr
+    in_node sysctl -qw net.ipv6.conf.pg0.disable_ipv6=1
+    ip -n "$NODE" link set pg0 up txqueuelen 1000
+    in_node nft 'table inet beside { chain ours { type filter hook prerouting priority -500; iifname "pg0" drop; }; }'
+    ip netns exec "$NODE" "$PODGLASS" run -f "$1" --tun pg0 --pods wire --socket "$WORK/control.sock" >"$WORK/podglass.log" 2>&1 &
+    PODGLASS_PID=$!
+    for _ in $(seq 100); do
+        "$PODGLASS" get nodes --socket "$WORK/control.sock" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    cat "$WORK/podglass.log"
+    exit 1
+}
+
 differential() { in_node "$DIFFERENTIAL" --tun outside --tun-pods pods "$@"; }
-differential --manifest "$HERE/cluster.yaml" --steps 100000 "$@"
-differential --manifest "$WORK/cluster.yaml" --ipv6 --steps 100000 "$@"
+differential --podglass "$HERE/cluster.yaml" --steps 100000 "$@"
+differential --podglass "$WORK/cluster.yaml" --ipv6 --steps 100000 "$@"
 # timeouts of seconds, and pauses in which flows end
-differential --manifest "$HERE/cluster.yaml" "$@" --steps 15000 --short
+differential --podglass "$HERE/cluster.yaml" "$@" --steps 15000 --short
+# and the same against an instance that reads a TUN and answers on its control socket
+start_podglass "$HERE/cluster.yaml"
+in_node "$DIFFERENTIAL-run" --tun outside --tun-pods pods --podglass "$WORK/control.sock" "$@" --steps 2000
+kill -TERM "$PODGLASS_PID"
+wait "$PODGLASS_PID"
