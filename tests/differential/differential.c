@@ -82,7 +82,7 @@ static bool is_drawn_node_port(const struct conversation *c, const struct pg_tup
 
     for (int side = 0; side < SIDES; side++) {
         is_one =
-            is_one || packet[side].dst_port - 30001u < 10 || packet[side].dst_port - 31001u < 10;
+            is_one || packet[side].dst_port - 30001u < 11 || packet[side].dst_port - 31001u < 11;
     }
     return is_one && !pg_tuple_equal(&packet[OURS], &c->orig);
 }
