@@ -81,9 +81,7 @@ static enum pg_drop send_on(struct pg_path *path, const struct pg_packet *p)
     if (to->link == NULL) {
         return PG_DROP_LINK_GONE;
     }
-    /* IPv6 has a header more in each piece: without them all of it may be no longer than one was */
-    return p->fragment_size != 0 && p->len > p->fragment_size ? link_tx_pieces(path, to->link, p)
-                                                              : pg_link_tx(to->link, p);
+    return p->fragment_size != 0 ? link_tx_pieces(path, to->link, p) : pg_link_tx(to->link, p);
 }
 
 static void link_tx(struct pg_path *path, const struct pg_packet *p)

@@ -274,7 +274,8 @@ static void finish(struct pg_fragments *f, struct datagram *d, struct pg_packet 
     p->head_len = len;
     p->len = len;
     p->csum = PG_CSUM_FULL;
-    p->fragment_size = d->piece_count > 1 ? d->piece_size : 0;
+    /* without the header that IPv6 has in each, all of it may be no longer than one piece was */
+    p->fragment_size = d->piece_count > 1 && len > d->piece_size ? d->piece_size : 0;
     f->counters->value[PG_COUNT_FRAGMENTS_JOINED] += d->piece_count - 1;
     forget(f, d, false);
 }
