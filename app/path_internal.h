@@ -79,6 +79,7 @@ void pg_path_tx(struct pg_path *path,
 void pg_path_forward(struct pg_path *path,
                      struct pg_packet *p); /* accepted, addressed to somebody on the wire */
 void pg_path_drop(struct pg_path *path, const struct pg_packet *p, enum pg_drop reason);
+void pg_path_output(void *arg, struct pg_packet *p); /* arg: the path; the stack's output */
 /* Sends without NAT: messages of our own that belong to no flow (ICMP errors). */
 void pg_path_send_plain(struct pg_path *path, struct pg_packet *p);
 void pg_path_enqueue(struct pg_path *path, const struct pg_packet *p, enum pg_queued_kind kind);
