@@ -11,7 +11,7 @@
 need haproxy
 lab_up
 lab_manifest Local >"$WORK/lab.yaml"
-PG_FLAGS=(--set 'lab.ingress.proxyProtocol.ports=[80]' --set "lab.ingress.proxyProtocol.allowedSources=$ALICE/32")
+PG_FLAGS=(--set 'lab.ingress.proxyProtocol.ports=[80]' --set "lab.ingress.proxyProtocol.allowedSources=$ALICE/32" --set lab.ingress.h2c=true)
 start_podglass
 
 cat >"$WORK/haproxy.cfg" <<END
@@ -58,6 +58,26 @@ is "each is counted: prefaces" "$(counter proxy_prefaces)" 4
 is "no preface" "$(counter pp_invalid)" 1
 is "not allowed" "$(counter pp_denied)" 1
 has "and told to the operator" "$(cat "$PG_LOG")" "PROXY preface from $ALICE:[0-9]+: no-preface, first bytes"
+
+# One preface, two streams of HTTP/2 behind it: the client is the same for both.
+runs "two streams of one connection" in_client "$PYTHON" - "$MALLORY" "$ALICE" <<'END'
+import socket, sys
+import h2.connection, h2.events
+s = socket.create_connection((sys.argv[2], 9001), 10, (sys.argv[1], 0))
+c = h2.connection.H2Connection()
+c.initiate_connection()
+for stream in 1, 3:
+    c.send_headers(stream, [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "shop.example.test")], end_stream=True)
+    ended = False
+    body = b""
+    while not ended:
+        s.sendall(c.data_to_send())
+        for event in c.receive_data(s.recv(65536)):
+            if isinstance(event, h2.events.DataReceived):
+                body += event.data
+            ended = ended or isinstance(event, (h2.events.StreamEnded, h2.events.ConnectionTerminated))
+    assert f"xff={sys.argv[1]} ".encode() in body, body
+END
 
 # A preface that comes a byte at a time, and one that never ends.
 runs "bytes one by one" in_client "$PYTHON" - "$ALICE" "$VIP" <<'END'

@@ -231,6 +231,18 @@ __attribute__((unused)) static struct pg_response pw_ask(struct proxy_world *pw,
     return a.response;
 }
 
+/* Asks, and holds the answer to a status and, unless NULL, to a text in its body. */
+__attribute__((unused)) static void pw_expect(struct proxy_world *pw, const char *bytes,
+                                              uint16_t status, const char *in_body)
+{
+    struct pg_response r = pw_ask(pw, bytes);
+    if (r.error != 0 || r.status != status)
+        fail_msg("%.60s: error %d status %u", bytes, r.error, r.status);
+    if (in_body && !strstr(r.body.at, in_body))
+        fail_msg("%.60s: no %s in %s", bytes, in_body, r.body.at);
+    pg_response_free(&r);
+}
+
 /* Everything the ingress sends back on one connection until it closes. */
 __attribute__((unused)) static struct pg_response pw_ask_raw(struct proxy_world *pw,
                                                              const char *bytes, size_t len)
