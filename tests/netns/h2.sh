@@ -100,7 +100,7 @@ bad websocket 'resets 1 answers 0'
 after=$(awk '/VmRSS/ {print $2}' /proc/"$PG_PID"/status)
 at_most "all of them together left KiB" $((after - before)) 65536
 is "TRACE" "$(h2 / -X TRACE -o /dev/null -w '%{http_code}')" 405
-is "Expect: 100-continue is answered here" "$(h2 /upload -H 'Expect: 100-continue' -T "$WORK/files/big" -D - -o /dev/null | grep -cE '^HTTP/2 (100|200)')" 2
+is "Expect: 100-continue is answered here" "$(h2 /upload -H 'Expect: 100-continue' --expect100-timeout 20 -T "$WORK/files/big" -D - -o /dev/null | grep -cE '^HTTP/2 (100|200)')" 2
 
 # shellcheck disable=SC2317 # wait_for calls it
 nobody_left() { [ "$(get connections | jq '.items | length')" = 0 ]; }

@@ -130,8 +130,9 @@ def attack():
     elif WHAT == 'connection-field':
         head(HEAD + literal(b'connection', b'x-forwarded-for'))
     elif WHAT == 'length-lies':
-        head(BODY + literal(b'content-length', b'10'), False)
-        sock.sendall(frame(DATA, END_STREAM, 1, b'short'))
+        # At once: behind a head that came alone the pod may have answered already.
+        lie = BODY + literal(b'content-length', b'10')
+        sock.sendall(frame(HEADERS, END_HEADERS, 1, lie) + frame(DATA, END_STREAM, 1, b'short'))
     elif WHAT == 'no-path':
         head(GET + HTTPS + AUTHORITY)
     elif WHAT == 'crlf-in-value':
