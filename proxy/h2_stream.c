@@ -5,7 +5,7 @@
  * through as it comes: what the session has read the client may send again, so a slow pod closes the stream's window.
  *
  * Trailers are lines behind the last chunk, whichever way they go; whether they go on is the session's business (`trailers.c`). A request that says
- * how long it is has no chunks, so its trailers end here.
+ * how long it is has no chunks, so its trailers end here, each with a record.
  *
  * Owns streams. Always true: a stream lets go of its inner connection exactly once. */
 #include "h2_internal.h"
@@ -126,6 +126,8 @@ int pg_h2_stream_trailer(struct pg_h2_stream *s, struct pg_slice name, struct pg
         return -EBADMSG;
     if (s->chunked_in)
         pg_h2_add_line(&s->trailers, name, value);
+    else if (s->inner && s->h2->shared->proxy)
+        pg_http_drop_trailer(s->h2->shared->proxy->trace, pg_conn_label(s->inner), 0, name, value);
     return 0;
 }
 

@@ -2,7 +2,8 @@
  *
  * Called by `h2_up.c` and by the sweep when the session did something. The request's head has been written by `http_rewrite.c`, so every change of it is in the
  * records; here only its form changes: Host is :authority, names are in lower case, lines about the connection stay behind (TE: trailers goes). The answer passes
- * the same strict parser as every other. It is given chunks unless the pod told its length and announced no trailers.
+ * the same strict parser as every other. It is given chunks unless the pod told its length and announced no trailers; those
+ * that come all the same have a record.
  *
  * Owns streams. Always true: a stream lets go of its inner connection exactly once. */
 #include "h2_up_internal.h"
@@ -128,7 +129,10 @@ int pg_h2_up_stream_field(struct pg_h2_up_stream *s, struct pg_slice name, struc
     if (s->field_bytes > PG_HTTP_MAX_HEAD)
         return -EBADMSG;
     if (s->answered) {
-        pg_h2_add_line(&s->trailers, name, value);
+        if (s->chunked_in)
+            pg_h2_add_line(&s->trailers, name, value);
+        else
+            pg_http_drop_trailer(s->up->proxy->trace, pg_conn_label(s->inner), 1, name, value);
         return 0;
     }
     if (value.len < sizeof(digits))

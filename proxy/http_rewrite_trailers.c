@@ -1,6 +1,6 @@
 /* Fields behind a body, as they go on: with `http_rewrite.c` and `http_rewrite_identity.c` the only files that change HTTP.
  *
- * Called by `trailers.c` with a section that `http_chunk.c` has found well-formed. A kept line is written byte for byte; one whose name frames, routes, authenticates or
+ * Called by `trailers.c` with a section that `http_chunk.c` has found well-formed, and by `h2_stream.c` and `h2_up_stream.c` with what has no place in one. A kept line is written byte for byte; one whose name frames, routes, authenticates or
  * says who is asking never goes on, because a reader that merges trailers into the head would believe it (RFC 9110 6.5.1).
  *
  * Owns nothing. Always true: what is written is one section and ends the body. */
@@ -90,4 +90,12 @@ int64_t pg_http_rewrite_trailers(const struct pg_trailers_in *in, char *out, uin
     }
     put(&w, PG_SLICE_LITERAL("\r\n"));
     return w.full ? -ENOSPC : (int64_t)w.len;
+}
+
+void pg_http_drop_trailer(struct pg_trace *trace, uint32_t label, uint8_t direction,
+                          struct pg_slice name, struct pg_slice value)
+{
+    struct writer w = {.trace = trace, .label = label, .direction = direction};
+    if (trace && pg_trace_wants(trace, label))
+        change(&w, PG_FIELD_TRAILER, name, value, none, code_reason(PG_CODE_TRAILER_NO_PLACE));
 }

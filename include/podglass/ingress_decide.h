@@ -213,6 +213,9 @@ struct pg_trailers_in {
 };
 /* The section as it goes on, the line of the last chunk in front of it. Returns its length, or -ENOSPC. */
 int64_t pg_http_rewrite_trailers(const struct pg_trailers_in *in, char *out, uint32_t room);
+/* The record of a trailer behind a body that is not chunked, which goes no further. trace NULL: nobody watches. */
+void pg_http_drop_trailer(struct pg_trace *trace, uint32_t label, uint8_t direction,
+                          struct pg_slice name, struct pg_slice value);
 
 /* Response head for the client: filters applied (NULL: none), hop-by-hop removed, framing written anew, Connection: close when not keep_alive. */
 int64_t pg_http_rewrite_response(const struct pg_http_head *head, const char *bytes,

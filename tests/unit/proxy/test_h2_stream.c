@@ -1,0 +1,143 @@
+/* Streams of HTTP/2 whose frames are written by hand, at the client's end and at the pod's: what becomes of trailers without a place, and of resets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "proxy_internal.h"
+#include "proxy_world.h"
+
+#include <errno.h>
+
+enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4 };
+enum { END_STREAM = 1, END_HEADERS = 4 };
+
+static struct proxy_world pw;
+static struct script client;
+
+static void open_world(const struct pg_proxy_options *options)
+{
+    pw_sets[0] = "svc/shop/script.ports.http.appProtocol=kubernetes.io/h2c";
+    pw_sets[1] = "Lab/lab.ingress.h2c=true";
+    pw_open(&pw, options, NULL);
+    pw_sets[0] = pw_sets[1] = NULL;
+    client = (struct script){0};
+    pg_trace_set_level(pw.w.trace, PG_TRACE_FLOWS);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    open_world(NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (client.conn)
+        pg_conn_abort(client.conn);
+    pg_text_free(&client.got);
+    pw_close(&pw);
+    return 0;
+}
+
+static void send_bytes(struct pg_conn *c, const void *bytes, size_t len)
+{
+    assert_non_null(c);
+    assert_int_equal(pg_conn_write(c, bytes, (uint32_t)len), 0);
+}
+
+/* A frame of stream 1; SETTINGS: of the connection. */
+static void send_frame(struct pg_conn *c, int type, int flags, const char *payload, size_t len)
+{
+    const uint8_t head[9] = {0, 0, (uint8_t)len,    (uint8_t)type, (uint8_t)flags, 0,
+                             0, 0, type != SETTINGS};
+    send_bytes(c, head, sizeof(head));
+    if (len > 0)
+        send_bytes(c, payload, len);
+}
+
+/* The payload of the first frame of that type of stream 1. NULL: none came. */
+static const uint8_t *find_frame(const struct pg_text *got, size_t from, int type)
+{
+    const uint8_t *at = (const uint8_t *)got->at;
+    while (from + 9 <= got->len) {
+        size_t len = (size_t)at[from] << 16 | (size_t)at[from + 1] << 8 | at[from + 2];
+        if (at[from + 3] == type && at[from + 8] == 1)
+            return at + from + 9;
+        from += 9 + len;
+    }
+    return NULL;
+}
+
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+static void connect_client(void)
+{
+    struct pg_addr from = pg_addr_v4(198, 51, 100, 7), to = pg_addr_v4(192, 0, 2, 1);
+    client.conn = pg_conn_connect(pw.w.stack, &from, 0, &to, 80, 0, &script_events, &client);
+    pw_run(&pw, 5);
+    send_bytes(client.conn, PREFACE, sizeof(PREFACE) - 1);
+    send_frame(client.conn, SETTINGS, 0, NULL, 0);
+    pw_run(&pw, 5);
+}
+
+/* GET /script on shop.test, by HPACK's static table (RFC 7541 A). */
+static void ask(void)
+{
+    static const char fields[] = "\x82\x86\x04\x07/script\x01\x09shop.test";
+    send_frame(client.conn, HEADERS, END_HEADERS | END_STREAM, fields, sizeof(fields) - 1);
+    pw_run(&pw, 10);
+}
+
+/* The pod begins to answer: 200, and a length unless it is to go on. */
+static void answer(bool length)
+{
+    static const char fields[] = "\x88\x0f\x0d\x01"
+                                 "2";
+    send_frame(pw.script.conn, SETTINGS, 0, NULL, 0);
+    send_frame(pw.script.conn, HEADERS, END_HEADERS, fields, length ? sizeof(fields) - 1 : 1);
+    pw_run(&pw, 10);
+}
+
+static uint32_t trailer_records(const char *name, uint8_t direction)
+{
+    struct pg_record r;
+    uint64_t seq = 0, missed = 0;
+    uint32_t count = 0;
+    while (pg_trace_read(pw.w.trace, &seq, &r, &missed)) {
+        if (r.kind == PG_RECORD_REWRITE && r.field == PG_FIELD_TRAILER &&
+            strcmp(r.name, name) == 0 && r.direction == direction &&
+            pg_reason_get(r.reason)->code == PG_CODE_TRAILER_NO_PLACE)
+            count++;
+    }
+    return count;
+}
+
+static void a_trailer_behind_a_length_has_a_record(void **state)
+{
+    static const char trailer[] = "\x00\x05x-sum\x01"
+                                  "6";
+    (void)state;
+    connect_client();
+    ask();
+    answer(true);
+    send_frame(pw.script.conn, DATA, 0, "ok", 2);
+    send_frame(pw.script.conn, HEADERS, END_HEADERS | END_STREAM, trailer, sizeof(trailer) - 1);
+    pw_run(&pw, 10);
+    assert_memory_equal(find_frame(&client.got, 0, DATA), "ok", 2);
+    assert_null(find_frame(&client.got, 0, RST_STREAM));
+    assert_int_equal(trailer_records("x-sum", 1), 1);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_trailer_behind_a_length_has_a_record),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
