@@ -49,6 +49,7 @@ struct pg_h2_stream {
     uint64_t given; /* bytes of body that the session has or had */
     uint64_t told;  /* of these, those that the client may send again */
     int32_t id;
+    int why; /* pg_h2_abort_because; 0: nobody said */
     uint32_t field_bytes;
     struct pg_h2_out out;    /* the response's body */
     struct pg_text trailers; /* lines of the request's */

@@ -8,6 +8,7 @@
  * how long it is has no chunks, so its trailers end here, each with a record.
  *
  * Owns streams. Always true: a stream lets go of its inner connection exactly once. */
+#include "h2.h"
 #include "h2_internal.h"
 
 #include <errno.h>
@@ -248,11 +249,25 @@ static int send_head(struct pg_h2_stream *s)
                : -ENOMEM;
 }
 
+/* Behind an answer that was whole, a reset only says that the rest of the request is not wanted (RFC 9113 8.1). REFUSED_STREAM lets a client ask again
+ * whatever it asked, so it is said only where no pod has heard of it. */
+static uint32_t reset_code(const struct pg_h2_stream *s)
+{
+    if (s->answered && s->out.complete)
+        return NGHTTP2_NO_ERROR;
+    switch (s->why) {
+    case -ECANCELED: return NGHTTP2_CANCEL;
+    case -EBUSY: return NGHTTP2_ENHANCE_YOUR_CALM;
+    case -ENOBUFS: return NGHTTP2_REFUSED_STREAM;
+    default: return NGHTTP2_INTERNAL_ERROR;
+    }
+}
+
 static void reset(struct pg_h2_stream *s)
 {
+    uint32_t code = reset_code(s);
     s->out.complete = true; /* nothing more is sent */
-    (void)nghttp2_submit_rst_stream(s->h2->w.session, NGHTTP2_FLAG_NONE, s->id,
-                                    NGHTTP2_INTERNAL_ERROR);
+    (void)nghttp2_submit_rst_stream(s->h2->w.session, NGHTTP2_FLAG_NONE, s->id, code);
     pg_inner_end_all(s->inner, pg_inner_released(s->inner) ? 0 : -ECONNRESET);
     s->inner = NULL;
 }
@@ -278,4 +293,11 @@ static const struct pg_inner_layer layer = {on_turn};
 bool pg_h2_speaks(const struct pg_conn *c)
 {
     return pg_inner_arg(c, &layer) != NULL;
+}
+
+void pg_h2_abort_because(struct pg_conn *c, int error)
+{
+    struct pg_h2_stream *s = pg_inner_arg(c, &layer);
+    if (s)
+        s->why = error;
 }

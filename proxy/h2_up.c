@@ -117,9 +117,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
                : nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
 }
 
+/* What the pod says about the request goes on to the client (`h2_stream.c`). What it says about our connection is none of the client's business. */
 static int error_of(uint32_t code)
 {
     switch (code) {
+    case NGHTTP2_CANCEL: return -ECANCELED;
+    case NGHTTP2_ENHANCE_YOUR_CALM: return -EBUSY;
     case NGHTTP2_REFUSED_STREAM: return PG_UPSTREAM_UNUSED;
     case NGHTTP2_PROTOCOL_ERROR: return -EBADMSG;
     default: return -ECONNRESET;

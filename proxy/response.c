@@ -8,6 +8,7 @@
  * on a fresh one, provided it may be. */
 #include "affinity_cookie.h"
 #include "balance.h"
+#include "h2.h"
 
 #include "podglass/packet.h"
 
@@ -130,9 +131,10 @@ void pg_exchange_upstream_gone(struct pg_session *s, int error)
     else if (unanswered && s->held_head > 0 &&
              (error == PG_UPSTREAM_UNUSED || (s->up->reused && s->idempotent)))
         pg_exchange_again(s);
-    else if (s->state == PG_SESSION_RESPONSE)
+    else if (s->state == PG_SESSION_RESPONSE) {
+        pg_h2_abort_because(s->client, error);
         pg_session_refuse(s, PG_HTTP_ERROR_RESPONSE_CUT);
-    else if (s->state == PG_SESSION_TUNNEL)
+    } else if (s->state == PG_SESSION_TUNNEL)
         pg_tunnel_end(s, error);
     else
         pg_session_refuse(s, error_of(error, s->state == PG_SESSION_REQUEST));

@@ -284,6 +284,7 @@ void pg_session_begin(struct pg_proxy *p, struct pg_conn *client)
 {
     uint32_t index = p->draining ? PG_POOL_NONE : pg_pool_get(p->sessions);
     if (index == PG_POOL_NONE) {
+        pg_h2_abort_because(client, -ENOBUFS);
         pg_conn_abort(client);
         return;
     }

@@ -4,7 +4,7 @@
     grpc.py call tls|h2c ADDRESS PORT HOST NAME...   each NAME a call, all on one connection; prints what came of it
 
 The pod's methods: /test/Unary answers the message in upper case; /test/Stream each message as it comes; /test/Missing trailers only, status 5; /test/Reset resets in the
-middle of its answer; /test/Refused refuses each second stream; /test/Leave answers and says GOAWAY; /test/Big a megabyte; /test/Peer what the pod saw.
+middle of its answer, /test/Cancel likewise with CANCEL; /test/Refused refuses each second stream; /test/Leave answers and says GOAWAY; /test/Big a megabyte; /test/Peer what the pod saw.
 """
 import socket
 import ssl
@@ -69,10 +69,10 @@ class Pod:
             Pod.refused += 1
             self.conn.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
             del self.streams[stream]
-        elif method == '/test/Reset':
+        elif method in ('/test/Reset', '/test/Cancel'):
             self.conn.send_headers(stream, OK)
             self.conn.send_data(stream, frame(b'half')[:7])
-            self.conn.reset_stream(stream, ErrorCodes.INTERNAL_ERROR)
+            self.conn.reset_stream(stream, ErrorCodes.CANCEL if method == '/test/Cancel' else ErrorCodes.INTERNAL_ERROR)
             del self.streams[stream]
         else:
             self.conn.send_headers(stream, OK)

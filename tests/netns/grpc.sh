@@ -77,11 +77,12 @@ is "an upgrade to h2c is none" \
 call() { in_client timeout 60 "$PYTHON" "$NETNS/grpc.py" call "$1" "$VIP" "$2" grpc.example.test "${@:3}"; }
 PGFINE="grpc-message=fine grpc-status=0"
 
-got=$(call tls 443 Unary Stream Missing Reset Unary Big Peer)
+got=$(call tls 443 Unary Stream Missing Reset Cancel Unary Big Peer)
 has "a unary call has its status in a trailer" "$got" "^Unary 200 HELLO 5 $PGFINE$"
 has "a stream in both directions" "$got" "^Stream 200 ONE\|TWO\|THREE 11 $PGFINE$"
 has "trailers only" "$got" "^Missing 200  0 grpc-message=not found grpc-status=5$"
-has "a pod that resets is a reset" "$got" "^Reset reset"
+has "a pod that resets is a reset" "$got" "^Reset reset 2$"
+has "with the code that the pod gave" "$got" "^Cancel reset 8$"
 has "and the connection lives" "$(tail -3 <<<"$got")" "^Unary 200 HELLO"
 has "a megabyte" "$got" "^Big 200 big 1048576 $PGFINE$"
 has "the pod sees the client, TE: trailers, the host and no Connection" "$got" "^Peer 200 x-forwarded-for=$ALICE te=trailers authority=grpc.example.test connection=- "

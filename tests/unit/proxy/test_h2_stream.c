@@ -72,6 +72,14 @@ static const uint8_t *find_frame(const struct pg_text *got, size_t from, int typ
     return NULL;
 }
 
+static uint32_t reset_code(const struct pg_text *got, size_t from)
+{
+    const uint8_t *at = find_frame(got, from, RST_STREAM);
+    if (!at)
+        fail_msg("no reset came");
+    return at ? (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3] : 0;
+}
+
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 static void connect_client(void)
@@ -132,12 +140,82 @@ static void a_trailer_behind_a_length_has_a_record(void **state)
     assert_int_equal(trailer_records("x-sum", 1), 1);
 }
 
+/* Codes of RFC 9113 7. What a pod says of the request reaches the client; what it says of our connection, or once it has begun to answer, that it did nothing, does not. */
+static void a_pods_reset_reaches_the_client(void **state)
+{
+    static const struct {
+        uint16_t pod, client;
+    } rows[] = {
+        {8, 8}, {0xb, 0xb}, {2, 2}, {0, 2}, {7, 2}, {1, 2}, {3, 2}, {0xd, 2}, {0x1234, 2},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char code[4] = {0, 0, (char)(rows[i].pod >> 8), (char)rows[i].pod};
+        connect_client();
+        ask();
+        answer(false);
+        send_frame(pw.script.conn, RST_STREAM, 0, code, sizeof(code));
+        pw_run(&pw, 10);
+        assert_non_null(find_frame(&client.got, 0, HEADERS));
+        if (reset_code(&client.got, 0) != rows[i].client)
+            fail_msg("%x is told as %x", rows[i].pod, reset_code(&client.got, 0));
+        (void)tear_down(NULL);
+        open_world(NULL);
+    }
+}
+
+static void a_lost_connection_to_the_pod_is_an_internal_error(void **state)
+{
+    (void)state;
+    connect_client();
+    ask();
+    answer(false);
+    pg_conn_abort(pw.script.conn);
+    pw.script.conn = NULL;
+    pw_run(&pw, 10);
+    assert_int_equal(reset_code(&client.got, 0), 2);
+}
+
+static void a_stream_without_a_session_is_refused(void **state)
+{
+    struct pg_addr from = pg_addr_v4(198, 51, 100, 8), to = pg_addr_v4(192, 0, 2, 1);
+    struct script other = {0};
+    (void)state;
+    (void)tear_down(NULL);
+    open_world(&(struct pg_proxy_options){.session_limit = 1});
+    connect_client();
+    other.conn = pg_conn_connect(pw.w.stack, &from, 0, &to, 80, 0, &script_events, &other);
+    pw_run(&pw, 5);
+    ask();
+    assert_int_equal(reset_code(&client.got, 0), 7);
+    assert_int_equal(pw.script.accepted, 0);
+    pg_conn_abort(other.conn);
+    pw_run(&pw, 5);
+}
+
+static void a_client_that_takes_back_its_request_is_told_to_the_pod(void **state)
+{
+    static const char code[4] = {0, 0, 0, 8};
+    (void)state;
+    connect_client();
+    ask();
+    answer(false);
+    send_frame(client.conn, RST_STREAM, 0, code, sizeof(code));
+    pw_run(&pw, 10);
+    assert_int_equal(reset_code(&pw.script.got, sizeof(PREFACE) - 1), 8);
+    assert_null(find_frame(&client.got, 0, RST_STREAM));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_trailer_behind_a_length_has_a_record),
+        T(a_pods_reset_reaches_the_client),
+        T(a_lost_connection_to_the_pod_is_an_internal_error),
+        T(a_stream_without_a_session_is_refused),
+        T(a_client_that_takes_back_its_request_is_told_to_the_pod),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
