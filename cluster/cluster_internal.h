@@ -53,6 +53,7 @@ void pg_findings_take(struct pg_load *load,
 #define PG_CODE_REGEX       "PG411" /* a path that another rule makes a regular expression */
 #define PG_CODE_BAD_PAIR    "PG430" /* certificate and key of a Secret can not be used */
 #define PG_CODE_BAD_DATES   "PG431" /* a certificate outside its time */
+#define PG_CODE_BAD_NAME    "PG432" /* a certificate that does not cover its host */
 
 /* One load. */
 struct pg_load {
@@ -189,7 +190,8 @@ void pg_derive_services(struct pg_load *load);
 void pg_derive_endpoints(struct pg_load *load);
 void pg_derive_ingress_pods(struct pg_load *load);
 void pg_derive_routes(struct pg_load *load);
-void pg_derive_tls(struct pg_load *load); /* before the routes */
+void pg_derive_tls(struct pg_load *load);       /* before the routes */
+void pg_derive_tls_names(struct pg_load *load); /* after them */
 struct pg_tls_host *pg_tls_host_of(const struct pg_load *load, const char *host); /* or NULL */
 
 /* Takes an address for an object. NULL, or who has it already: "Pod/shop/web-0 (shop.yaml:4)". */

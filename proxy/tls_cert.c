@@ -141,6 +141,17 @@ bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text
     return fault == NULL;
 }
 
+bool pg_tls_covers_host(struct pg_slice cert, const char *host)
+{
+    struct pg_cert c = {0};
+    bool covers = read_certificates(cert.at, cert.len, &c) &&
+                  X509_check_host(c.cert, host, strlen(host), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+                                  NULL) == 1;
+    cert_free(&c);
+    ERR_clear_error();
+    return covers;
+}
+
 /* ---- the development authority ---- */
 
 static bool add_extension(X509 *to, X509 *issuer, int nid, const char *value)

@@ -243,6 +243,8 @@ struct pg_load_options {
     /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. Words about a pair that can be: what
      * clients will find wrong with it. NULL: not asked. */
     bool (*check_pair)(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
+    /* Whether a certificate that check_pair let pass covers a host. NULL: not asked. */
+    bool (*covers_host)(struct pg_slice cert, const char *host);
     struct pg_checks *
         checks; /* filled with what documents of kind Check ask (checks.h), if the load is good; NULL: such documents are noted and left out */
 };

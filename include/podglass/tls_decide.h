@@ -54,5 +54,7 @@ bool pg_tls_host_fits(const struct pg_snapshot *s, uint16_t port, const char *se
 /* ---- tls_cert.c ---- */
 /* For struct pg_load_options.check_pair. */
 bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
+/* For .covers_host. A subject counts where the certificate has no alternative names, as some clients still have it. */
+bool pg_tls_covers_host(struct pg_slice cert, const char *host);
 
 #endif

@@ -99,6 +99,29 @@ static void a_certificate_outside_its_time_is_told_and_used(void **state)
     unload(&l);
 }
 
+static bool covers(struct pg_slice cert, const char *host)
+{
+    assert_true(pg_slice_is(cert, "cert"));
+    return strcmp(host, "a.test") == 0 || strcmp(host, "any.w.test") == 0;
+}
+
+static void a_certificate_that_does_not_cover_its_host_is_told_and_used(void **state)
+{
+    (void)state;
+    static const char text[] = SECRET("s", "stringData: {tls.crt: cert, tls.key: key}\n") INGRESS(
+        "i", "  tls:\n  - {hosts: [a.test, b.test, \"*.w.test\", \"*.x.test\"], secretName: s}\n");
+    struct loaded l =
+        load_bytes(text, sizeof(text) - 1, (struct pg_load_options){.covers_host = covers});
+    assert_int_equal(l.rc, 0);
+    const struct pg_finding *f = find(&l, "t.yaml:16", "does not cover \"b.test\"");
+    assert_non_null(f);
+    assert_string_equal(f->code, "PG432");
+    assert_non_null(find(&l, "t.yaml:16", "Secret default/s does not cover \"*.x.test\""));
+    assert_null(find(&l, "", "does not cover \"a.test\""));
+    assert_null(find(&l, "", "does not cover \"*.w.test\""));
+    unload(&l);
+}
+
 static void other_secrets_have_no_part(void **state)
 {
     (void)state;
@@ -210,6 +233,7 @@ int main(void)
         cmocka_unit_test(wrong_secrets_are_told_without_what_is_in_them),
         cmocka_unit_test(a_pair_that_can_not_be_used_is_a_warning),
         cmocka_unit_test(a_certificate_outside_its_time_is_told_and_used),
+        cmocka_unit_test(a_certificate_that_does_not_cover_its_host_is_told_and_used),
         cmocka_unit_test(other_secrets_have_no_part),
         cmocka_unit_test(hosts_have_the_secret_their_ingress_names),
         cmocka_unit_test(an_entry_without_hosts_is_for_those_of_the_rules),
