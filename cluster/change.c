@@ -24,8 +24,19 @@ static void change_service(struct pg_service *v, const struct pg_change *change)
         break;
     case PG_CHANGE_SOURCE_RANGES: v->range_count = 0; break;
     case PG_CHANGE_TRUSTED_PROXIES:
-    case PG_CHANGE_MASQUERADE_ALL: break;
+    case PG_CHANGE_MASQUERADE_ALL:
+    case PG_CHANGE_PROXY_PROTOCOL: break;
     }
+}
+
+static void change_proxy(struct pg_proxy_settings *to, const struct pg_change *change)
+{
+    to->every_port = true;
+    to->port_count = 0;
+    to->source_count = change->source_count;
+    memcpy(to->sources, change->sources, change->source_count * sizeof(*to->sources));
+    to->ports_source = from_set;
+    to->sources_source = from_set;
 }
 
 struct pg_snapshot *pg_snapshot_with(struct pg_snapshot *s, const struct pg_change *change)
@@ -51,6 +62,8 @@ struct pg_snapshot *pg_snapshot_with(struct pg_snapshot *s, const struct pg_chan
         copy->lab.ingress.trusted_proxies[0] = change->range;
         copy->lab.ingress.trusted_proxy_count = change->range.bits != 0;
         copy->lab.ingress.trusted_source = from_set;
+    } else if (change->kind == PG_CHANGE_PROXY_PROTOCOL) {
+        change_proxy(&copy->lab.ingress.proxy, change);
     } else {
         copy->lab.masquerade_all = change->on;
     }
@@ -71,10 +84,20 @@ void pg_change_free(struct pg_snapshot *copy)
     pg_snapshot_put(base);
 }
 
-void pg_change_print(const struct pg_snapshot *s, const struct pg_change *change,
+static void print_sources(const struct pg_change *change, struct pg_text *out)
+{
+    char range[PG_ENDPOINT_TEXT];
+    pg_text_puts(out, "lab.ingress.proxyProtocol.allowedSources=");
+    for (uint32_t i = 0; i < change->source_count; i++)
+        pg_text_printf(out, "%s%s", i > 0 ? "," : "", pg_prefix_print(&change->sources[i], range));
+}
+
+bool pg_change_print(const struct pg_snapshot *s, const struct pg_change *change, uint32_t n,
                      struct pg_text *out)
 {
     char range[PG_ENDPOINT_TEXT];
+    if (n > (change->kind == PG_CHANGE_PROXY_PROTOCOL))
+        return false;
     if (change->kind <= PG_CHANGE_SOURCE_RANGES) {
         const struct pg_service *v = &s->services[change->service];
         pg_text_printf(out, "svc/%s/%s.", v->namespace, v->name);
@@ -94,5 +117,12 @@ void pg_change_print(const struct pg_snapshot *s, const struct pg_change *change
     case PG_CHANGE_MASQUERADE_ALL:
         pg_text_printf(out, "lab.masqueradeAll=%s", change->on ? "true" : "false");
         break;
+    case PG_CHANGE_PROXY_PROTOCOL:
+        if (n == 0)
+            pg_text_puts(out, "lab.ingress.proxyProtocol.ports=all");
+        else
+            print_sources(change, out);
+        break;
     }
+    return true;
 }

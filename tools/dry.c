@@ -60,7 +60,7 @@ struct pg_dry *pg_dry_changed(struct pg_dry *d, struct pg_snapshot *changed,
     other->router = d->router;
     other->zone = d->zone;
     other->shares_names = true;
-    other->shares_services = kind == PG_CHANGE_TRUSTED_PROXIES;
+    other->shares_services = kind == PG_CHANGE_TRUSTED_PROXIES || kind == PG_CHANGE_PROXY_PROTOCOL;
     other->services =
         other->shares_services ? d->services : pg_service_table_on_demand(changed, &table_key);
     if (!other->services) {

@@ -77,7 +77,7 @@ void pg_predictions_free(struct pg_predictions *p);
 struct pg_addr pg_outsider(const struct pg_snapshot *s, bool v6);
 
 /* ---- what_if.c ---- */
-/* Changes worth trying for this outcome. Returns how many. */
+/* Changes worth trying for this outcome; with PG_CHANGE_PROXY_PROTOCOL the request is to begin with a preface. Returns how many. */
 #define PG_CHANGES_MOST 8
 uint32_t pg_changes_for(const struct pg_snapshot *s, const struct pg_dry_result *shown,
                         struct pg_change ret[PG_CHANGES_MOST]);

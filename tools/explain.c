@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEADERS_MOST 100
-
 static const struct pg_manifest_flags manifest_flags = {
     .filename = PG_FLAG_EXPLAIN_FILENAME,
     .recursive = PG_FLAG_EXPLAIN_RECURSIVE,
@@ -76,30 +74,29 @@ static void take_pod_word(struct pg_options *o, char *room, size_t size)
 
 static int read_ask(const struct pg_options *o, struct pg_explain *e)
 {
-    const char *headers[HEADERS_MOST];
     const char *reader = o->value[PG_FLAG_EXPLAIN_READER];
-    struct pg_ask words = {.url = o->arg_count ? o->arg[0] : NULL,
-                           .to = o->value[PG_FLAG_EXPLAIN_TO],
-                           .from = o->value[PG_FLAG_EXPLAIN_FROM],
-                           .method = o->value[PG_FLAG_EXPLAIN_METHOD],
-                           .headers = headers,
-                           .proxy = o->value[PG_FLAG_EXPLAIN_PROXY_PROTOCOL],
-                           .proxy_from = o->value[PG_FLAG_EXPLAIN_PROXY_FROM]};
     struct pg_text why = {0};
     uint32_t cursor = 0;
     const char *header;
 
+    e->words = (struct pg_ask){.url = o->arg_count ? o->arg[0] : NULL,
+                               .to = o->value[PG_FLAG_EXPLAIN_TO],
+                               .from = o->value[PG_FLAG_EXPLAIN_FROM],
+                               .method = o->value[PG_FLAG_EXPLAIN_METHOD],
+                               .headers = e->headers,
+                               .proxy = o->value[PG_FLAG_EXPLAIN_PROXY_PROTOCOL],
+                               .proxy_from = o->value[PG_FLAG_EXPLAIN_PROXY_FROM]};
     while ((header = pg_options_next(o, PG_FLAG_EXPLAIN_HEADER, &cursor)) != NULL) {
-        if (words.header_count == HEADERS_MOST) {
-            return pg_options_complain(o->verb, "more than %d headers", HEADERS_MOST);
+        if (e->words.header_count == PG_ASK_HEADERS) {
+            return pg_options_complain(o->verb, "more than %d headers", PG_ASK_HEADERS);
         }
-        headers[words.header_count++] = header;
+        e->headers[e->words.header_count++] = header;
     }
     if (reader && !pg_reader_parse(reader, &e->reader)) {
         return pg_options_complain(o->verb, "--reader takes one of " PG_READER_WORDS ", not \"%s\"",
                                    reader);
     }
-    int error = pg_dry_ask_read(e->dry, &words, &e->ask, &why);
+    int error = pg_dry_ask_read(e->dry, &e->words, &e->ask, &why);
 
     if (error) {
         pg_options_complain(o->verb, "%s", why.at);
@@ -110,23 +107,56 @@ static int read_ask(const struct pg_options *o, struct pg_explain *e)
 
 /* ---- the answer ---- */
 
+/* Who asks from inside goes straight to the ingress; and a preface that is sent already is not sent twice. */
+static bool may_have_balancer(const struct pg_explain *e)
+{
+    const struct pg_addr *from = &e->ask.request.from;
+
+    return !e->words.proxy && !pg_snapshot_in_cluster_cidr(e->snapshot, from) &&
+           pg_snapshot_node_by_addr(e->snapshot, from) == PG_INDEX_NONE;
+}
+
+/* false: with this change it comes out the same, or it cannot be asked. */
+static bool ask_changed(struct pg_explain *e, struct pg_dry *dry, bool preface, struct pg_tried *t)
+{
+    struct pg_ask words = e->words;
+    struct pg_dry_ask ask = {0};
+    struct pg_text why = {0};
+    struct pg_dry_odds odds;
+    struct pg_dry_result shown;
+    bool differs = false;
+
+    if (preface && !may_have_balancer(e)) {
+        return false;
+    }
+    words.proxy = preface ? "v2" : words.proxy;
+    t->proxy = preface ? words.proxy : NULL;
+    if (pg_dry_ask_read(dry, &words, &ask, &why) == 0) {
+        pg_dry_explore(dry, &ask.request, PG_DRY_RUNS_ONE, &odds);
+        pg_dry_run(dry, &ask.request, odds.draw, NULL, &shown);
+        t->better = pg_outcomes_worth(&odds) > pg_outcomes_worth(&e->odds);
+        differs = !pg_outcomes_same(&e->odds, &e->shown, &odds, &shown) && (t->better || !preface);
+    }
+    if (differs) {
+        pg_outcomes_print(&odds, &shown, &t->outcome);
+    }
+    pg_dry_ask_free(&ask);
+    pg_text_free(&why);
+    return differs;
+}
+
 static void try_change(struct pg_explain *e, const struct pg_change *change)
 {
     struct pg_snapshot *changed = pg_snapshot_with(e->snapshot, change);
     struct pg_dry *dry = changed ? pg_dry_changed(e->dry, changed, change->kind) : NULL;
     struct pg_tried *t = &e->tried[e->tried_count];
-    struct pg_dry_odds odds;
-    struct pg_dry_result shown;
 
-    if (dry) {
-        pg_dry_explore(dry, &e->ask.request, PG_DRY_RUNS_ONE, &odds);
-        pg_dry_run(dry, &e->ask.request, odds.draw, NULL, &shown);
-        if (!pg_outcomes_same(&e->odds, &e->shown, &odds, &shown)) {
-            pg_change_print(e->snapshot, change, &t->set);
-            pg_outcomes_print(&odds, &shown, &t->outcome);
-            t->better = pg_outcomes_worth(&odds) > pg_outcomes_worth(&e->odds);
-            e->tried_count++;
+    if (dry && ask_changed(e, dry, change->kind == PG_CHANGE_PROXY_PROTOCOL, t)) {
+        while (t->set_count < 2 &&
+               pg_change_print(e->snapshot, change, t->set_count, &t->set[t->set_count])) {
+            t->set_count++;
         }
+        e->tried_count++;
     }
     pg_dry_free(dry);
     pg_snapshot_put(changed);
@@ -178,7 +208,8 @@ static int answer(const struct pg_options *o, struct pg_explain *e)
 static void explain_free(struct pg_explain *e)
 {
     for (uint32_t i = 0; i < e->tried_count; i++) {
-        pg_text_free(&e->tried[i].set);
+        pg_text_free(&e->tried[i].set[0]);
+        pg_text_free(&e->tried[i].set[1]);
         pg_text_free(&e->tried[i].outcome);
     }
     pg_dry_ask_free(&e->ask);

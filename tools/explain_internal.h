@@ -6,9 +6,11 @@
 #include "podglass/hops.h"
 #include "podglass/json.h"
 
-/* A change that was tried. */
+/* A change that was tried: the flags that ask the same with it. */
 struct pg_tried {
-    struct pg_text set;     /* "svc/edge/gateway.externalTrafficPolicy=Local" */
+    struct pg_text set[2]; /* "svc/edge/gateway.externalTrafficPolicy=Local" */
+    uint32_t set_count;
+    const char *proxy;      /* of --proxy-protocol; NULL: it is asked as before */
     struct pg_text outcome; /* "CARRIED by X-Forwarded-For" */
     bool better;
 };
@@ -17,6 +19,8 @@ struct pg_tried {
 struct pg_explain {
     struct pg_snapshot *snapshot;
     struct pg_dry *dry;
+    const char *headers[PG_ASK_HEADERS];
+    struct pg_ask words; /* what `ask` was read from */
     struct pg_dry_ask ask;
     struct pg_reader reader; /* text NULL: the usual ones */
     struct pg_dry_odds odds;

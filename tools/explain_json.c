@@ -205,6 +205,21 @@ static void put_resolver(struct pg_json *j, const struct pg_explain *e)
     pg_json_array_end(j);
 }
 
+static void put_tried(struct pg_json *j, const struct pg_tried *t)
+{
+    pg_json_object(j);
+    pg_json_key(j, "set");
+    pg_json_array(j);
+    for (uint32_t i = 0; i < t->set_count; i++) {
+        pg_json_string(j, t->set[i].at);
+    }
+    pg_json_array_end(j);
+    pg_json_key_string(j, "proxyProtocol", t->proxy);
+    put_text(j, "outcome", &t->outcome);
+    pg_json_key_bool(j, "better", t->better);
+    pg_json_object_end(j);
+}
+
 void pg_explain_json(const struct pg_explain *e, struct pg_text *out)
 {
     struct pg_json j;
@@ -229,11 +244,7 @@ void pg_explain_json(const struct pg_explain *e, struct pg_text *out)
     pg_json_key(&j, "try");
     pg_json_array(&j);
     for (uint32_t i = 0; i < e->tried_count; i++) {
-        pg_json_object(&j);
-        put_text(&j, "set", &e->tried[i].set);
-        put_text(&j, "outcome", &e->tried[i].outcome);
-        pg_json_key_bool(&j, "better", e->tried[i].better);
-        pg_json_object_end(&j);
+        put_tried(&j, &e->tried[i]);
     }
     pg_json_array_end(&j);
     pg_json_object_end(&j);

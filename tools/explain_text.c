@@ -406,6 +406,21 @@ static const char *color_of(const struct pg_explain *e)
     return e->shown.verdict == PG_VERDICT_AMBIGUOUS ? "33" : "32";
 }
 
+static void put_tried(const struct pg_tried *t, struct pg_text *out)
+{
+    pg_text_printf(out, "  %s  ", t->better ? "try" : "not");
+    if (t->proxy) {
+        for (uint32_t i = 0; i < t->set_count; i++) {
+            pg_text_printf(out, " --set %s", t->set[i].at);
+        }
+        pg_text_printf(out, " --proxy-protocol %s\n        %-62s", t->proxy,
+                       "with a balancer that sends it");
+    } else {
+        pg_text_printf(out, " --set %-58s", t->set[0].at);
+    }
+    pg_text_printf(out, " -> %s\n", t->outcome.at);
+}
+
 static void put_outcome(const struct pg_explain *e, bool color, struct pg_text *out)
 {
     char text[512];
@@ -426,8 +441,7 @@ static void put_outcome(const struct pg_explain *e, bool color, struct pg_text *
     }
     pg_text_putc(out, '\n');
     for (uint32_t i = 0; i < e->tried_count; i++) {
-        pg_text_printf(out, "  %s   --set %-58s -> %s\n", e->tried[i].better ? "try" : "not",
-                       e->tried[i].set.at, e->tried[i].outcome.at);
+        put_tried(&e->tried[i], out);
     }
     if (e->shown.has_verdict) {
         put_readers(e, out);

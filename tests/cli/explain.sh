@@ -59,6 +59,17 @@ want "not   --set svc/edge/gateway.externalTrafficPolicy=Cluster" \
 want "PG106" "${explain[@]}" --set svc/edge/gateway.externalTrafficPolicy=Local "$shop"
 want "nothing reads that field" "${explain[@]}" --set svc/edge/gateway.externalTraficPolicy=Local "$shop"
 
+# What the PROXY protocol between balancer and ingress would do is asked, too: the flags of the line give what it says.
+line=$("${explain[@]}" "$shop" | grep -A1 -e '--proxy-protocol')
+[[ $line == *"with a balancer that sends it"*"-> CARRIED by X-Forwarded-For and X-Real-IP" ]] || { echo "FAILED: $line"; failed=1; }
+read -r -a flags <<<"$(sed -n 's/^ *try *//p' <<<"$line")"
+want "client 198.51.100.7  CARRIED by X-Forwarded-For and X-Real-IP" "${explain[@]}" "${flags[@]}" "$shop"
+for args in "--from pod:shop/web-1" "--set svc/edge/gateway.externalTrafficPolicy=Local" "--proxy-protocol v1" \
+    "--set lab.ingress.proxyProtocol.ports=all --set lab.ingress.proxyProtocol.allowedSources=192.0.2.0/24"; do
+    # shellcheck disable=SC2086 # several words
+    ! "${explain[@]}" $args "$shop" | grep -e '--proxy-protocol v' || { echo "FAILED: a preface is advised with $args"; failed=1; }
+done
+
 # Help on codes and fields.
 want "PG101" "$podglass" explain PG101
 want "Cluster (default) | Local" "$podglass" explain service.spec.externalTrafficPolicy
@@ -71,7 +82,9 @@ e = json.load(sys.stdin)
 assert e["kind"] == "Explanation" and e["client"]["verdict"] == "lost", e["client"]
 assert e["client"]["lostAt"]["hop"] == 1 and e["client"]["lostAt"]["code"] == "PG101"
 assert e["seen"]["peer"] == "10.244.1.2"
-assert any("externalTrafficPolicy=Local" in t["set"] and t["better"] for t in e["try"])
+assert any("svc/edge/gateway.externalTrafficPolicy=Local" in t["set"] and t["better"] for t in e["try"])
+preface = [t for t in e["try"] if t["proxyProtocol"] == "v2"]
+assert len(preface) == 1 and len(preface[0]["set"]) == 2 and preface[0]["better"], e["try"]
 assert sorted(c["oddsPercent"] for c in e["choices"][1]["destinations"]) == [50, 50]
 ' || { echo "FAILED: -o json"; failed=1; }
 

@@ -160,6 +160,18 @@ static void garbage_is_refused(void **state)
     pg_text_free(&set);
 }
 
+static void assert_same_prefaces(const struct pg_proxy_settings *a,
+                                 const struct pg_proxy_settings *b)
+{
+    assert_int_equal(a->every_port, b->every_port);
+    assert_int_equal(a->port_count, b->port_count);
+    assert_int_equal(a->source_count, b->source_count);
+    for (uint32_t i = 0; i < a->source_count; i++) {
+        assert_true(pg_addr_equal(&a->sources[i].addr, &b->sources[i].addr));
+        assert_int_equal(a->sources[i].bits, b->sources[i].bits);
+    }
+}
+
 static void a_change_is_what_set_does(void **state)
 {
     struct loaded plain = load_one("svc/shop/web.internalTrafficPolicy=Local");
@@ -171,15 +183,22 @@ static void a_change_is_what_set_does(void **state)
         {.kind = PG_CHANGE_TRUSTED_PROXIES, .range = {pg_addr_v4(10, 0, 0, 0), 104}},
         {.kind = PG_CHANGE_TRUSTED_PROXIES},
         {.kind = PG_CHANGE_MASQUERADE_ALL, .on = true},
+        {.kind = PG_CHANGE_PROXY_PROTOCOL,
+         .sources = {{pg_addr_v4(10, 244, 1, 1), 128}, {pg_addr_v4(192, 0, 2, 12), 128}},
+         .source_count = 2},
     };
 
     (void)state;
     assert_loads(&plain);
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         struct pg_text text = {0};
-        pg_change_print(plain.s, &changes[i], &text);
-        const char *const sets[] = {"svc/shop/web.internalTrafficPolicy=Local", text.at};
-        struct loaded l = load_set(sets, 2);
+        struct pg_text second = {0};
+        assert_true(pg_change_print(plain.s, &changes[i], 0, &text));
+        bool both = pg_change_print(plain.s, &changes[i], 1, &second);
+        assert_int_equal(both, changes[i].kind == PG_CHANGE_PROXY_PROTOCOL);
+        assert_false(pg_change_print(plain.s, &changes[i], 2, &second));
+        const char *const sets[] = {"svc/shop/web.internalTrafficPolicy=Local", text.at, second.at};
+        struct loaded l = load_set(sets, both ? 3 : 2);
         struct pg_snapshot *s = pg_snapshot_with(plain.s, &changes[i]);
         assert_loads(&l);
         for (uint32_t v = 0; v < s->service_count; v++) {
@@ -197,10 +216,12 @@ static void a_change_is_what_set_does(void **state)
             assert_int_equal(s->lab.ingress.trusted_proxies[0].bits,
                              l.s->lab.ingress.trusted_proxies[0].bits);
         }
+        assert_same_prefaces(&s->lab.ingress.proxy, &l.s->lab.ingress.proxy);
         assert_int_equal(pg_snapshot_service(s, "shop", "web"), web);
         pg_snapshot_put(s);
         unload(&l);
         pg_text_free(&text);
+        pg_text_free(&second);
     }
     unload(&plain);
 }
