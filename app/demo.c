@@ -32,7 +32,7 @@ struct demo {
 
 /* ---- one scene ---- */
 
-static int load_scene(const struct demo *demo, const struct pg_scene *scene,
+static int load_scene(const struct demo *demo, const struct pg_scene *scene, bool later,
                       struct pg_snapshot **ret)
 {
     struct pg_manifest_input inputs[PG_SCENE_FILES];
@@ -45,9 +45,9 @@ static int load_scene(const struct demo *demo, const struct pg_scene *scene,
     struct pg_findings findings;
     struct pg_text text = {0};
     for (int i = 0; i < PG_SCENE_FILES; i++) {
-        inputs[i] = (struct pg_manifest_input){.path = scene->files[i].name,
-                                               .text = scene->files[i].text,
-                                               .text_len = strlen(scene->files[i].text)};
+        const char *yaml = later && i == 1 ? scene->later : scene->files[i].text;
+        inputs[i] = (struct pg_manifest_input){
+            .path = scene->files[i].name, .text = yaml, .text_len = strlen(yaml)};
     }
     int error = pg_snapshot_load(inputs, PG_SCENE_FILES, &load, ret, &findings);
     for (uint32_t i = 0; error != 0 && i < findings.count; i++) {
@@ -117,117 +117,209 @@ static void print_picture(const struct demo *demo, const struct pg_hops *hops,
     pg_exchanges_free(e);
 }
 
-static void print_scene(const struct demo *demo, uint32_t number, const struct pg_client *client,
-                        const struct pg_hops *hops, const struct pg_response *response,
-                        struct pg_text *out)
+/* A scene that is being played. */
+struct play {
+    const struct demo *demo;
+    uint32_t number;
+    struct pg_snapshot *s;
+    const struct pg_client *named; /* whose request it is */
+    struct pg_request request;
+    struct pg_sim sim;
+    struct pg_text out;
+};
+
+static void print_title(struct play *p)
 {
-    const struct pg_scene *scene = &pg_scenes[number];
-    struct pg_outcome o = {.client = client->addr,
-                           .client_name = client->name,
-                           .request = scene->request,
+    const struct demo *demo = p->demo;
+    const struct pg_scene *scene = &pg_scenes[p->number];
+    pg_text_printf(&p->out, "%sScene %u of %u   %s%s\n", demo->color ? "\033[1m" : "",
+                   p->number + 1, pg_scene_count, scene->title, demo->color ? "\033[0m" : "");
+    for (uint32_t i = 0; i < demo->set_count; i++) {
+        pg_text_puts(&p->out, "            but with ");
+        pg_text_add_escaped(&p->out, demo->sets[i], strlen(demo->sets[i]));
+        pg_text_putc(&p->out, '\n');
+    }
+    if (scene->preface != NULL) {
+        pg_text_puts(&p->out, "behind a balancer, ");
+    }
+}
+
+static void print_story(struct play *p, const struct pg_hops *hops,
+                        const struct pg_response *response)
+{
+    struct pg_outcome o = {.client = p->named->addr,
+                           .client_name = p->named->name,
+                           .request = pg_scenes[p->number].request,
                            .response = response,
                            .hops = hops,
                            .show_secrets = true};
-    pg_text_printf(out, "%sScene %u of %u   %s%s\n", demo->color ? "\033[1m" : "", number + 1,
-                   pg_scene_count, scene->title, demo->color ? "\033[0m" : "");
-    for (uint32_t i = 0; i < demo->set_count; i++) {
-        pg_text_puts(out, "            but with ");
-        pg_text_add_escaped(out, demo->sets[i], strlen(demo->sets[i]));
-        pg_text_putc(out, '\n');
+    pg_outcome_sent(&o, &p->out);
+    pg_hops_print(hops, p->demo->color, &p->out);
+    if (!pg_outcome_pod(&o, p->demo->color, &p->out)) {
+        pg_text_printf(&p->out, "no pod answered: status %u\n", response->status);
     }
-    if (scene->preface != NULL) {
-        pg_text_puts(out, "behind a balancer, ");
-    }
-    pg_outcome_sent(&o, out);
-    pg_hops_print(hops, demo->color, out);
-    if (!pg_outcome_pod(&o, demo->color, out)) {
-        pg_text_printf(out, "no pod answered: status %u\n", response->status);
-    }
-    if (demo->set_count == 0) {
-        pg_text_printf(out, "  %s\n", scene->moral);
-    }
-    pg_text_putc(out, '\n');
 }
 
-static void print(const struct demo *demo, uint32_t number, const struct pg_snapshot *s,
-                  const struct pg_client *client, const struct pg_hops *hops,
-                  const struct pg_response *response, struct pg_text *out)
+/* What came of a request; 0, or the exit status. */
+static int tell(struct play *p, int error, const struct pg_response *response)
 {
-    if (is_form(demo, "jsonl")) {
-        print_jsonl(hops, out);
-    } else if (is_form(demo, "text")) {
-        print_scene(demo, number, client, hops, response, out);
-    } else {
-        print_picture(demo, hops, s, out);
+    static struct pg_hops hops; /* large */
+    error = error != 0 ? error : response->error;
+    if (error != 0) {
+        fprintf(stderr, "podglass demo: the request failed: %s\n", strerror(-error));
+        return PG_EXIT_DIFFERENT;
     }
+    pg_hops_collect(&hops, pg_path_trace(p->sim.path), 1, response->label);
+    if (is_form(p->demo, "jsonl")) {
+        print_jsonl(&hops, &p->out);
+    } else if (is_form(p->demo, "text")) {
+        print_story(p, &hops, response);
+    } else {
+        print_picture(p->demo, &hops, p->s, &p->out);
+    }
+    return 0;
+}
+
+static int play_one(struct play *p)
+{
+    struct pg_response response;
+    int error = pg_sim_request(&p->sim, &p->request, &response);
+    int status = tell(p, error, &response);
+    pg_response_free(&response);
+    return status;
+}
+
+struct waiting {
+    struct pg_response response;
+    bool done;
+};
+
+static void on_response(void *arg, struct pg_response *response)
+{
+    struct waiting *w = arg;
+    w->response = *response;
+    w->done = true;
+}
+
+#define UNDER_WAY_US   100000   /* the pod has the request, and needs longer */
+#define FIRST_LIMIT_US 10000000 /* it has been answered by then, or never will be */
+
+/* The manifests are loaded again while the first request waits for its pod; the second one comes behind that. */
+static int play_two(struct play *p, struct pg_snapshot *later)
+{
+    struct waiting first = {.done = false};
+    struct pg_response second = {.status = 0};
+    pg_trace_set_time(pg_path_trace(p->sim.path), p->sim.now_us);
+    int error = pg_lab_request(pg_path_clients(p->sim.path), &p->request, on_response, &first);
+    if (error == 0) {
+        pg_sim_pass(&p->sim, UNDER_WAY_US);
+        error = pg_path_load(p->sim.path, later, p->sim.now_us);
+    }
+    error = error == 0 ? pg_sim_request(&p->sim, &p->request, &second) : error;
+    if (error == 0 && !pg_sim_until(&p->sim, &first.done, FIRST_LIMIT_US)) {
+        error = -ETIMEDOUT;
+    }
+    int status = tell(p, error, &first.response);
+    if (status == 0 && is_form(p->demo, "text")) {
+        pg_text_printf(&p->out,
+                       "\n%u ms after that was sent, the manifests were loaded again: %s\n",
+                       UNDER_WAY_US / 1000, pg_scenes[p->number].changed);
+    }
+    status = status == 0 ? tell(p, 0, &second) : status;
+    pg_response_free(&first.response);
+    pg_response_free(&second);
+    return status;
+}
+
+static int act(struct play *p)
+{
+    const struct pg_scene *scene = &pg_scenes[p->number];
+    struct pg_snapshot *later = NULL;
+    if (scene->later != NULL && load_scene(p->demo, scene, true, &later) != 0) {
+        return PG_EXIT_MANIFEST;
+    }
+    bool text = is_form(p->demo, "text");
+    if (text) {
+        print_title(p);
+    }
+    int status = later != NULL ? play_two(p, later) : play_one(p);
+    if (text && p->demo->set_count == 0) {
+        pg_text_printf(&p->out, "  %s\n", scene->moral);
+    }
+    if (text) {
+        pg_text_putc(&p->out, '\n');
+    }
+    if (status == 0) {
+        fputs(p->out.at, stdout);
+    }
+    pg_snapshot_put(later);
+    return status;
 }
 
 static int play(const struct demo *demo, uint32_t number)
 {
-    static struct pg_hops hops; /* large */
     const struct pg_scene *scene = &pg_scenes[number];
-    struct pg_snapshot *s = NULL;
-    struct pg_sim sim;
-    struct pg_response response;
-    struct pg_text out = {0};
-    if (load_scene(demo, scene, &s) != 0) {
+    struct play p = {.demo = demo, .number = number};
+    struct pg_text sent = {0};
+    if (load_scene(demo, scene, false, &p.s) != 0) {
         return PG_EXIT_MANIFEST;
     }
-    const struct pg_client *client = find_client(s, scene->client);
-    const struct pg_client *named = scene->named != NULL ? find_client(s, scene->named) : client;
-    struct pg_text sent = {0};
-    int error = pg_sim_open(NULL, s, demo->seed, &sim);
-    if (error != 0 || client == NULL || named == NULL) {
+    const struct pg_client *client = find_client(p.s, scene->client);
+    p.named = scene->named != NULL ? find_client(p.s, scene->named) : client;
+    int error = pg_sim_open(NULL, p.s, demo->seed, &p.sim);
+    if (error != 0 || client == NULL || p.named == NULL) {
         fprintf(stderr, "podglass demo: the scene can not be set up: %s\n", strerror(-error));
-        pg_snapshot_put(s);
+        pg_snapshot_put(p.s);
         return PG_EXIT_PRIVILEGE;
     }
     pg_text_puts(&sent, scene->preface != NULL ? scene->preface : "");
     pg_text_puts(&sent, scene->request);
-    struct pg_request request = {.from = client->addr,
-                                 .to = s->lb_ips[s->services[s->lab.ingress_service].lb_first].addr,
-                                 .to_port = 80,
-                                 .bytes = sent.at,
-                                 .len = (uint32_t)sent.len};
-    error = pg_sim_request(&sim, &request, &response);
-    if (error == 0 && response.error == 0) {
-        pg_hops_collect(&hops, pg_path_trace(sim.path), 1, response.label);
-        print(demo, number, s, named, &hops, &response, &out);
-        fputs(out.at, stdout);
-    } else {
-        fprintf(stderr, "podglass demo: the request failed: %s\n",
-                strerror(error != 0 ? -error : -response.error));
-    }
-    int status = error == 0 && response.error == 0 ? 0 : PG_EXIT_DIFFERENT;
-    pg_response_free(&response);
-    pg_text_free(&out);
+    p.request = (struct pg_request){
+        .from = client->addr,
+        .to = p.s->lb_ips[p.s->services[p.s->lab.ingress_service].lb_first].addr,
+        .to_port = 80,
+        .bytes = sent.at,
+        .len = (uint32_t)sent.len};
+    int status = act(&p);
+    pg_text_free(&p.out);
     pg_text_free(&sent);
-    pg_sim_close(&sim);
-    pg_snapshot_put(s);
+    pg_sim_close(&p.sim);
+    pg_snapshot_put(p.s);
     return status;
 }
 
 /* ---- the verb ---- */
 
+static int save_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    bool good = f != NULL && fputs(text, f) >= 0;
+    if (f == NULL || fclose(f) != 0 || !good) {
+        fprintf(stderr, "podglass demo: %s: %s\n", path, strerror(errno));
+        return PG_EXIT_DIFFERENT;
+    }
+    return 0;
+}
+
 static int save_scene(const char *dir, uint32_t number)
 {
+    const struct pg_scene *scene = &pg_scenes[number];
+    int status = 0;
     char path[4096];
     snprintf(path, sizeof path, "%s/scene-%u", dir, number + 1);
     if ((mkdir(dir, 0755) != 0 && errno != EEXIST) || (mkdir(path, 0755) != 0 && errno != EEXIST)) {
         fprintf(stderr, "podglass demo: %s: %s\n", path, strerror(errno));
         return PG_EXIT_DIFFERENT;
     }
-    for (int i = 0; i < PG_SCENE_FILES; i++) {
-        snprintf(path, sizeof path, "%s/scene-%u/%s", dir, number + 1,
-                 pg_scenes[number].files[i].name);
-        FILE *f = fopen(path, "w");
-        bool good = f != NULL && fputs(pg_scenes[number].files[i].text, f) >= 0;
-        if (f == NULL || fclose(f) != 0 || !good) {
-            fprintf(stderr, "podglass demo: %s: %s\n", path, strerror(errno));
-            return PG_EXIT_DIFFERENT;
-        }
+    for (int i = 0; i < PG_SCENE_FILES && status == 0; i++) {
+        snprintf(path, sizeof path, "%s/scene-%u/%s", dir, number + 1, scene->files[i].name);
+        status = save_file(path, scene->files[i].text);
     }
-    return 0;
+    if (status == 0 && scene->later != NULL) { /* not .yaml: a directory is read whole */
+        snprintf(path, sizeof path, "%s/scene-%u/%s.later", dir, number + 1, scene->files[1].name);
+        status = save_file(path, scene->later);
+    }
+    return status;
 }
 
 /* On a terminal a reader goes on when he has read. */

@@ -29,19 +29,20 @@
     "    metadata: {labels: {app: gateway}}\n"          \
     "    spec: {containers: [{name: ingress, image: ingress, ports: [{containerPort: 80}]}]}\n"
 
-#define SHOP                                                                               \
-    "apiVersion: v1\n"                                                                     \
-    "kind: Namespace\n"                                                                    \
-    "metadata: {name: shop}\n"                                                             \
-    "---\n"                                                                                \
-    "apiVersion: v1\n"                                                                     \
-    "kind: Service\n"                                                                      \
-    "metadata: {name: web, namespace: shop}\n"                                             \
-    "spec:\n"                                                                              \
-    "  clusterIP: 10.96.12.40\n"                                                           \
-    "  selector: {app: web}\n"                                                             \
-    "  ports: [{name: http, port: 80, targetPort: 8080}]\n"                                \
-    "---\n"                                                                                \
+#define SHOP_SERVICE                                        \
+    "apiVersion: v1\n"                                      \
+    "kind: Namespace\n"                                     \
+    "metadata: {name: shop}\n"                              \
+    "---\n"                                                 \
+    "apiVersion: v1\n"                                      \
+    "kind: Service\n"                                       \
+    "metadata: {name: web, namespace: shop}\n"              \
+    "spec:\n"                                               \
+    "  clusterIP: 10.96.12.40\n"                            \
+    "  selector: {app: web}\n"                              \
+    "  ports: [{name: http, port: 80, targetPort: 8080}]\n" \
+    "---\n"
+#define SHOP_DEPLOYMENT                                                                    \
     "apiVersion: apps/v1\n"                                                                \
     "kind: Deployment\n"                                                                   \
     "metadata: {name: web, namespace: shop}\n"                                             \
@@ -51,18 +52,33 @@
     "  template:\n"                                                                        \
     "    metadata: {labels: {app: web}}\n"                                                 \
     "    spec: {containers: [{name: web, image: shop, ports: [{containerPort: 8080}]}]}\n" \
-    "---\n"                                                                                \
-    "apiVersion: networking.k8s.io/v1\n"                                                   \
-    "kind: Ingress\n"                                                                      \
-    "metadata: {name: shop, namespace: shop}\n"                                            \
-    "spec:\n"                                                                              \
-    "  rules:\n"                                                                           \
-    "  - host: shop.example.test\n"                                                        \
-    "    http:\n"                                                                          \
-    "      paths:\n"                                                                       \
-    "      - path: /\n"                                                                    \
-    "        pathType: Prefix\n"                                                           \
+    "---\n"
+#define SHOP_INGRESS                            \
+    "apiVersion: networking.k8s.io/v1\n"        \
+    "kind: Ingress\n"                           \
+    "metadata: {name: shop, namespace: shop}\n" \
+    "spec:\n"                                   \
+    "  rules:\n"                                \
+    "  - host: shop.example.test\n"             \
+    "    http:\n"                               \
+    "      paths:\n"                            \
+    "      - path: /\n"                         \
+    "        pathType: Prefix\n"                \
     "        backend: {service: {name: web, port: {name: http}}}\n"
+#define SHOP SHOP_SERVICE SHOP_DEPLOYMENT SHOP_INGRESS
+
+/* The same pods, each written out, so that one of them can be told to go: the last, by a line more. */
+#define SHOP_PODS                                                                      \
+    "apiVersion: v1\n"                                                                 \
+    "kind: Pod\n"                                                                      \
+    "metadata: {name: web-1, namespace: shop, labels: {app: web}}\n"                   \
+    "spec: {containers: [{name: web, image: shop, ports: [{containerPort: 8080}]}]}\n" \
+    "---\n"                                                                            \
+    "apiVersion: v1\n"                                                                 \
+    "kind: Pod\n"                                                                      \
+    "metadata: {name: web-0, namespace: shop, labels: {app: web}}\n"                   \
+    "spec: {containers: [{name: web, image: shop, ports: [{containerPort: 8080}]}]}\n"
+#define NOT_READY "status: {phase: Running, conditions: [{type: Ready, status: \"False\"}]}\n"
 
 #define LAB                                                             \
     "apiVersion: podglass/v1alpha1\n"                                   \
@@ -162,6 +178,19 @@ const struct pg_scene pg_scenes[] = {
                                "  - {match: edge/gateway-0, node: node-1, address: 10.244.1.2}\n"
                                "  - {match: shop/web-0, node: node-1, address: 10.244.1.7}\n"
                                "  - {match: shop/web-1, node: node-2, address: 10.244.2.9}\n"}},
+    },
+    {
+        .title = "web-0 goes away while somebody waits for its answer",
+        .moral = "A flow that is established keeps its pod to the end, in or out of the service. "
+                 "Whoever comes later gets one of those that are left.",
+        .client = "alice",
+        .request = "GET /slow/400 HTTP/1.1\r\nHost: shop.example.test\r\nUser-Agent: "
+                   "demo\r\n\r\n",
+        .files = {{"edge.yaml", EDGE_HEAD "  externalTrafficPolicy: Local\n" EDGE_TAIL},
+                  {"shop.yaml", SHOP_SERVICE SHOP_INGRESS "---\n" SHOP_PODS},
+                  {"lab.yaml", LAB}},
+        .later = SHOP_SERVICE SHOP_INGRESS "---\n" SHOP_PODS NOT_READY,
+        .changed = "pod shop/web-0 is not ready any more, so it is no endpoint of shop/web",
     },
 };
 const uint32_t pg_scene_count = sizeof pg_scenes / sizeof pg_scenes[0];

@@ -20,6 +20,9 @@ struct pg_scene {
     const char *named;   /* whose request the preface says it is; NULL: the client's */
     const char *request; /* as sent, to the ingress service's load-balancer address */
     struct pg_scene_file files[PG_SCENE_FILES];
+    const char *
+        later; /* files[1] as it is loaded again while the pod still works on the request; NULL: it is not */
+    const char *changed; /* what that changes; then the client asks once more */
 };
 
 extern const struct pg_scene pg_scenes[];

@@ -15,12 +15,12 @@ enum pg_change_kind {
     PG_CHANGE_PROXY_PROTOCOL, /* every port demands a preface, and these sources may send one */
 };
 struct pg_change {
-    enum pg_change_kind kind;
-    uint32_t service; /* of the first three */
-    bool on;
     struct pg_prefix range;
     struct pg_prefix sources[PG_TRUSTED_MOST];
+    enum pg_change_kind kind;
+    uint32_t service; /* of the first three */
     uint32_t source_count;
+    bool on;
 };
 /* A snapshot like s but for the change; shares all else with it and holds a reference. One reference; NULL: out of memory. */
 struct pg_snapshot *pg_snapshot_with(struct pg_snapshot *s, const struct pg_change *change);
