@@ -31,6 +31,14 @@ want "| 0.0" "$podglass" demo 3 -o markdown
 want "Scene 6 of 6" script -qec "$podglass demo --auto" /dev/null
 want "Enter for the next scene" script -qec "$podglass demo" /dev/null </dev/null
 
+# What somebody else wrote has no meaning in a diagram or a table.
+stranger=('--set' 'ing/shop/shop.metadata.annotations={"nginx.ingress.kubernetes.io/rewrite-target": "/<b>|;`[x](y)*&amp_@me"}')
+want '=#62; /#60;b#62;#124;#59;#96;#91;x#93;(y)#42;#38;amp_#64;me' "$podglass" demo 2 -o mermaid "${stranger[@]}"
+want '/&lt;b&gt;&#124;;\`\[x\](y)\*&amp;amp\_&#64;me' "$podglass" demo 2 -o markdown "${stranger[@]}"
+for form in mermaid markdown; do
+    ! "$podglass" demo 2 -o "$form" "${stranger[@]}" | grep -e '<b>' || { echo "FAILED: not escaped in $form"; failed=1; }
+done
+
 # What is changed by hand is said, and the moral of the scene, which need not be true any more, is not.
 local=svc/edge/gateway.externalTrafficPolicy=Local
 want "client 198.51.100.7  CARRIED" "$podglass" demo 1 --set "$local"
