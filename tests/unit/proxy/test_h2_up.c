@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define STREAM_HOLDS (160 * 1024) /* a stream's window of 128 KiB, and what frames it */
+
 static struct proxy_world pw;
 
 static int set_up(void **state)
@@ -86,6 +88,18 @@ static void many_at_once_take_as_many_connections_as_they_need(void **state)
     assert_int_equal(pw.w.counters.value[PG_COUNT_TCP_CONNECTED], COUNT + 3);
 }
 
+/* Bytes of the answer that the only session at work has not read. */
+static uint64_t held_for_the_session(void)
+{
+    for (uint32_t i = 0; i < pg_pool_high_water(pw.proxy->sessions); i++) {
+        const struct pg_session *s = pg_pool_at(pw.proxy->sessions, i);
+        if (pg_pool_in_use(pw.proxy->sessions, i) && s->up)
+            return pg_conn_unread(s->up->conn);
+    }
+    fail_msg("no session waits for a pod");
+    return 0;
+}
+
 /* What one slow client has not read stays within its stream's window, and others go on. */
 static void a_client_that_does_not_read_holds_up_nobody_else(void **state)
 {
@@ -100,6 +114,7 @@ static void a_client_that_does_not_read_holds_up_nobody_else(void **state)
     uint64_t waiting = pg_conn_unread(c);
     pw_run(&pw, 500);
     assert_true(waiting > 0 && pg_conn_unread(c) == waiting); /* it stands still */
+    assert_in_range(held_for_the_session(), 1, STREAM_HOLDS);
     struct pg_response r = pw_ask(&pw, "GET /bytes/1000000 HTTP/1.1\r\n" HOST "\r\n");
     assert_int_equal(r.status, 200);
     assert_int_equal(r.body_bytes, 1000000);
