@@ -1,4 +1,4 @@
-/* Streams of HTTP/2 whose frames are written by hand, at the client's end and at the pod's: what becomes of trailers without a place, and of resets. */
+/* Streams of HTTP/2 whose frames are written by hand, at the client's end and at the pod's: what becomes of trailers and resets, and of a request to a pod that refuses or leaves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4 };
+enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, GOAWAY = 7 };
 enum { END_STREAM = 1, END_HEADERS = 4 };
 
 static struct proxy_world pw;
@@ -49,27 +49,32 @@ static void send_bytes(struct pg_conn *c, const void *bytes, size_t len)
     assert_int_equal(pg_conn_write(c, bytes, (uint32_t)len), 0);
 }
 
-/* A frame of stream 1; SETTINGS: of the connection. */
+/* A frame of stream 1; SETTINGS and GOAWAY: of the connection. */
 static void send_frame(struct pg_conn *c, int type, int flags, const char *payload, size_t len)
 {
-    const uint8_t head[9] = {0, 0, (uint8_t)len,    (uint8_t)type, (uint8_t)flags, 0,
-                             0, 0, type != SETTINGS};
+    const uint8_t head[9] = {0, 0, (uint8_t)len,   (uint8_t)type, (uint8_t)flags, 0,
+                             0, 0, type < SETTINGS};
     send_bytes(c, head, sizeof(head));
     if (len > 0)
         send_bytes(c, payload, len);
 }
 
-/* The payload of the first frame of that type of stream 1. NULL: none came. */
-static const uint8_t *find_frame(const struct pg_text *got, size_t from, int type)
+/* The payload of the first frame of that type of a stream. NULL: none came. */
+static const uint8_t *find_frame_of(const struct pg_text *got, size_t from, int type, int id)
 {
     const uint8_t *at = (const uint8_t *)got->at;
     while (from + 9 <= got->len) {
         size_t len = (size_t)at[from] << 16 | (size_t)at[from + 1] << 8 | at[from + 2];
-        if (at[from + 3] == type && at[from + 8] == 1)
+        if (at[from + 3] == type && at[from + 8] == id)
             return at + from + 9;
         from += 9 + len;
     }
     return NULL;
+}
+
+static const uint8_t *find_frame(const struct pg_text *got, size_t from, int type)
+{
+    return find_frame_of(got, from, type, 1);
 }
 
 static uint32_t reset_code(const struct pg_text *got, size_t from)
@@ -206,6 +211,83 @@ static void a_client_that_takes_back_its_request_is_told_to_the_pod(void **state
     assert_null(find_frame(&client.got, 0, RST_STREAM));
 }
 
+/* A length that the pod tells, and trailers that it announces: both go on, the body in chunks. */
+static void an_announced_trailer_passes(void **state)
+{
+    static const char fields[] = "\x88\x0f\x0d\x01"
+                                 "2\x00\x07trailer\x05x-sum";
+    static const char trailer[] = "\x00\x05x-sum\x01"
+                                  "6";
+    (void)state;
+    connect_client();
+    ask();
+    send_frame(pw.script.conn, SETTINGS, 0, NULL, 0);
+    send_frame(pw.script.conn, HEADERS, END_HEADERS, fields, sizeof(fields) - 1);
+    send_frame(pw.script.conn, DATA, 0, "ok", 2);
+    send_frame(pw.script.conn, HEADERS, END_HEADERS | END_STREAM, trailer, sizeof(trailer) - 1);
+    pw_run(&pw, 10);
+    const uint8_t *sent = find_frame(&client.got, 0, DATA);
+    assert_non_null(sent);
+    assert_memory_equal(sent, "ok", 2);
+    size_t behind = (size_t)(sent + 2 - (const uint8_t *)client.got.at);
+    assert_non_null(find_frame(&client.got, behind, HEADERS));
+    assert_int_equal(trailer_records("x-sum", 1), 0);
+}
+
+static void a_request_that_the_pod_refused_is_sent_again(void **state)
+{
+    static const char code[4] = {0, 0, 0, 7};
+    (void)state;
+    connect_client();
+    ask();
+    send_frame(pw.script.conn, SETTINGS, 0, NULL, 0);
+    send_frame(pw.script.conn, RST_STREAM, 0, code, sizeof(code));
+    pw_run(&pw, 10);
+    assert_non_null(find_frame_of(&pw.script.got, sizeof(PREFACE) - 1, HEADERS, 3));
+    assert_int_equal(pw.script.accepted, 1);
+    assert_null(find_frame(&client.got, 0, HEADERS)); /* the client waits */
+}
+
+/* Of the streams that a pod has not looked at when it leaves, GOAWAY tells by their number. */
+static void a_request_that_a_leaving_pod_did_not_look_at_goes_to_another_connection(void **state)
+{
+    static const char none_looked_at[8] = {0};
+    (void)state;
+    connect_client();
+    ask();
+    send_frame(pw.script.conn, SETTINGS, 0, NULL, 0);
+    send_frame(pw.script.conn, GOAWAY, 0, none_looked_at, sizeof(none_looked_at));
+    pw_run(&pw, 10);
+    assert_int_equal(pw.script.accepted, 2);
+    assert_null(find_frame(&client.got, 0, HEADERS));
+    answer(false);
+    assert_non_null(find_frame(&client.got, 0, HEADERS));
+}
+
+static void a_pod_that_leaves_gets_no_new_streams(void **state)
+{
+    static const char first_looked_at[8] = {0, 0, 0, 1};
+    static const char request[] = "GET /script HTTP/1.1\r\nHost: shop.test\r\n\r\n";
+    struct asked other;
+    (void)state;
+    connect_client();
+    ask();
+    answer(false);
+    send_frame(pw.script.conn, GOAWAY, 0, first_looked_at, sizeof(first_looked_at));
+    pw_run(&pw, 10);
+    assert_int_equal(pw.script.accepted, 1);
+    pw_start(&pw, &other, "198.51.100.8", request, sizeof(request) - 1, false);
+    pw_run(&pw, 10);
+    assert_int_equal(pw.script.accepted, 2);
+    assert_false(other.done);
+    answer(true);
+    send_frame(pw.script.conn, DATA, END_STREAM, "ok", 2);
+    pw_run(&pw, 10);
+    assert_true(other.done);
+    assert_int_equal(other.response.status, 200);
+    pg_response_free(&other.response);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -216,6 +298,10 @@ int main(void)
         T(a_lost_connection_to_the_pod_is_an_internal_error),
         T(a_stream_without_a_session_is_refused),
         T(a_client_that_takes_back_its_request_is_told_to_the_pod),
+        T(an_announced_trailer_passes),
+        T(a_request_that_the_pod_refused_is_sent_again),
+        T(a_request_that_a_leaving_pod_did_not_look_at_goes_to_another_connection),
+        T(a_pod_that_leaves_gets_no_new_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
