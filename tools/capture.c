@@ -2,6 +2,7 @@
  *
  * The instance writes the file; here it is taken apart into blocks only to count packets, and so that the file ends with a whole one whenever it ends. The
  * expression is compiled here and goes as a program. What was lost is told at the end, as tcpdump tells it. */
+#include "capture_files.h"
 #include "podglass/pcap_filter.h"
 #include "podglass/tools.h"
 
@@ -23,7 +24,7 @@ struct capture {
     struct pg_options options;
     struct pg_text socket;
     struct pg_text block; /* begun */
-    FILE *out;
+    struct pg_capture_files files;
     uint64_t count; /* wanted, 0: no limit */
     uint64_t packets;
     uint64_t dropped;
@@ -70,15 +71,26 @@ static void count_packet(struct capture *c)
     }
 }
 
+static void note_error(struct capture *c, int error)
+{
+    if (error < 0 && !c->broken) {
+        pg_options_complain(PG_VERB_CAPTURE, "%s: %s", c->files.name ? c->files.name : "-",
+                            strerror(-error));
+        c->broken = true;
+    }
+}
+
 /* false: enough. */
 static bool take_block(struct capture *c)
 {
-    if (number_at(&c->block, 0) == BLOCK_PACKET) {
+    int error = pg_capture_files_write(&c->files, &c->block, time(NULL));
+
+    note_error(c, error);
+    if (error == 0 && number_at(&c->block, 0) == BLOCK_PACKET) {
         count_packet(c);
     }
-    c->broken = fwrite(c->block.at, 1, c->block.len, c->out) != c->block.len;
     pg_text_clear(&c->block);
-    return !c->broken && (c->count == 0 || c->packets < c->count);
+    return error == 0 && (c->count == 0 || c->packets < c->count);
 }
 
 static bool on_bytes(void *arg, const char *at, size_t len)
@@ -102,9 +114,7 @@ static bool on_bytes(void *arg, const char *at, size_t len)
             return false;
         }
     }
-    if (fflush(c->out) != 0) {
-        c->broken = true;
-    }
+    note_error(c, pg_capture_files_flush(&c->files));
     return !interrupted && !c->broken;
 }
 
@@ -145,6 +155,20 @@ static int add_filter(struct capture *c, struct pg_text *path)
     return status;
 }
 
+static int understand_files(struct capture *c)
+{
+    const struct pg_options *o = &c->options;
+    struct pg_capture_files *f = &c->files;
+    int status = pg_options_number(o, PG_FLAG_CAPTURE_FILE_SIZE, 1, 1000000, &f->megabytes);
+
+    status =
+        status ? status : pg_options_number(o, PG_FLAG_CAPTURE_SECONDS, 1, 31536000, &f->seconds);
+    status = status ? status : pg_options_number(o, PG_FLAG_CAPTURE_FILES, 1, 1000000, &f->most);
+    f->name = o->value[PG_FLAG_CAPTURE_WRITE];
+    const char *wrong = pg_capture_files_wrong(f);
+    return status == 0 && wrong ? pg_options_complain(PG_VERB_CAPTURE, "%s", wrong) : status;
+}
+
 static int understand(struct capture *c, struct pg_text *path)
 {
     const struct pg_options *o = &c->options;
@@ -154,6 +178,7 @@ static int understand(struct capture *c, struct pg_text *path)
     status =
         status ? status : pg_options_number(o, PG_FLAG_CAPTURE_COUNT, 1, UINT64_MAX, &c->count);
     status = status ? status : pg_options_number(o, PG_FLAG_CAPTURE_SNAPLEN, 14, 262144, &snaplen);
+    status = status ? status : understand_files(c);
     if (status) {
         return status;
     }
@@ -171,23 +196,14 @@ static int understand(struct capture *c, struct pg_text *path)
 
 static int open_file(struct capture *c)
 {
-    const char *name = c->options.value[PG_FLAG_CAPTURE_WRITE];
+    const char *name = c->files.name;
 
-    if (!name || strcmp(name, "-") == 0) {
-        if (isatty(STDOUT_FILENO)) {
-            return pg_options_complain(PG_VERB_CAPTURE,
-                                       "pcapng is not for a terminal: give -w FILE, "
-                                       "or pipe it into tshark -r -");
-        }
-        c->out = stdout;
-        return 0;
+    if ((!name || strcmp(name, "-") == 0) && isatty(STDOUT_FILENO)) {
+        return pg_options_complain(PG_VERB_CAPTURE, "pcapng is not for a terminal: give -w FILE, "
+                                                    "or pipe it into tshark -r -");
     }
-    c->out = fopen(name, "w");
-    if (!c->out) {
-        pg_options_complain(PG_VERB_CAPTURE, "%s: %s", name, strerror(errno));
-        return PG_EXIT_DIFFERENT;
-    }
-    return 0;
+    note_error(c, pg_capture_files_open(&c->files, time(NULL)));
+    return c->broken ? PG_EXIT_DIFFERENT : 0;
 }
 
 static int stream(struct capture *c, const char *path)
@@ -233,7 +249,7 @@ int pg_tool_capture(int argc, char **argv)
     if (status == 0) {
         status = stream(&c, path.at);
     }
-    if (c.out && (c.out == stdout ? fflush(c.out) : fclose(c.out)) != 0 && status == 0) {
+    if (pg_capture_files_close(&c.files) != 0 && status == 0) {
         status = PG_EXIT_DIFFERENT;
     }
     pg_text_free(&c.block);

@@ -91,6 +91,32 @@ capture -s 40
 ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
 capture_end
 is "-s cuts" "$(fields '' frame.cap_len | sort -un | tail -n 1)" 40
+# The next file, by size and by time; every one can be read alone.
+ring=$WORK/ring.pcapng
+"$PODGLASS" capture --socket "$SOCK" -w "$ring" -C 1 -W 2 2>/dev/null &
+CAPTURE=$!
+PIDS+=("$CAPTURE")
+sleep 0.4
+in_client curl -s -m 60 -o /dev/null -H 'Host: shop.example.test' "http://$VIP/[1-400]"
+capture_end
+is "-C and -W: two files in turn" "$(cd "$WORK" && echo ring.pcapng*)" "ring.pcapng0 ring.pcapng1"
+for FILE in "$ring"0 "$ring"1; do
+    has "$(basename "$FILE") has packets of its own" "$(fields '' frame.number | wc -l)" '^[1-9]'
+    is "which have their interfaces" "$(fields 'frame.interface_name' frame.interface_name | sort -u | tr '\n' ' ')" "client front pod service "
+    has "and their names" "$(tshark -N n -r "$FILE" 2>/dev/null)" ' pod/gateway-0'
+    has "and are not much more than the size" "$(stat -c %s "$FILE")" '^1?[0-9]{1,6}$'
+done
+"$PODGLASS" capture --socket "$SOCK" -w "$WORK/at-%s.pcapng" -G 1 -W 2 2>/dev/null &
+CAPTURE=$!
+PIDS+=("$CAPTURE")
+sleep 0.4
+for _ in 1 2 3 4 5 6 7; do
+    in_client curl -s -m 5 -o /dev/null -H 'Host: shop.example.test' "http://$VIP/"
+    sleep 0.5
+done
+wait_for 5 not alive "$CAPTURE" || true
+is "-G and -W: the end after two" "$(find "$WORK" -name 'at-1*.pcapng' | wc -l)" 2
+FILE=$WORK/podglass.pcapng
 timeout 10 "$PODGLASS" capture --socket "$SOCK" -c 4 2>/dev/null | tshark -r - 2>/dev/null | wc -l >"$WORK/piped" &
 PIPED=$!
 sleep 0.4
