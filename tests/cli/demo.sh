@@ -57,4 +57,8 @@ cp "$dir/scene-6/shop.yaml.later" "$dir/scene-6/shop.yaml"
 want "the only endpoint" "$podglass" explain -f "$dir/scene-6" --to 10.96.12.40:80
 status 0 "$podglass" demo 2 --save "$dir"
 want "CARRIED" "$podglass" explain -f "$dir/scene-2" http://shop.example.test/cart
+
+# The README shows what is printed.
+shown=$(sed -n '/^\$ podglass demo 1$/,/^```$/p' README.md | sed '1d;$d')
+want "$shown" "$podglass" demo 1
 exit $failed
