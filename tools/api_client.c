@@ -272,6 +272,25 @@ int pg_api_refused(enum pg_verb verb, const char *socket_path, int status,
     return PG_EXIT_DIFFERENT;
 }
 
+json_t *pg_api_ask(enum pg_verb verb, const char *socket_path, const char *path, int *ret_status)
+{
+    struct pg_text body = {0};
+    json_t *answer = NULL;
+    int http = 0;
+    int error = pg_api_get(socket_path, path, &http, &body);
+
+    if (error) {
+        *ret_status = pg_api_complain(verb, socket_path, error);
+    } else if (http != 200) {
+        *ret_status = pg_api_refused(verb, socket_path, http, &body);
+    } else {
+        answer = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
+        *ret_status = answer ? 0 : PG_EXIT_DIFFERENT;
+    }
+    pg_text_free(&body);
+    return answer;
+}
+
 void pg_api_add_encoded(struct pg_text *t, const char *text)
 {
     for (; *text; text++) {

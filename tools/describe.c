@@ -15,26 +15,15 @@
 json_t *pg_describe_ask(const struct pg_describe *d, const char *type, int *ret_status)
 {
     struct pg_text path = {0};
-    struct pg_text body = {0};
-    json_t *list = NULL;
-    int http = 0;
 
     pg_text_printf(&path, "/v1/%s", type);
-    int error = pg_api_get(d->socket.at, path.at, &http, &body);
-
-    if (error) {
-        *ret_status = pg_api_complain(PG_VERB_DESCRIBE, d->socket.at, error);
-    } else if (http != 200) {
-        *ret_status = pg_api_refused(PG_VERB_DESCRIBE, d->socket.at, http, &body);
-    } else {
-        json_t *answer = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
-
-        list = json_incref(json_object_get(answer, "items"));
-        json_decref(answer);
-        *ret_status = list ? 0 : PG_EXIT_DIFFERENT;
+    json_t *answer = pg_api_ask(PG_VERB_DESCRIBE, d->socket.at, path.at, ret_status);
+    json_t *list = json_incref(json_object_get(answer, "items"));
+    if (answer && !list) {
+        *ret_status = PG_EXIT_DIFFERENT;
     }
+    json_decref(answer);
     pg_text_free(&path);
-    pg_text_free(&body);
     return list;
 }
 

@@ -28,25 +28,6 @@ struct report {
     struct pg_text *kept;
 };
 
-static json_t *ask(const struct report *r, const char *path, int *ret_status)
-{
-    struct pg_text body = {0};
-    json_t *answer = NULL;
-    int http = 0;
-    int error = pg_api_get(r->socket.at, path, &http, &body);
-
-    if (error) {
-        *ret_status = pg_api_complain(PG_VERB_REPORT, r->socket.at, error);
-    } else if (http != 200) {
-        *ret_status = pg_api_refused(PG_VERB_REPORT, r->socket.at, http, &body);
-    } else {
-        answer = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
-        *ret_status = answer ? 0 : PG_EXIT_DIFFERENT;
-    }
-    pg_text_free(&body);
-    return answer;
-}
-
 static const char *string_of(const json_t *o, const char *key)
 {
     const char *text = json_string_value(json_object_get(o, key));
@@ -114,7 +95,7 @@ static void name_cell(struct pg_text *out, const json_t *item)
 static int about(struct report *r)
 {
     int status = 0;
-    json_t *a = ask(r, "/v1/about", &status);
+    json_t *a = pg_api_ask(PG_VERB_REPORT, r->socket.at, "/v1/about", &status);
     size_t i = 0;
     const json_t *finding = NULL;
 
@@ -142,7 +123,7 @@ static int about(struct report *r)
 static int nodes(struct report *r)
 {
     int status = 0;
-    json_t *list = ask(r, "/v1/nodes", &status);
+    json_t *list = pg_api_ask(PG_VERB_REPORT, r->socket.at, "/v1/nodes", &status);
     size_t i = 0;
     const json_t *n = NULL;
 
@@ -164,7 +145,7 @@ static int nodes(struct report *r)
 static int services(struct report *r)
 {
     int status = 0;
-    json_t *list = ask(r, "/v1/services", &status);
+    json_t *list = pg_api_ask(PG_VERB_REPORT, r->socket.at, "/v1/services", &status);
     size_t i = 0;
     const json_t *s = NULL;
 
@@ -190,7 +171,7 @@ static int services(struct report *r)
 static int endpoints(struct report *r)
 {
     int status = 0;
-    json_t *list = ask(r, "/v1/endpoints", &status);
+    json_t *list = pg_api_ask(PG_VERB_REPORT, r->socket.at, "/v1/endpoints", &status);
     size_t i = 0;
     size_t k = 0;
     const json_t *s = NULL;
@@ -237,7 +218,7 @@ static void numbers(struct report *r, json_t *list, const char *prefix)
 static int counters(struct report *r)
 {
     int status = 0;
-    json_t *c = ask(r, "/v1/counters", &status);
+    json_t *c = pg_api_ask(PG_VERB_REPORT, r->socket.at, "/v1/counters", &status);
     const char *key = NULL;
     json_t *pool = NULL;
 

@@ -45,25 +45,6 @@ static void on_interrupt(int number)
 
 /* ---- asking ---- */
 
-static json_t *ask(const struct top *t, const char *path, int *ret_status)
-{
-    struct pg_text body = {0};
-    json_t *answer = NULL;
-    int http = 0;
-    int error = pg_api_get(t->socket.at, path, &http, &body);
-
-    if (error) {
-        *ret_status = pg_api_complain(PG_VERB_TOP, t->socket.at, error);
-    } else if (http != 200) {
-        *ret_status = pg_api_refused(PG_VERB_TOP, t->socket.at, http, &body);
-    } else {
-        answer = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
-        *ret_status = answer ? 0 : PG_EXIT_DIFFERENT;
-    }
-    pg_text_free(&body);
-    return answer;
-}
-
 static void forget(struct pg_top_sample *s)
 {
     json_decref(s->counters);
@@ -77,9 +58,9 @@ static int look(struct top *t)
     struct pg_top_sample next = {0};
     int status = 0;
 
-    next.counters = ask(t, "/v1/counters", &status);
+    next.counters = pg_api_ask(PG_VERB_TOP, t->socket.at, "/v1/counters", &status);
     if (status == 0) {
-        next.requests = ask(t, "/v1/traffic", &status);
+        next.requests = pg_api_ask(PG_VERB_TOP, t->socket.at, "/v1/traffic", &status);
     }
     if (status) {
         forget(&next);

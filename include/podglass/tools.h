@@ -121,6 +121,10 @@ int pg_api_complain(enum pg_verb verb, const char *socket_path, int error);
 /* The same for an answer other than 200: its message; returns PG_EXIT_DIFFERENT. */
 int pg_api_refused(enum pg_verb verb, const char *socket_path, int status,
                    const struct pg_text *body);
+struct json_t;
+/* GET of a JSON document, which the caller puts with json_decref. NULL: it is not to be had, why was said, and *ret_status is the exit status. */
+struct json_t *pg_api_ask(enum pg_verb verb, const char *socket_path, const char *path,
+                          int *ret_status);
 /* "$XDG_RUNTIME_DIR/podglass/NAME.sock", else "/run/podglass/NAME.sock". NULL or "" is "default". */
 void pg_api_default_socket(const char *name, struct pg_text *out);
 
