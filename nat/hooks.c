@@ -140,13 +140,12 @@ static void translate_source(struct pg_nat *n, struct pg_packet *p, struct pg_fl
 {
     struct pg_passing *now = &n->passing;
     struct pg_tuple to = p->tuple;
-    bool matters = now->direction == PG_REPLY || (f->flags & (FLOW_DNAT | FLOW_SNAT));
 
     set_source(&to, f, now->direction);
     if (now->tell) {
         pg_reason_id why = now->direction == PG_ORIG ? (pg_reason_id)f->snat_reason : n->reverse;
-        if (matters)
-            tell_end(n, p, f, now->direction, PG_STAGE_NAT_POSTROUTING, &to, PG_FIELD_SRC, why);
+        /* also of a flow that is left alone: this is the one record that names who began it */
+        tell_end(n, p, f, now->direction, PG_STAGE_NAT_POSTROUTING, &to, PG_FIELD_SRC, why);
         mark_told(n, f, now->direction);
     }
     pg_rewrite_tuple(p, &to);

@@ -172,9 +172,7 @@ static void tell_nat(struct pg_dry_running *r, const struct pg_tuple *from,
         src.kind = PG_RECORD_REWRITE;
     }
     pg_dry_tell(r, &dst);
-    if (d->kind == PG_DECIDE_DNAT || d->masquerade) {
-        pg_dry_tell(r, &src);
-    }
+    pg_dry_tell(r, &src);
 }
 
 /* ---- NAT ---- */

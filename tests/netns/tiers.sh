@@ -12,10 +12,10 @@ need
 
 # Records of a request, in order, without what differs by nature.
 normal() {
-    jq -r 'select(.kind == "Rewrite" or .kind == "Keep") | select(.stage != "dns")
+    jq -r 'select(.kind == "Rewrite" or .kind == "Keep") | select(.stage != "dns" and .proto != "udp")
         | [.kind, .stage, .direction, .field, (.name // ""), (.before // ""), (.after // ""), .reason.code,
            .reason.object // "", .reason.path // "", .reason.value // "", .reason.source // ""] | join(" ")' |
-        grep -v -e X-Request-ID -e 10.96.0.10:53 |
+        grep -v X-Request-ID |
         sed -E 's/(198\.51\.100\.[0-9]+|10\.244\.1\.2):[0-9]{4,5}/\1:PORT/g; s/10\.244\.(1\.7|2\.9):8080/POD/g; s#[^ ]*/(edge|shop|lab)\.yaml#\1.yaml#'
 }
 

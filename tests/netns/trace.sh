@@ -6,6 +6,8 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
+need dig
+
 lab_up
 PG_FLAGS+=(--access-log "$WORK/access.log")
 start_podglass
@@ -52,6 +54,10 @@ is "both legs are there" "$(grep -c ' nat .* dst .*=>.*PG11[0-2]' "$WORK/all")" 
 ask "$CLIENT" http://203.0.113.21/ --interface $MALLORY
 wait_for 5 has_line all '^[0-9a-f]+  tcp 203.0.113.21:80' || true
 has "a flow without ingress is one, too" "$(heads all)" "tcp 203.0.113.21:80 .*$MALLORY:$FROM_PORT -> shop/$POD     client KEPT"
+
+in_client dig +short +time=2 +tries=1 @10.96.0.10 web.shop.svc.cluster.local >/dev/null 2>&1 || true
+wait_for 5 has_line all '^[0-9a-f]+  udp 10.96.0.10:53' || true
+has "a question to the DNS has its client" "$(heads all)" "udp 10.96.0.10:53  .*$ALICE:[0-9]+ -> .*client KEPT"
 
 # A connection that was open before anybody watched, and one that another request reuses.
 hold 1 http://$VIP/held shop.example.test
