@@ -13,14 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DATAGRAMS    64
-#define PIECES       64
-#define LIFETIME_US  30000000u
-#define IP4_HEAD     20
-#define IP6_HEAD     40
-#define FRAG_HEAD    8
-#define IP6_FRAGMENT 44
-#define DATAGRAM_MAX 65535
+#define DATAGRAMS     64
+#define PIECES        64
+#define LIFETIME_US   30000000u
+#define IP4_HEAD      20
+#define IP6_HEAD      40
+#define FRAG_HEAD     8
+#define IP6_FRAGMENT  44
+#define DATAGRAM_MAX  65535
+#define DONT_FRAGMENT 0x40 /* in the byte of the flags */
 
 /* What a piece says of itself. */
 struct piece {
@@ -345,7 +346,7 @@ static uint32_t cut_v4(const struct pg_packet *p, uint32_t from, uint32_t n, boo
     memcpy(out, p->head, IP4_HEAD);
     memcpy(out + IP4_HEAD, p->head + IP4_HEAD + from, n);
     put16(out + 2, IP4_HEAD + n);
-    if (out[4] == 0 && out[5] == 0)
+    if ((out[6] & DONT_FRAGMENT) != 0 && out[4] == 0 && out[5] == 0)
         put16(out + 4, (uint16_t)p->id); /* one of ours, made whole: RFC 6864 wants one now */
     put16(out + 6, (more ? 0x2000u : 0u) | from / 8);
     set_sum_v4(out);

@@ -48,7 +48,7 @@ static uint32_t datagram(uint8_t *out, bool v4, uint32_t payload)
         out[0] = 0x45;
         out[2] = (uint8_t)((head + payload) >> 8);
         out[3] = (uint8_t)(head + payload);
-        out[5] = 9;
+        out[5] = (uint8_t)pg_random_below(&rng, 2); /* 0 is a number, too */
         out[8] = 64;
         out[9] = 17;
         out[15] = 1;
