@@ -464,14 +464,15 @@ pool_is() { [ "$(pool "$1")" = "$2" ]; }
 
 # The flow that began with this source and port, as JSON; empty if there is none.
 flow_from() { # flow_from ADDRESS PORT [PROTO]
+    # a client's port may have served before, for another destination: the newest is meant
     get conntrack | jq -c --arg a "$1" --argjson p "$2" --arg proto "${3:-tcp}" \
-        '.items[] | select((.proto | ascii_downcase) == $proto and .original.src == $a and .original.srcPort == $p)'
+        '[.items[] | select((.proto | ascii_downcase) == $proto and .original.src == $a and .original.srcPort == $p)] | max_by(.id) // empty'
 }
 
 # The flow whose answers go to this address and port: the one that a pod sees as its peer.
 flow_seen_as() { # flow_seen_as POD-ADDRESS PEER PORT
     get conntrack | jq -c --arg pod "$1" --arg a "$2" --argjson p "$3" \
-        '.items[] | select(.reply.src == $pod and .reply.dst == $a and .reply.dstPort == $p)'
+        '[.items[] | select(.reply.src == $pod and .reply.dst == $a and .reply.dstPort == $p)] | max_by(.id) // empty'
 }
 
 # Every packet begins once and ends once.
