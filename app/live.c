@@ -32,7 +32,7 @@ void pg_live_quiet(struct evhttp_request *req)
     bufferevent_set_timeouts(stream_of(req), NULL, &stuck);
 }
 
-void pg_live_stream(struct evhttp_request *req, const char *type)
+void pg_live_stream(struct pg_live *l, struct evhttp_request *req, const char *type)
 {
     struct evkeyvalq *head = evhttp_request_get_output_headers(req);
     evhttp_add_header(head, "Content-Type", type);
@@ -40,6 +40,7 @@ void pg_live_stream(struct evhttp_request *req, const char *type)
     evhttp_add_header(head, "Cache-Control", "no-store");
     evhttp_send_reply_start(req, HTTP_OK, NULL);
     pg_live_quiet(req); /* it may well say nothing for long */
+    pg_path_count(l->path, PG_COUNT_READERS);
 }
 
 size_t pg_live_backlog(struct evhttp_request *req)

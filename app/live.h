@@ -46,7 +46,7 @@ void pg_live_closed(struct pg_live *l, struct evhttp_connection *connection);
 
 /* ---- live.c, for the others ---- */
 /* The head of an answer that goes on until somebody closes. */
-void pg_live_stream(struct evhttp_request *req, const char *type);
+void pg_live_stream(struct pg_live *l, struct evhttp_request *req, const char *type);
 /* The answer takes as long as it takes: no timeout of the connection ends it. */
 void pg_live_quiet(struct evhttp_request *req);
 /* Bytes that the reader has not taken yet. */

@@ -101,7 +101,7 @@ void pg_live_capture_begin(struct pg_live *l, struct evhttp_request *req, struct
     c->connection = evhttp_request_get_connection(req);
     c->next = l->captures;
     l->captures = c;
-    pg_live_stream(req, "application/x-pcapng");
+    pg_live_stream(l, req, "application/x-pcapng");
     pump_one(c);
     pg_live_tick(l);
 }

@@ -95,7 +95,7 @@ void pg_live_events_begin(struct pg_live *l, struct evhttp_request *req, struct 
     e->form = pg_dump_conntrack_form(evhttp_find_header(query, "form"));
     e->next = l->events;
     l->events = e;
-    pg_live_stream(req, "text/plain; charset=utf-8");
+    pg_live_stream(l, req, "text/plain; charset=utf-8");
     pg_live_tick(l);
 }
 

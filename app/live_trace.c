@@ -169,7 +169,7 @@ void pg_live_trace_begin(struct pg_live *l, struct evhttp_request *req, struct e
     t->next = l->traces;
     l->traces = t;
     pg_watch_begin(&l->watchers, &t->watch);
-    pg_live_stream(req, "application/jsonl");
+    pg_live_stream(l, req, "application/jsonl");
     pg_live_tick(l);
 }
 

@@ -205,6 +205,11 @@ const struct pg_counters *pg_path_counters(const struct pg_path *p)
     return &p->counters;
 }
 
+void pg_path_count(struct pg_path *p, enum pg_counter counter)
+{
+    p->counters.value[counter]++;
+}
+
 const struct pg_snapshot *pg_path_snapshot(const struct pg_path *p)
 {
     return p->snapshot;

@@ -63,6 +63,7 @@ struct pg_trace *pg_path_trace(struct pg_path *p);
 struct pg_echo *pg_path_echo(struct pg_path *p);
 struct pg_lab_clients *pg_path_clients(struct pg_path *p);
 const struct pg_counters *pg_path_counters(const struct pg_path *p);
+void pg_path_count(struct pg_path *p, enum pg_counter counter); /* one more */
 const struct pg_snapshot *pg_path_snapshot(const struct pg_path *p);
 struct pg_dns_forward;
 const struct pg_dns_forward *pg_path_dns_forward(const struct pg_path *p);
