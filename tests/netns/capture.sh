@@ -13,10 +13,8 @@ start_podglass
 FILE=$WORK/podglass.pcapng
 # capture [FLAG...]: in the background until capture_end
 capture() {
-    "$PODGLASS" capture --socket "$SOCK" -w "$FILE" "$@" 2>"$WORK/capture.err" &
-    CAPTURE=$!
-    PIDS+=("$CAPTURE")
-    sleep 0.4
+    begin_reader "$PODGLASS" capture --socket "$SOCK" -w "$FILE" "$@" 2>"$WORK/capture.err"
+    CAPTURE=$SPAWNED
 }
 capture_end() {
     sleep 0.3
@@ -65,17 +63,20 @@ has "X-Forwarded-For is in the pod's request only" "$(fields 'http.x_forwarded_f
 # ---- the same packets as the kernel has
 
 in_pod1_file=$WORK/kernel.pcap
-ip netns exec "$CLIENT" tcpdump -U -i eth0 -w "$in_pod1_file" tcp port 80 2>/dev/null &
+ip netns exec "$CLIENT" tcpdump -U --immediate-mode -i eth0 -w "$in_pod1_file" tcp port 80 2>"$WORK/tcpdump.err" &
 PIDS+=($!)
 DUMP=$!
-sleep 0.5
+wait_for 10 grep -q 'listening on' "$WORK/tcpdump.err"
 capture "host $ALICE"
 ask "$CLIENT" http://$VIP/kernel -H 'Host: shop.example.test'
+# sequence numbers of SYNs and FINs, which no offload merges
+ends='tcp.flags.syn == 1 || tcp.flags.fin == 1'
+# shellcheck disable=SC2317 # wait_for calls it
+kernel_has_both_ends() { [ "$(tshark -r "$in_pod1_file" -Y "$ends" -T fields -e tcp.seq_raw 2>/dev/null | wc -l)" -ge 4 ]; }
+wait_for 10 kernel_has_both_ends || true
 capture_end
 kill -INT "$DUMP"
 wait "$DUMP" 2>/dev/null || true
-# sequence numbers of SYNs and FINs, which no offload merges
-ends='tcp.flags.syn == 1 || tcp.flags.fin == 1'
 is "packets of the client's side are those of its interface" \
     "$(fields "($ends) && frame.interface_name == \"client\"" tcp.seq_raw | sort)" \
     "$(tshark -r "$in_pod1_file" -Y "$ends" -T fields -e tcp.seq_raw 2>/dev/null | sort)"
@@ -93,10 +94,8 @@ capture_end
 is "-s cuts" "$(fields '' frame.cap_len | sort -un | tail -n 1)" 40
 # The next file, by size and by time; every one can be read alone.
 ring=$WORK/ring.pcapng
-"$PODGLASS" capture --socket "$SOCK" -w "$ring" -C 1 -W 2 2>/dev/null &
-CAPTURE=$!
-PIDS+=("$CAPTURE")
-sleep 0.4
+begin_reader "$PODGLASS" capture --socket "$SOCK" -w "$ring" -C 1 -W 2 2>/dev/null
+CAPTURE=$SPAWNED
 in_client curl -s -m 60 -o /dev/null -H 'Host: shop.example.test' "http://$VIP/[1-400]"
 capture_end
 is "-C and -W: two files in turn" "$(cd "$WORK" && echo ring.pcapng*)" "ring.pcapng0 ring.pcapng1"
@@ -106,10 +105,8 @@ for FILE in "$ring"0 "$ring"1; do
     has "and their names" "$(tshark -N n -r "$FILE" 2>/dev/null)" ' pod/gateway-0'
     has "and are not much more than the size" "$(stat -c %s "$FILE")" '^1?[0-9]{1,6}$'
 done
-"$PODGLASS" capture --socket "$SOCK" -w "$WORK/at-%s.pcapng" -G 1 -W 2 2>/dev/null &
-CAPTURE=$!
-PIDS+=("$CAPTURE")
-sleep 0.4
+begin_reader "$PODGLASS" capture --socket "$SOCK" -w "$WORK/at-%s.pcapng" -G 1 -W 2 2>/dev/null
+CAPTURE=$SPAWNED
 for _ in 1 2 3 4 5 6 7; do
     in_client curl -s -m 5 -o /dev/null -H 'Host: shop.example.test' "http://$VIP/"
     sleep 0.5
@@ -117,26 +114,24 @@ done
 wait_for 5 not alive "$CAPTURE" || true
 is "-G and -W: the end after two" "$(find "$WORK" -name 'at-1*.pcapng' | wc -l)" 2
 FILE=$WORK/podglass.pcapng
-timeout 10 "$PODGLASS" capture --socket "$SOCK" -c 4 2>/dev/null | tshark -r - 2>/dev/null | wc -l >"$WORK/piped" &
-PIPED=$!
-sleep 0.4
+# shellcheck disable=SC2317 # begin_reader calls it
+piped() { timeout 20 "$PODGLASS" capture --socket "$SOCK" -c 4 2>/dev/null | tshark -r - 2>/dev/null | wc -l >"$WORK/piped"; }
+begin_reader piped
+PIPED=$SPAWNED
 ask "$CLIENT" http://$VIP/ -H 'Host: shop.example.test'
 wait "$PIPED" # the last of the pipeline, which ends when all of it has
 is "to a pipe" "$(cat "$WORK/piped")" 4
 is "a program that is none is refused" "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$SOCK" 'http://podglass/v1/capture?filter=0015000000000000')" 400
 
 # A reader that stands still: packets are lost and counted, requests are not held up.
-curl -sN -m 4 --limit-rate 1000 --unix-socket "$SOCK" http://podglass/v1/capture >/dev/null &
-PIDS+=($!)
-sleep 0.3
+begin_reader curl -sN -m 4 --limit-rate 1000 --unix-socket "$SOCK" http://podglass/v1/capture >/dev/null
 in_client curl -s -m 60 -o /dev/null -H 'Host: shop.example.test' "http://$VIP/[1-$(slow 200 50)]"
 ok "requests go on beside a capture that nobody reads"
 for _ in 1 2 3 4 5; do
     curl -s -m 2 -o /dev/null -w '%{http_code}\n' --unix-socket "$SOCK" http://podglass/v1/capture >>"$WORK/codes" &
     PIDS+=($!)
 done
-sleep 1
-has "four capture at once, no more" "$(cat "$WORK/codes" 2>/dev/null)" '^503$'
+has "four capture at once, no more" "$(wait_for 10 grep 503 "$WORK/codes"; cat "$WORK/codes" 2>/dev/null)" '^503$'
 check_balance
 stop_podglass
 done_testing

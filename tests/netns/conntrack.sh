@@ -18,10 +18,8 @@ counters='packets=[0-9]+ bytes=[0-9]+'
 
 # ---- events
 
-"$PODGLASS" get conntrack -w -o conntrack --socket "$SOCK" >"$WORK/events" 2>"$WORK/events.err" &
-WATCHER=$!
-PIDS+=("$WATCHER")
-sleep 0.3
+begin_reader "$PODGLASS" get conntrack -w -o conntrack --socket "$SOCK" >"$WORK/events" 2>"$WORK/events.err"
+WATCHER=$SPAWNED
 in_client curl -s -m 5 -o /dev/null http://203.0.113.21/
 # shellcheck disable=SC2317 # wait_for calls it
 has_event() { grep -qE "$1" "$WORK/events"; }

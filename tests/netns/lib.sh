@@ -462,6 +462,18 @@ pool() { get counters | jq --arg n "$1" '.pools[$n].used'; }
 wait_pool() { wait_for "$1" pool_is "$2" "$3" || true; }
 pool_is() { [ "$(pool "$1")" = "$2" ]; }
 
+# begin_reader CMD...: in the background, once it has begun to read (a trace, a capture, events); its process id in SPAWNED.
+# Before that it would miss what a test does next.
+begin_reader() {
+    local before
+    before=$(counter readers)
+    "$@" &
+    SPAWNED=$!
+    PIDS+=("$SPAWNED")
+    wait_for 10 has_reader_beyond "$before" || true # what it should have read tells
+}
+has_reader_beyond() { [ "$(counter readers)" -gt "$1" ]; }
+
 # The flow that began with this source and port, as JSON; empty if there is none.
 flow_from() { # flow_from ADDRESS PORT [PROTO]
     # a client's port may have served before, for another destination: the newest is meant

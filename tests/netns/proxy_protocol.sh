@@ -124,7 +124,10 @@ for pod in web-0 web-1; do
 done
 # shellcheck disable=SC2154 # set by nginx_up
 kill -HUP "$NGINX_web_0" "$NGINX_web_1"
-sleep 0.3
+# shellcheck disable=SC2317 # wait_for calls it
+wants_preface() { ip netns exec "$1" curl -s -m 1 --haproxy-protocol http://127.0.0.1:8080/ | grep -q 'pp=127'; }
+wait_for 10 wants_preface "$POD1"
+wait_for 10 wants_preface "$POD2"
 for version in v1 v2; do
     PG_FLAGS=(--set "lab.ingress.proxyProtocol={toPods: $version}")
     start_podglass

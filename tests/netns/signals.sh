@@ -15,8 +15,10 @@ start_slow() {
     spawn "$CLIENT" slow curl -s -m 20 -o /dev/null -w '%{http_code} %{size_download}' -H 'Host: shop.example.test' \
         "http://$VIP/slow/two"
     CURL_PID=$SPAWNED
-    sleep 1
+    wait_for 10 has_session || true
 }
+# shellcheck disable=SC2317 # wait_for calls it
+has_session() { [ "$(pool sessions)" -gt 0 ]; }
 end_slow() { wait "$CURL_PID" || true; }
 
 # run_again [FLAG...]: another instance, which should end by itself; sets STATUS and ERR

@@ -17,10 +17,8 @@ podglass() { timeout 60 "$PODGLASS" "$@" --socket "$SOCK"; }
 watch() {
     local name=$1
     shift
-    "$PODGLASS" trace --socket "$SOCK" "$@" >"$WORK/$name" 2>"$WORK/$name.err" 9>&- & # 9 is the end of held connections
-    WATCHER=$!
-    PIDS+=("$WATCHER")
-    sleep 0.3
+    begin_reader "$PODGLASS" trace --socket "$SOCK" "$@" >"$WORK/$name" 2>"$WORK/$name.err" 9>&- # 9 is the end of held connections
+    WATCHER=$SPAWNED
 }
 unwatch() { # unwatch PID
     kill -INT "$1" 2>/dev/null || true
@@ -111,9 +109,7 @@ is "filters apply" "$("$PODGLASS" trace -f "$WORK/json" -o json "host $MALLORY a
 
 "$PODGLASS" trace --socket "$SOCK" -o jsonl | { sleep 5; tail -n 1 >/dev/null; } &
 PIDS+=($!)
-curl -sN -m 6 --limit-rate 1000 --unix-socket "$SOCK" 'http://podglass/v1/trace?follow=1' >"$WORK/slow" &
-PIDS+=($!)
-sleep 0.3
+begin_reader curl -sN -m 6 --limit-rate 1000 --unix-socket "$SOCK" 'http://podglass/v1/trace?follow=1' >"$WORK/slow"
 took=$(date +%s%N)
 count=$(slow 400 100)
 in_client curl -s -m 60 -o /dev/null -H 'Host: shop.example.test' "http://$VIP/[1-$count]"

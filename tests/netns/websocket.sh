@@ -75,7 +75,9 @@ is "an upgrade to h2c is an ordinary request" "$STATUS" 200
 runs "the client closes in good order" said close "closed 1000"
 exec 8>&-
 runs "the pod heard so" wait_for 5 grep -q 'closed 1000' "$WORK"/ws-0.log "$WORK"/ws-1.log
-runs "nothing of it is left" wait_for 5 test "$(tunnels)" = 0
+# shellcheck disable=SC2317 # wait_for calls it
+no_tunnel() { [ "$(tunnels)" = 0 ]; }
+runs "nothing of it is left" wait_for 5 no_tunnel
 has "the access log has it with 101 and its bytes" "$(wait_for 5 grep -h 'GET /chat' "$WORK/log"; cat "$WORK/log")" \
     '"GET /chat HTTP/1.1" 101 838[0-9]+ '
 
