@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ struct pg_access_log {
     struct pg_path *path;
     bool json;
     bool started;
+    bool running;  /* the writer has begun */
     time_t second; /* of `stamp` */
     char stamp[64];
     pthread_t writer;
@@ -301,6 +303,10 @@ static void *write_on(void *arg)
     struct pg_text text;
     bool reopen;
     bool complained = false;
+    pthread_mutex_lock(&l->lock);
+    l->running = true;
+    pthread_cond_broadcast(&l->more);
+    pthread_mutex_unlock(&l->lock);
     while (take(l, &text, &reopen)) {
         if (reopen && l->file != NULL) {
             int fd = open_file(l->file);
@@ -308,6 +314,12 @@ static void *write_on(void *arg)
                 close(l->fd);
                 l->fd = fd;
                 complained = false;
+            } else {
+                pg_log(
+                    PG_LOG_WARN,
+                    "the access log %s can not be opened again: %s; lines go to the file that is "
+                    "open",
+                    l->file, strerror(-fd));
             }
         }
         if (text.len != 0 && !write_all(l, l->fd, &text) && !complained) {
@@ -344,16 +356,30 @@ int pg_access_log_open(const char *path, bool json, struct pg_access_log **ret)
     return 0;
 }
 
+int pg_access_log_give(struct pg_access_log *l, uid_t uid, gid_t gid)
+{
+    struct stat st;
+    bool ours = l->file != NULL && fstat(l->fd, &st) == 0 && S_ISREG(st.st_mode);
+    return ours && fchown(l->fd, uid, gid) != 0 ? -errno : 0;
+}
+
 int pg_access_log_start(struct pg_access_log *l, struct pg_path *path)
 {
     sigset_t all;
     sigset_t before;
     l->path = path;
     sigfillset(&all);
+    sigdelset(&all, SIGSYS); /* a refused system call is answered in the thread that made it */
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
     int error = pthread_create(&l->writer, NULL, write_on, l);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     l->started = error == 0;
+    /* a filter of system calls may come next, without those that only the birth of a thread takes */
+    pthread_mutex_lock(&l->lock);
+    while (l->started && !l->running) {
+        pthread_cond_wait(&l->more, &l->lock);
+    }
+    pthread_mutex_unlock(&l->lock);
     return -error;
 }
 

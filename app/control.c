@@ -62,6 +62,7 @@ struct pg_control {
     struct sockaddr_un address;
     dev_t device; /* of the socket file we made */
     ino_t inode;
+    bool made_directory;
 };
 
 void pg_control_default_socket(const char *name, struct pg_text *out)
@@ -263,18 +264,17 @@ static void on_request(struct evhttp_request *req, void *arg)
 /* ---- the socket ---- */
 
 /* Makes the last directory of path if it is missing; the ones above must be there. */
-static int make_directory(const char *path)
+static int make_directory(struct pg_control *c)
 {
-    struct sockaddr_un copy;
-    char *slash = NULL;
+    struct sockaddr_un copy = c->address;
+    char *slash = strrchr(copy.sun_path, '/');
 
-    snprintf(copy.sun_path, sizeof copy.sun_path, "%s", path);
-    slash = strrchr(copy.sun_path, '/');
     if (!slash || slash == copy.sun_path) {
         return 0;
     }
     *slash = 0;
-    return mkdir(copy.sun_path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+    c->made_directory = mkdir(copy.sun_path, 0700) == 0;
+    return c->made_directory || errno == EEXIST ? 0 : -errno;
 }
 
 /* A socket file that nobody answers at was left by a process that is gone. -EADDRINUSE: somebody answers. */
@@ -405,7 +405,7 @@ int pg_control_open(struct event_base *base, const char *socket_path, struct pg_
     }
     memcpy(c->address.sun_path, socket_path, strlen(socket_path) + 1);
     *ret_text = "the control socket's directory can not be made";
-    error = make_directory(socket_path);
+    error = make_directory(c);
     if (error == 0) {
         *ret_text = "the control socket can not be made";
         error = remove_stale(&c->address, ret_text);
@@ -420,6 +420,40 @@ int pg_control_open(struct event_base *base, const char *socket_path, struct pg_
     *ret_text = "";
     *ret = c;
     return 0;
+}
+
+/* The directory that is ours by default was made by an earlier instance, perhaps. */
+static bool default_directory(const char *path)
+{
+    struct pg_text socket = {0};
+    const char *slash = strrchr(path, '/');
+    bool same;
+
+    pg_control_default_socket("", &socket);
+    size_t len = slash ? (size_t)(slash - path) + 1 : 0;
+    same = len && socket.len > len && memcmp(socket.at, path, len) == 0 &&
+           !memchr(socket.at + len, '/', socket.len - len);
+    pg_text_free(&socket);
+    return same;
+}
+
+int pg_control_give(struct pg_control *c, uid_t uid, gid_t gid)
+{
+    struct sockaddr_un copy = c->address;
+    char *slash = strrchr(copy.sun_path, '/');
+    struct stat st;
+
+    if (lchown(copy.sun_path, uid, gid) != 0) {
+        return -errno;
+    }
+    if (!slash || (!c->made_directory && !default_directory(c->address.sun_path))) {
+        return 0;
+    }
+    *slash = 0;
+    if (lstat(copy.sun_path, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+        return 0; /* somebody else's: it stays so */
+    }
+    return lchown(copy.sun_path, uid, gid) == 0 ? 0 : -errno;
 }
 
 void pg_control_set_wake(struct pg_control *c, void (*wake)(void *arg), void *arg)

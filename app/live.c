@@ -5,6 +5,7 @@
  * reader that takes nothing for a minute is cut off. */
 #include "live.h"
 
+#include "podglass/confine.h"
 #include "podglass/dump.h"
 #include "podglass/json.h"
 
@@ -78,6 +79,24 @@ void pg_live_tick(struct pg_live *l)
 
 /* ---- who this is ---- */
 
+/* null where the kernel does not say. */
+static void add_process(struct pg_json *j)
+{
+    struct pg_process_state s;
+    pg_json_key(j, "process");
+    if (pg_process_state(&s) != 0) {
+        pg_json_string(j, NULL);
+        return;
+    }
+    pg_json_object(j);
+    pg_json_key_string(j, "user", s.user);
+    pg_json_key_string(j, "capabilities", s.capabilities);
+    pg_json_key_bool(j, "noNewPrivileges", s.no_new_privileges);
+    pg_json_key_string(j, "systemCalls", s.filtered ? "filtered" : "not filtered");
+    pg_json_key_bool(j, "dumpable", s.dumpable);
+    pg_json_object_end(j);
+}
+
 static void answer_about(const struct pg_live *l, struct evhttp_request *req)
 {
     const struct pg_snapshot *s = pg_path_snapshot(l->path);
@@ -90,6 +109,7 @@ static void answer_about(const struct pg_live *l, struct evhttp_request *req)
     pg_json_key_string(&j, "kind", "About");
     pg_json_key_string(&j, "version", PODGLASS_VERSION);
     pg_json_key_string(&j, "commandLine", l->command_line);
+    add_process(&j);
     pg_json_key(&j, "findings");
     pg_json_array(&j);
     for (uint32_t i = 0; s != NULL && i < s->finding_count; i++) {

@@ -4,6 +4,7 @@
  * things in two steps: the first drains (open requests finish), the second stops. */
 #include "podglass/loop.h"
 
+#include "podglass/confine.h"
 #include "podglass/control.h"
 #include "podglass/log.h"
 
@@ -250,6 +251,10 @@ int pg_loop_new(const struct pg_loop_options *options, struct pg_path *path, str
     if (error == 0 && options->socket_path != NULL) {
         error = pg_control_open(l->base, options->socket_path, path, pg_loop_now_us, &l->control,
                                 ret_text);
+    }
+    if (error == 0 && l->control != NULL && options->user != NULL) {
+        *ret_text = "the control socket can not be given to the user";
+        error = pg_control_give(l->control, options->user->uid, options->user->gid);
     }
     if (error != 0) {
         pg_loop_free(l);

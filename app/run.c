@@ -1,22 +1,21 @@
 /* The verb `run`: a path on a real TUN, either one that is named or one in a namespace made for a command.
  *
- * Order of start: manifests first (a mistake there must not leave a device behind), then the device, then the path, the control socket, and last the command. After the device is attached no
- * capability is needed any more, so all are dropped. */
+ * Order of start: manifests first (a mistake there must not leave a device behind), then the device, then the path, the control socket, and last the command. After that nothing of what root may
+ * do is needed any more, and confine.c and syscall_filter.c give it up before the first packet is read. */
 #include "podglass/run.h"
 
 #include "podglass/access_log.h"
+#include "podglass/confine.h"
 #include "podglass/control.h"
 #include "podglass/log.h"
 #include "podglass/loop.h"
 #include "podglass/tls_decide.h"
 #include "podglass/tuns.h"
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #define MAX_INPUTS 256
@@ -37,6 +36,8 @@ struct run {
     uint64_t next_record; /* of --trace */
     struct pg_text command_line;
     struct pg_access_log *access_log;
+    bool changes_user;
+    struct pg_user user; /* of --user */
     uint16_t mtu; /* of the command's TUN, which only its own namespace can ask; 0: ask the link */
 };
 
@@ -74,6 +75,17 @@ static bool reload(void *arg, struct pg_snapshot **ret)
     return load(run, ret);
 }
 
+static int read_user(struct run *run)
+{
+    const char *text = run->options.value[PG_FLAG_RUN_USER];
+    struct pg_text why = {0};
+    run->changes_user = text != NULL;
+    int error = text != NULL ? pg_user_find(text, &run->user, &why) : 0;
+    error = error != 0 ? pg_options_complain(PG_VERB_RUN, "--user: %s", why.at) : 0;
+    pg_text_free(&why);
+    return error;
+}
+
 static int read_options(struct run *run, int argc, char **argv)
 {
     int error = pg_options_parse(PG_VERB_RUN, argc, argv, &run->options);
@@ -104,6 +116,10 @@ static int read_options(struct run *run, int argc, char **argv)
     }
     int status = pg_options_sets(o, PG_FLAG_RUN_SET, o->value[PG_FLAG_RUN_DIALECT], run->sets,
                                  PG_SETS_MOST, &run->load.set_count);
+    if (status != 0) {
+        return status;
+    }
+    status = read_user(run);
     if (status != 0) {
         return status;
     }
@@ -193,14 +209,6 @@ static void print_records(void *arg)
     pg_text_free(&line);
 }
 
-static void drop_privileges(void)
-{
-    capng_clear(CAPNG_SELECT_BOTH);
-    if (capng_apply(CAPNG_SELECT_BOTH) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-        pg_log(PG_LOG_WARN, "could not drop all privileges; going on with them");
-    }
-}
-
 static int seed_random(const struct run *run, struct pg_random *ret)
 {
     uint64_t seed = 0;
@@ -281,6 +289,8 @@ static int make_path(struct run *run, struct pg_snapshot *s)
 
 static void say_started(const struct run *run, const struct pg_snapshot *s, const char *socket)
 {
+    struct pg_process_state state;
+    struct pg_text text = {0};
     struct pg_link *link;
     for (uint32_t i = 0; (link = pg_path_link(run->path, i)) != NULL; i++) {
         pg_log(PG_LOG_NOTICE, "%s: mtu %u, offloads: %s, io: %s", pg_link_name(link),
@@ -288,6 +298,69 @@ static void say_started(const struct run *run, const struct pg_snapshot *s, cons
     }
     pg_log(PG_LOG_NOTICE, "%u services, %u endpoints, %u routes; control socket %s",
            s->service_count, s->endpoint_count, s->route_count, socket != NULL ? socket : "none");
+    if (pg_process_state(&state) == 0) {
+        pg_process_state_print(&state, &text);
+        pg_log(PG_LOG_NOTICE, "%s", text.at);
+        pg_text_free(&text);
+    }
+}
+
+/* What will not work any more with less rights is said now, not when it is needed. */
+static void say_unreachable(const struct run *run, const char *socket)
+{
+    struct pg_text directory = {0};
+    for (uint32_t i = 0; i < run->input_count; i++) {
+        const char *path = run->inputs[i].path;
+        if (strcmp(path, "-") != 0 && access(path, R_OK) != 0) {
+            pg_log(PG_LOG_WARN, "%s: %s for the user of --user: SIGHUP will not load it again",
+                   path, strerror(errno));
+        }
+    }
+    const char *slash = socket != NULL ? strrchr(socket, '/') : NULL;
+    pg_text_printf(&directory, "%.*s", slash != NULL ? (int)(slash - socket) + 1 : 1,
+                   slash != NULL ? socket : ".");
+    if (socket != NULL && access(directory.at, W_OK | X_OK) != 0) {
+        pg_log(PG_LOG_WARN,
+               "%s: %s for the user of --user: the control socket will stay there at the end, for "
+               "the next start to replace",
+               directory.at, strerror(errno));
+    }
+    pg_text_free(&directory);
+}
+
+/* Before the first packet is read. 0 or PG_EXIT_*, said. */
+static int give_up_rights(struct run *run, const char *socket, const struct pg_sandbox *sandbox)
+{
+    struct pg_confine c = {.user = run->changes_user ? &run->user : NULL,
+                           .child = sandbox != NULL ? sandbox->pid : 0,
+                           .dumpable = pg_options_has(&run->options, PG_FLAG_RUN_DUMPABLE),
+                           .writes_log = run->access_log != NULL,
+                           .has_socket = socket != NULL};
+    struct pg_text why = {0};
+    if (c.user != NULL && run->access_log != NULL &&
+        pg_access_log_give(run->access_log, c.user->uid, c.user->gid) != 0) {
+        pg_log(PG_LOG_WARN, "the access log can not be given to the user of --user");
+    }
+    int error = pg_confine_privileges(&c, &why);
+    if (error != 0) {
+        fprintf(stderr, "podglass run: can not give up privileges: %s\n", why.at);
+        pg_text_free(&why);
+        return PG_EXIT_PRIVILEGE;
+    }
+    pg_text_free(&why);
+    if (c.user != NULL) {
+        say_unreachable(run, socket);
+    }
+    if (run->access_log != NULL && pg_access_log_start(run->access_log, run->path) != 0) {
+        pg_log(PG_LOG_WARN, "no thread for the access log; there will be none");
+    }
+    error = pg_options_has(&run->options, PG_FLAG_RUN_NO_SECCOMP) ? 0 : pg_syscall_filter(&c);
+    if (error != 0) {
+        fprintf(stderr,
+                "podglass run: system calls can not be filtered: %s (--no-seccomp goes without)\n",
+                strerror(-error));
+    }
+    return error != 0 ? PG_EXIT_PRIVILEGE : 0;
 }
 
 static int serve(struct run *run, const struct pg_snapshot *s, struct pg_sandbox *sandbox)
@@ -310,22 +383,22 @@ static int serve(struct run *run, const struct pg_snapshot *s, struct pg_sandbox
         loop_options.after_turn = print_records;
     }
     loop_options.child = sandbox != NULL ? sandbox->pid : 0;
+    loop_options.user = run->changes_user ? &run->user : NULL;
     int error = pg_loop_new(&loop_options, run->path, &loop, &what);
     if (error != 0) {
         fprintf(stderr, "podglass run: %s: %s\n", what, strerror(-error));
         pg_text_free(&socket);
         return PG_EXIT_PRIVILEGE;
     }
-    drop_privileges();
-    if (run->access_log != NULL && pg_access_log_start(run->access_log, run->path) != 0) {
-        pg_log(PG_LOG_WARN, "no thread for the access log; there will be none");
+    int status = give_up_rights(run, loop_options.socket_path, sandbox);
+    if (status == 0) {
+        if (sandbox != NULL) {
+            pg_sandbox_go(sandbox);
+        } else {
+            say_started(run, s, loop_options.socket_path);
+        }
+        status = pg_loop_run(loop);
     }
-    if (sandbox != NULL) {
-        pg_sandbox_go(sandbox);
-    } else {
-        say_started(run, s, loop_options.socket_path);
-    }
-    int status = pg_loop_run(loop);
     pg_loop_free(loop);
     pg_text_free(&socket);
     return status;

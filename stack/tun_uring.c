@@ -24,6 +24,7 @@
 #include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -202,10 +203,29 @@ static int try_write(struct pg_uring *u)
     return result;
 }
 
+/* liburing 2.3 declares functions for this and does not export them. */
+static int tell_ring(const struct pg_uring *u, unsigned int what, const void *arg, unsigned int n)
+{
+    return syscall(__NR_io_uring_register, u->ring.ring_fd, what, arg, n) < 0 ? -errno : 0;
+}
+
+/* A ring does what it is told without any filter of system calls: so this one does nothing but writes, and can
+ * not be told otherwise later. */
+static int restrict_ring(struct pg_uring *u)
+{
+    struct io_uring_restriction only[] = {
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_CQE_SKIP_SUCCESS},
+    };
+    int result = tell_ring(u, IORING_REGISTER_RESTRICTIONS, only, sizeof only / sizeof only[0]);
+
+    return result != 0 ? result : tell_ring(u, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+}
+
 int pg_uring_open(int fd, struct pg_uring **ret)
 {
     struct pg_uring *u = calloc(1, sizeof *u);
-    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER};
+    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_R_DISABLED};
     int result;
 
     if (u == NULL)
@@ -218,7 +238,9 @@ int pg_uring_open(int fd, struct pg_uring **ret)
         free(u);
         return result;
     }
-    result = params.features & IORING_FEAT_CQE_SKIP ? try_write(u) : -EOPNOTSUPP;
+    result = params.features & IORING_FEAT_CQE_SKIP ? restrict_ring(u) : -EOPNOTSUPP;
+    if (result == 0)
+        result = try_write(u);
     if (result != 0) {
         pg_uring_close(u);
         return result;

@@ -92,6 +92,22 @@ static void name_cell(struct pg_text *out, const json_t *item)
 
 /* ---- what there is ---- */
 
+/* What it may do, by the kernel's account. */
+static void process(struct report *r, const json_t *p)
+{
+    if (!json_is_object(p)) {
+        return;
+    }
+    pg_text_puts(&r->out, "\n- runs with: ");
+    pg_text_add_markdown(&r->out, string_of(p, "user"));
+    pg_text_puts(&r->out, "; capabilities: ");
+    pg_text_add_markdown(&r->out, string_of(p, "capabilities"));
+    pg_text_puts(&r->out, "; system calls: ");
+    pg_text_add_markdown(&r->out, string_of(p, "systemCalls"));
+    pg_text_printf(&r->out, "; core dumps: %s",
+                   json_is_true(json_object_get(p, "dumpable")) ? "allowed" : "none");
+}
+
 static int about(struct report *r)
 {
     int status = 0;
@@ -106,6 +122,7 @@ static int about(struct report *r)
     pg_text_add_markdown(&r->out, string_of(a, "version"));
     pg_text_puts(&r->out, "\n- started as: ");
     pg_text_add_markdown(&r->out, string_of(a, "commandLine"));
+    process(r, json_object_get(a, "process"));
     pg_text_puts(&r->out, "\n\n## Findings\n\n");
     json_array_foreach(json_object_get(a, "findings"), i, finding)
     {

@@ -5,6 +5,8 @@
 
 #include "podglass/path.h"
 
+#include <sys/types.h>
+
 struct event_base;
 struct pg_control;
 
@@ -12,6 +14,8 @@ struct pg_control;
  * 0 or -errno, *ret_text says what failed. path_of gives the path in force. now_us gives the time of the loop. */
 int pg_control_open(struct event_base *base, const char *socket_path, struct pg_path *path,
                     uint64_t (*now_us)(void), struct pg_control **ret, const char **ret_text);
+/* The socket belongs to this user from now on, and so does its directory, if it was made for it: that user may ask, and can remove it at the end. 0 or -errno. */
+int pg_control_give(struct pg_control *c, uid_t uid, gid_t gid);
 /* Called when a question has given the path work to do. */
 void pg_control_set_wake(struct pg_control *c, void (*wake)(void *arg), void *arg);
 void pg_control_set_command_line(struct pg_control *c, const char *text); /* borrowed */

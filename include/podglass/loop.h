@@ -9,11 +9,13 @@
 #include <sys/types.h>
 
 struct pg_loop;
+struct pg_user;
 
 struct pg_loop_options {
-    const char *socket_path;  /* control socket; NULL: none */
-    const char *command_line; /* for those who ask what this is; may be NULL */
-    pid_t child;              /* command whose end is ours; 0: none */
+    const char *socket_path;    /* control socket; NULL: none */
+    const struct pg_user *user; /* who the socket will belong to; NULL: us */
+    const char *command_line;   /* for those who ask what this is; may be NULL */
+    pid_t child;                /* command whose end is ours; 0: none */
     /* SIGHUP: loads manifests again. *ret is a snapshot with one reference; false: keep the old one (already reported). */
     bool (*reload)(void *arg, struct pg_snapshot **ret);
     /* Called after each turn while set; the trace printer. */

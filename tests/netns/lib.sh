@@ -439,6 +439,7 @@ stop_podglass() {
     wait_podglass 15
     is "podglass ends with" "$PG_STATUS" 0
     [ "$PG_STATUS" -eq 0 ] || tail -n 60 "$PG_LOG" | sed 's/^/# /'
+    is "no system call of its own was refused" "$(grep 'error: system call ' "$PG_LOG" || true)" ""
     PG_PID=
 }
 
