@@ -117,6 +117,12 @@ void *pg_pool_at(const struct pg_pool *p, uint32_t index)
     return entry_at(p, index);
 }
 
+void *pg_pool_known(const struct pg_pool *p, uint32_t index)
+{
+    PG_ASSERT(index < p->fresh);
+    return entry_at(p, index);
+}
+
 uint32_t pg_pool_index(const struct pg_pool *p, const void *entry)
 {
     size_t offset = (size_t)((const uint8_t *)entry - p->entries);

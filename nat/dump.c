@@ -34,8 +34,8 @@ void pg_flow_view(const struct pg_nat *n, uint32_t index, uint64_t now_us,
 
     *v = (struct pg_nat_flow_view){
         .id = pg_flow_id(n, index),
-        .orig = pg_flow_tuple(f, PG_ORIG),
-        .reply = pg_flow_tuple(f, PG_REPLY),
+        .orig = pg_flow_tuple(n, f, PG_ORIG),
+        .reply = pg_flow_tuple(n, f, PG_REPLY),
         .state = f->proto == PG_PROTO_TCP ? (enum pg_tcp_state)f->tcp.state : PG_CT_NONE,
         .seen_reply = (f->flags & FLOW_SEEN_REPLY) != 0,
         .assured = (f->flags & FLOW_ASSURED) != 0,
@@ -44,8 +44,8 @@ void pg_flow_view(const struct pg_nat *n, uint32_t index, uint64_t now_us,
         .node = f->node,
         .label = f->label,
         .timeout_s = f->due_ms > now_ms ? (f->due_ms - now_ms) / 1000 : 0,
-        .packets = {f->packets[0], f->packets[1]},
-        .bytes = {f->bytes[0], f->bytes[1]},
+        .packets = {pg_flow_packets(f, PG_ORIG), pg_flow_packets(f, PG_REPLY)},
+        .bytes = {f->total[PG_ORIG].bytes, f->total[PG_REPLY].bytes},
         .dnat_reason = (pg_reason_id)f->dnat_reason,
         .snat_reason = (pg_reason_id)f->snat_reason,
         .age_us = now_us > f->created_us ? now_us - f->created_us : 0,
@@ -90,7 +90,7 @@ bool pg_nat_walk(const struct pg_nat *n, uint64_t *cursor, uint32_t budget, uint
 bool pg_nat_find(const struct pg_nat *n, const struct pg_tuple *either_direction, uint64_t now_us,
                  struct pg_nat_flow_view *ret)
 {
-    uint32_t found = pg_flow_find(n, either_direction);
+    uint32_t found = pg_flow_of(n, either_direction);
 
     if (found == PG_TABLE_NONE)
         return false;

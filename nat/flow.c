@@ -17,12 +17,22 @@
 
 struct pg_flow *pg_flow_at(const struct pg_nat *n, uint32_t index)
 {
-    return pg_pool_at(n->flows, index);
+    return pg_pool_known(n->flows, index);
 }
 
-uint32_t pg_flow_find(const struct pg_nat *n, const struct pg_tuple *t)
+uint32_t pg_flow_hash(const struct pg_nat *n, const struct pg_tuple *t)
 {
-    return pg_table_find(n->by_tuple, (uint32_t)pg_hash_tuple(&n->key, t), t);
+    return (uint32_t)pg_hash_tuple(&n->key, t);
+}
+
+uint32_t pg_flow_find(const struct pg_nat *n, const struct pg_tuple *t, uint32_t hash)
+{
+    return pg_table_find(n->by_tuple, hash, t);
+}
+
+uint32_t pg_flow_of(const struct pg_nat *n, const struct pg_tuple *t)
+{
+    return pg_flow_find(n, t, pg_flow_hash(n, t));
 }
 
 static void set_active(struct pg_nat *n, const struct pg_flow *f, int change)
@@ -39,7 +49,7 @@ static void set_active(struct pg_nat *n, const struct pg_flow *f, int change)
         } else {
             key.kind =
                 key.kind == PG_CAPTURE_CLUSTER_IP ? PG_USE_SNAT_SERVICE : PG_USE_SNAT_OUTSIDE;
-            key.addr = f->dst[PG_REPLY];
+            key.addr = *pg_flow_dst(n, f, PG_REPLY);
             key.addr_port = 0;
         }
         counted[1] = pg_use_find(n->uses, &key);
@@ -83,7 +93,7 @@ static void unlink_use(struct pg_nat *n, struct pg_flow *f)
         pg_use_at(n->uses, f->use)->first = f->udp.next;
 }
 
-uint32_t pg_flow_insert(struct pg_nat *n, const struct pg_flow *from)
+uint32_t pg_flow_insert(struct pg_nat *n, const struct pg_flow *from, const uint32_t hash[2])
 {
     uint32_t index = pg_pool_get(n->flows);
     PG_ASSERT(index != PG_POOL_NONE);
@@ -91,9 +101,7 @@ uint32_t pg_flow_insert(struct pg_nat *n, const struct pg_flow *from)
 
     *f = *from;
     for (uint32_t direction = 0; direction < 2; direction++) {
-        struct pg_tuple t = pg_flow_tuple(f, direction);
-        uint32_t hash = (uint32_t)pg_hash_tuple(&n->key, &t);
-        int failed = pg_table_add(n->by_tuple, hash, index * 2 + direction);
+        int failed = pg_table_add(n->by_tuple, hash[direction], index * 2 + direction);
         PG_ASSERT(!failed); /* the table has room for two entries per flow of the pool */
     }
     link_use(n, f, index);
@@ -109,9 +117,8 @@ void pg_flow_delete(struct pg_nat *n, uint32_t index)
 
     pg_events_note(n, PG_NAT_EVENT_DESTROY, index);
     for (uint32_t direction = 0; direction < 2; direction++) {
-        struct pg_tuple t = pg_flow_tuple(f, direction);
-        uint32_t hash = (uint32_t)pg_hash_tuple(&n->key, &t);
-        bool found = pg_table_del(n->by_tuple, hash, index * 2 + direction);
+        struct pg_tuple t = pg_flow_tuple(n, f, direction);
+        bool found = pg_table_del(n->by_tuple, pg_flow_hash(n, &t), index * 2 + direction);
         PG_ASSERT(found);
     }
     unlink_use(n, f);
@@ -155,8 +162,10 @@ bool pg_flow_make_room(struct pg_nat *n)
 
 void pg_flow_extend(struct pg_nat *n, struct pg_flow *f, uint64_t due_ms)
 {
+    bool earlier = due_ms < f->due_ms;
+
     pg_flow_set_due(f, due_ms);
-    if (pg_expiry_is_later(n, f, due_ms)) {
+    if (earlier && pg_expiry_is_later(n, f, due_ms)) {
         pg_expiry_del(n, f);
         pg_expiry_add(n, f, pg_pool_index(n->flows, f));
     }
@@ -164,8 +173,9 @@ void pg_flow_extend(struct pg_nat *n, struct pg_flow *f, uint64_t due_ms)
 
 void pg_flow_count(struct pg_flow *f, unsigned direction, const struct pg_packet *p)
 {
-    f->packets[direction]++;
-    f->bytes[direction] += p->len;
+    if (++f->packets_low[direction] == 0)
+        f->total[direction].packets_high++;
+    f->total[direction].bytes += p->len;
 }
 
 void pg_nat_advance(struct pg_nat *n, uint64_t now_us)
@@ -207,7 +217,7 @@ uint32_t pg_nat_flow_bytes(void)
 
 uint32_t pg_nat_label_of(const struct pg_nat *n, const struct pg_tuple *either_direction)
 {
-    uint32_t found = pg_flow_find(n, either_direction);
+    uint32_t found = pg_flow_of(n, either_direction);
 
     return found == PG_TABLE_NONE ? 0 : pg_flow_at(n, found >> 1)->label;
 }
@@ -215,12 +225,12 @@ uint32_t pg_nat_label_of(const struct pg_nat *n, const struct pg_tuple *either_d
 bool pg_nat_begun_as(const struct pg_nat *n, const struct pg_tuple *either_direction,
                      struct pg_tuple *ret)
 {
-    uint32_t found = pg_flow_find(n, either_direction);
+    uint32_t found = pg_flow_of(n, either_direction);
 
     if (found == PG_TABLE_NONE) {
         return false;
     }
-    *ret = pg_flow_tuple(pg_flow_at(n, found >> 1), PG_ORIG);
+    *ret = pg_flow_tuple(n, pg_flow_at(n, found >> 1), PG_ORIG);
     return true;
 }
 

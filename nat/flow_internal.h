@@ -60,43 +60,48 @@ struct pg_flow_list {
     uint32_t next, previous;
 };
 
+/* 40 bits of packets and 56 of bytes: at the rate one core can do, one flow fills either in more than a month. */
+struct pg_flow_total {
+    uint64_t bytes : 56;
+    uint64_t packets_high : 8;
+};
+
 /* One flow: two tuples, whose difference is the translation. In the table under both; the value is
  * index * 2 + direction. `due_ms` is when it ends; expiry.c may look at it earlier, so that a packet
  * costs no work there. There may be a million of these: what is not needed is not here, and a number
- * has the bits it needs (48 of microseconds are nine years). */
+ * has the bits it needs (48 of microseconds are nine years). What a packet is compared with comes first,
+ * what only a flow's beginning and end, expiry.c and dumps look at comes last. */
 struct pg_flow {
-    struct pg_addr src[2], dst[2]; /* by direction, as the tuples' */
+    struct pg_addr src[2]; /* by direction, as the tuples' */
     uint16_t src_port[2], dst_port[2];
+    uint32_t
+        dst_number[2]; /* of addresses.c; 0: dst is the other direction's src, nobody changed it */
     uint32_t label;
     uint32_t use : 24; /* which endpoint of which service (use.c); 0: none */
-    uint8_t proto;
-    uint64_t packets[2];
-    uint64_t bytes[2];
-    uint64_t created_us : 48;
-    uint16_t flags;
+    uint32_t proto : 8;
     uint64_t due_ms : 48;
-    uint16_t slot;          /* of expiry.c, as the next two */
-    uint32_t later, sooner; /* neighbours in the same slot: index plus one; 0 ends */
-    uint64_t dnat_reason : 24;
-    uint64_t snat_reason : 24;
-    uint16_t node;
+    uint64_t flags : 16;
     union {
         struct pg_flow_tcp tcp;
         struct pg_flow_list udp;
     };
+    struct pg_flow_total total[2];
+    uint32_t packets_low[2];
+    uint64_t created_us : 48;
+    uint64_t slot : 16;     /* of expiry.c, as the next two */
+    uint32_t later, sooner; /* neighbours in the same slot: index plus one; 0 ends */
+    uint64_t dnat_reason : 24;
+    uint64_t snat_reason : 24;
+    uint64_t node : 16;
 };
-/* All told a flow has 4 bytes in the pool and 21 to 32 in the table besides. */
-_Static_assert(sizeof(struct pg_flow) == 192, "a flow has grown");
+/* All told a flow has 4 bytes in the pool and 21 to 32 in the table besides: at most 196. */
+_Static_assert(sizeof(struct pg_flow) == 160, "a flow has grown");
 #define PG_FLOW_BITS 48
 #define PG_FLOW_MASK ((UINT64_C(1) << PG_FLOW_BITS) - 1)
 
-static inline struct pg_tuple pg_flow_tuple(const struct pg_flow *f, unsigned direction)
+static inline uint64_t pg_flow_packets(const struct pg_flow *f, unsigned direction)
 {
-    return (struct pg_tuple){.src = f->src[direction],
-                             .dst = f->dst[direction],
-                             .src_port = f->src_port[direction],
-                             .dst_port = f->dst_port[direction],
-                             .proto = f->proto};
+    return (uint64_t)f->total[direction].packets_high << 32 | f->packets_low[direction];
 }
 
 #endif

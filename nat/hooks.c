@@ -33,7 +33,7 @@ void pg_nat_tell(struct pg_nat *n, const struct pg_packet *p, const struct pg_fl
     r->label = p->label;
     r->proto = p->proto;
     r->node = f ? f->node : p->entry_node;
-    r->conntrack = f ? n->passing.id : 0;
+    r->conntrack = f ? pg_passing_id(n) : 0;
     pg_trace_write(n->trace, r);
 }
 
@@ -76,7 +76,7 @@ static enum pg_verdict_nat refuse(struct pg_nat *n, struct pg_packet *p, enum pg
         r.before = pg_value_endpoint(&p->tuple.src, p->tuple.src_port);
         r.after = pg_value_endpoint(&p->tuple.dst, is_ported(&p->tuple) ? p->tuple.dst_port : 0);
         if (f) {
-            struct pg_tuple orig = pg_flow_tuple(f, PG_ORIG);
+            struct pg_tuple orig = pg_flow_tuple(n, f, PG_ORIG);
             r.direction = !pg_tuple_equal(&orig, &p->tuple);
         }
         pg_nat_tell(n, p, f, &r);
@@ -116,9 +116,10 @@ static void set_destination(struct pg_tuple *t, const struct pg_flow *f, unsigne
         t->dst_port = f->src_port[!direction];
 }
 
-static void set_source(struct pg_tuple *t, const struct pg_flow *f, unsigned direction)
+static void set_source(const struct pg_nat *n, struct pg_tuple *t, const struct pg_flow *f,
+                       unsigned direction)
 {
-    t->src = f->dst[!direction];
+    t->src = *pg_flow_dst(n, f, !direction);
     t->src_port = is_ported(t) ? f->dst_port[!direction] : f->src_port[!direction];
 }
 
@@ -141,7 +142,7 @@ static void translate_source(struct pg_nat *n, struct pg_packet *p, struct pg_fl
     struct pg_passing *now = &n->passing;
     struct pg_tuple to = p->tuple;
 
-    set_source(&to, f, now->direction);
+    set_source(n, &to, f, now->direction);
     if (now->tell) {
         pg_reason_id why = now->direction == PG_ORIG ? (pg_reason_id)f->snat_reason : n->reverse;
         /* also of a flow that is left alone: this is the one record that names who began it */
@@ -200,16 +201,23 @@ static bool begin_transport(struct pg_nat *n, struct pg_flow *f, const struct pg
     }
 }
 
-static void set_tuple(struct pg_flow *f, unsigned direction, struct pg_tuple t)
+static void set_ends(struct pg_flow *f, unsigned direction, const struct pg_tuple *t)
 {
-    f->src[direction] = t.src;
-    f->dst[direction] = t.dst;
-    f->src_port[direction] = t.src_port;
-    f->dst_port[direction] = t.dst_port;
-    f->proto = t.proto;
+    f->src[direction] = t->src;
+    f->src_port[direction] = t->src_port;
+    f->dst_port[direction] = t->dst_port;
 }
 
-static void set_tuples(struct pg_flow *f, const struct pg_packet *p,
+static bool set_dst(struct pg_nat *n, struct pg_flow *f, unsigned direction,
+                    const struct pg_addr *dst)
+{
+    if (!pg_addr_equal(dst, &f->src[!direction]))
+        f->dst_number[direction] = pg_addresses_number(&n->addresses, dst);
+    return f->dst_number[direction] != 0 || pg_addr_equal(dst, &f->src[!direction]);
+}
+
+/* false: too many addresses. */
+static bool set_tuples(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
                        const struct pg_nat_decision *d)
 {
     struct pg_tuple end = p->tuple;
@@ -219,20 +227,23 @@ static void set_tuples(struct pg_flow *f, const struct pg_packet *p,
         end.dst_port = d->dnat_port;
         f->flags |= FLOW_DNAT;
     }
-    if (d->masquerade)
-        end.src = d->snat_addr;
-    set_tuple(f, PG_ORIG, p->tuple);
-    set_tuple(f, PG_REPLY, pg_tuple_invert(&end));
+    struct pg_tuple reply = pg_tuple_invert(&end);
+
+    f->proto = p->tuple.proto;
+    set_ends(f, PG_ORIG, &p->tuple);
+    set_ends(f, PG_REPLY, &reply);
+    return (d->kind != PG_DECIDE_DNAT || set_dst(n, f, PG_ORIG, &p->tuple.dst)) &&
+           (!d->masquerade || set_dst(n, f, PG_REPLY, &d->snat_addr));
 }
 
 static bool choose_port(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
                         const struct pg_nat_decision *d)
 {
-    if (!pg_port_choose(n, f, p, d->port))
+    if (!pg_port_choose(n, f, p, d->port, &n->passing.hash[PG_REPLY]))
         return false;
     struct pg_tuple end = p->tuple;
 
-    set_source(&end, f, PG_ORIG);
+    set_source(n, &end, f, PG_ORIG);
     if (d->masquerade) {
         f->flags |= FLOW_SNAT;
     } else if (end.src_port != p->tuple.src_port) {
@@ -285,8 +296,7 @@ static enum pg_verdict_nat begin(struct pg_nat *n, struct pg_packet *p, enum pg_
     f->node = d.node;
     f->dnat_reason = d.dnat_reason & REASON_MASK;
     f->snat_reason = d.snat_reason & REASON_MASK;
-    set_tuples(f, p, &d);
-    if (!pg_flow_make_room(n))
+    if (!set_tuples(n, f, p, &d) || !pg_flow_make_room(n))
         return refuse(n, p, stage, PG_DROP_TABLE_FULL, d.dnat_reason, NULL, ret_drop);
     if (!choose_port(n, f, p, &d))
         return refuse(n, p, stage, PG_DROP_INSERT_FAILED, f->snat_reason, NULL, ret_drop);
@@ -391,7 +401,8 @@ static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_
         return begin(n, p, stage, ret_drop);
     }
     adopt_label(p, f, direction);
-    now->id = pg_flow_id(n, found >> 1);
+    now->id = 0;
+    now->flow = found >> 1;
     if (fits == PG_TRACK_INVALID)
         return refuse(n, p, stage, PG_DROP_INVALID, 0, f, ret_drop);
     n->counters->value[PG_COUNT_CT_FOUND]++;
@@ -400,7 +411,6 @@ static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_
     now->kind = PASSING_FLOW;
     now->direction = (uint8_t)direction;
     now->packet = p->id;
-    now->flow = found >> 1;
     now->tell = wants_telling(n, f, direction);
     now->dying = fits == PG_TRACK_LAST;
     if (now->dying)
@@ -424,7 +434,8 @@ static enum pg_verdict_nat enter(struct pg_nat *n, struct pg_packet *p, enum pg_
                       NULL, ret_drop);
     }
     n->passing.kind = PASSING_NONE;
-    uint32_t found = pg_flow_find(n, &p->tuple);
+    n->passing.hash[PG_ORIG] = pg_flow_hash(n, &p->tuple);
+    uint32_t found = pg_flow_find(n, &p->tuple, n->passing.hash[PG_ORIG]);
 
     return found == PG_TABLE_NONE ? begin(n, p, stage, ret_drop)
                                   : go_on(n, p, stage, found, ret_drop);
@@ -449,7 +460,7 @@ static void confirm(struct pg_nat *n, const struct pg_packet *p)
     struct pg_flow *f = &n->passing.pending;
 
     pg_flow_count(f, PG_ORIG, p);
-    pg_events_note(n, PG_NAT_EVENT_NEW, pg_flow_insert(n, f));
+    pg_events_note(n, PG_NAT_EVENT_NEW, pg_flow_insert(n, f, n->passing.hash));
     if (n->passing.new_affinity != PG_INDEX_NONE)
         pg_affinity_note(n, n->passing.new_affinity, &f->src[PG_ORIG], &f->src[PG_REPLY],
                          f->src_port[PG_REPLY]);

@@ -198,12 +198,12 @@ static bool find_quoted(const struct pg_nat *n, const struct pg_tuple *quoted, s
     if ((now->kind == PASSING_FLOW || now->kind == PASSING_NEW) &&
         pg_tuple_equal(quoted, &now->half)) {
         *ret_direction = !now->direction;
-        *ret_id = now->id;
+        *ret_id = pg_passing_id(n);
         *ret = now->kind == PASSING_NEW ? now->pending : *pg_flow_at(n, now->flow);
         return true;
     }
     struct pg_tuple turned = pg_tuple_invert(quoted);
-    uint32_t found = pg_flow_find(n, &turned);
+    uint32_t found = pg_flow_of(n, &turned);
 
     if (found == PG_TABLE_NONE)
         return false;
@@ -271,7 +271,7 @@ bool pg_icmp_related(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage)
         (f.flags & (FLOW_DNAT | FLOW_SNAT)))
         return false;
 
-    struct pg_tuple origin = pg_flow_tuple(&f, !direction); /* what the error's receiver sent */
+    struct pg_tuple origin = pg_flow_tuple(n, &f, !direction); /* what the error's receiver sent */
     struct pg_tuple outer = p->tuple;
     struct pg_passing *now = &n->passing;
 

@@ -17,6 +17,7 @@
 
 #define FLOW_LIMIT      262144u
 #define FLOW_LIMIT_MOST (1u << 28)
+#define ADDRESS_LIMIT   (1u << 22) /* a /12 of services, and four times that */
 
 static uint32_t or_default_ms(uint32_t seconds, uint32_t by_default)
 {
@@ -52,7 +53,8 @@ static void set_timeouts(struct pg_nat *n, const struct pg_nat_options *o)
 
 static bool same_tuple(const void *owner, uint32_t value, const void *key)
 {
-    const struct pg_flow *f = pg_flow_at(owner, value >> 1);
+    const struct pg_nat *n = owner;
+    const struct pg_flow *f = pg_flow_at(n, value >> 1);
     const struct pg_tuple *t = key;
     unsigned direction = value & 1;
 
@@ -60,7 +62,7 @@ static bool same_tuple(const void *owner, uint32_t value, const void *key)
     __builtin_prefetch((const char *)f + 128);
     return f->src_port[direction] == t->src_port && f->dst_port[direction] == t->dst_port &&
            f->proto == t->proto && pg_addr_equal(&f->src[direction], &t->src) &&
-           pg_addr_equal(&f->dst[direction], &t->dst);
+           pg_addr_equal(pg_flow_dst(n, f, direction), &t->dst);
 }
 
 struct pg_nat *pg_nat_new(const struct pg_nat_options *options, struct pg_counters *counters,
@@ -86,7 +88,8 @@ struct pg_nat *pg_nat_new(const struct pg_nat_options *options, struct pg_counte
     n->affinity = pg_affinity_new(&n->key, now_us / 1000);
     n->reverse = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_REVERSE});
     n->port_clash = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_PORT_CLASH});
-    if (!n->flows || !n->by_tuple || !n->expiry || !n->uses || !n->affinity) {
+    if (!pg_addresses_open(&n->addresses, &n->key, ADDRESS_LIMIT) || !n->flows || !n->by_tuple ||
+        !n->expiry || !n->uses || !n->affinity) {
         pg_nat_free(n);
         return NULL;
     }
@@ -104,6 +107,7 @@ void pg_nat_free(struct pg_nat *n)
     pg_expiry_free(n->expiry);
     pg_table_free(n->by_tuple);
     pg_pool_free(n->flows);
+    pg_addresses_close(&n->addresses);
     free(n);
 }
 
@@ -252,7 +256,7 @@ static bool is_stale(const struct pg_nat *n, const struct pg_flow *f)
 {
     const struct pg_service_table *t = n->services;
     const struct pg_snapshot *s = t->snapshot;
-    struct pg_tuple orig = pg_flow_tuple(f, PG_ORIG);
+    struct pg_tuple orig = pg_flow_tuple(n, f, PG_ORIG);
     bool own_dns = orig.dst_port == 53 && (pg_addr_equal(&orig.dst, &s->lab.dns[0]) ||
                                            pg_addr_equal(&orig.dst, &s->lab.dns[1]));
     const struct pg_front *front = own_dns ? NULL : pg_service_capture(t, &orig);

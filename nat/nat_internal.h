@@ -73,6 +73,21 @@ bool pg_use_add_gone(struct pg_uses *u, uint32_t use); /* false: no memory */
 uint32_t pg_use_gone_count(const struct pg_uses *u);
 uint32_t pg_use_gone_at(const struct pg_uses *u, uint32_t i); /* may have been dropped since */
 
+/* ---- addresses by number ---- */
+
+/* Addresses that flows are translated from and to, each once: addresses.c. */
+struct pg_addresses {
+    struct pg_addr *at; /* by number, from 1 */
+    uint32_t count, most;
+    struct pg_table *by_addr;
+    struct pg_hash_key key;
+};
+bool pg_addresses_open(struct pg_addresses *a, const struct pg_hash_key *key,
+                       uint32_t most);           /* false: no memory */
+void pg_addresses_close(struct pg_addresses *a); /* also a zeroed one */
+/* The number it has or now gets, for good; 0: there are too many. */
+uint32_t pg_addresses_number(struct pg_addresses *a, const struct pg_addr *addr);
+
 /* ---- the whole ---- */
 
 /* The packet between prerouting (or output) and postrouting. */
@@ -84,7 +99,8 @@ struct pg_passing {
     bool dying;    /* the flow ends behind this packet */
     uint32_t flow; /* PASSING_FLOW */
     uint64_t packet;
-    uint64_t id;          /* of the flow, as users see it */
+    uint64_t id;          /* of the flow, as users see it; 0: that of `flow`, nobody asked yet */
+    uint32_t hash[2];     /* PASSING_NEW: of its tuples */
     struct pg_tuple half; /* what the packet said between the hooks */
     struct pg_addr
         error_source; /* PASSING_ERROR: outer source to be; none: the router's own stays */
@@ -103,6 +119,7 @@ struct pg_nat {
     struct pg_hash_key key;
     struct pg_pool *flows;
     struct pg_table *by_tuple;
+    struct pg_addresses addresses;
     struct pg_expiry *expiry;
     struct pg_service_table *services; /* NULL before the first load */
     struct pg_uses *uses;
@@ -119,13 +136,33 @@ struct pg_nat {
     uint64_t events_told;
 };
 
+/* Where a packet of this direction goes before it is translated. */
+static inline const struct pg_addr *pg_flow_dst(const struct pg_nat *n, const struct pg_flow *f,
+                                                unsigned direction)
+{
+    uint32_t number = f->dst_number[direction];
+
+    return number ? &n->addresses.at[number] : &f->src[!direction];
+}
+static inline struct pg_tuple pg_flow_tuple(const struct pg_nat *n, const struct pg_flow *f,
+                                            unsigned direction)
+{
+    return (struct pg_tuple){.src = f->src[direction],
+                             .dst = *pg_flow_dst(n, f, direction),
+                             .src_port = f->src_port[direction],
+                             .dst_port = f->dst_port[direction],
+                             .proto = f->proto};
+}
+
 /* flow.c */
 struct pg_flow *pg_flow_at(const struct pg_nat *n, uint32_t index);
-uint32_t pg_flow_find(const struct pg_nat *n,
-                      const struct pg_tuple *t); /* index * 2 + direction, or PG_TABLE_NONE */
-bool pg_flow_make_room(struct pg_nat *n);        /* false: full, and nobody to end early */
-uint32_t pg_flow_insert(struct pg_nat *n,
-                        const struct pg_flow *f); /* room was made: always works */
+uint32_t pg_flow_hash(const struct pg_nat *n, const struct pg_tuple *t);
+/* index * 2 + direction, or PG_TABLE_NONE; the second for whom the hash is of no further use */
+uint32_t pg_flow_find(const struct pg_nat *n, const struct pg_tuple *t, uint32_t hash);
+uint32_t pg_flow_of(const struct pg_nat *n, const struct pg_tuple *t);
+bool pg_flow_make_room(struct pg_nat *n); /* false: full, and nobody to end early */
+/* Room was made: always works. hash: of its tuples, by direction. */
+uint32_t pg_flow_insert(struct pg_nat *n, const struct pg_flow *f, const uint32_t hash[2]);
 void pg_flow_delete(struct pg_nat *n, uint32_t index);
 void pg_flow_extend(struct pg_nat *n, struct pg_flow *f, uint64_t due_ms);
 static inline void pg_flow_set_due(struct pg_flow *f, uint64_t due_ms)
@@ -136,6 +173,11 @@ static inline void pg_flow_set_due(struct pg_flow *f, uint64_t due_ms)
 uint64_t pg_flow_id(const struct pg_nat *n, uint32_t index);
 uint64_t pg_flow_next_id(
     const struct pg_nat *n); /* of the next flow to be inserted; room was made */
+/* The same of the packet under way. */
+static inline uint64_t pg_passing_id(const struct pg_nat *n)
+{
+    return n->passing.id ? n->passing.id : pg_flow_id(n, n->passing.flow);
+}
 void pg_flow_count(struct pg_flow *f, unsigned direction, const struct pg_packet *p);
 
 /* dump.c: without its service */
@@ -173,9 +215,9 @@ bool pg_tcp_begin(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p
 enum pg_track pg_tcp_track(struct pg_nat *n, struct pg_flow *f, unsigned direction,
                            const struct pg_packet *p, uint64_t now_ms);
 
-/* port_alloc.c: gives the reply tuple of f a destination port that makes it unique. */
+/* port_alloc.c: gives the reply tuple of f a destination port that makes it unique. *ret_hash: of that tuple. */
 bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
-                    enum pg_port_rule rule);
+                    enum pg_port_rule rule, uint32_t *ret_hash);
 
 /* affinity.c */
 struct pg_affinity *pg_affinity_new(const struct pg_hash_key *key, uint64_t now_ms);

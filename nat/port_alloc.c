@@ -58,14 +58,15 @@ static bool gives_way(struct pg_nat *n, uint32_t taken, const struct pg_packet *
 }
 
 static bool is_free(struct pg_nat *n, const struct pg_flow *f, const struct pg_packet *p,
-                    bool harder)
+                    bool harder, uint32_t *ret_hash)
 {
-    struct pg_tuple orig = pg_flow_tuple(f, PG_ORIG);
-    struct pg_tuple reply = pg_flow_tuple(f, PG_REPLY);
+    struct pg_tuple orig = pg_flow_tuple(n, f, PG_ORIG);
+    struct pg_tuple reply = pg_flow_tuple(n, f, PG_REPLY);
 
     if (pg_tuple_equal(&reply, &orig))
         return false;
-    uint32_t taken = pg_flow_find(n, &reply);
+    *ret_hash = pg_flow_hash(n, &reply);
+    uint32_t taken = pg_flow_find(n, &reply, *ret_hash);
 
     return taken == PG_TABLE_NONE || (harder && gives_way(n, taken, p));
 }
@@ -79,7 +80,7 @@ static struct port_range high_ports(uint8_t proto)
 }
 
 bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet *p,
-                    enum pg_port_rule rule)
+                    enum pg_port_rule rule, uint32_t *ret_hash)
 {
     uint16_t *port = reply_port(f);
     uint16_t asked = *port;
@@ -87,15 +88,16 @@ bool pg_port_choose(struct pg_nat *n, struct pg_flow *f, const struct pg_packet 
         rule == PG_PORT_KEEP_HIGH ? high_ports(p->proto) : class_of(p->proto, asked);
     bool keep = rule == PG_PORT_KEEP || (rule == PG_PORT_KEEP_HIGH && asked >= range.first);
 
-    if (keep && is_free(n, f, p, false))
+    if (keep && is_free(n, f, p, false, ret_hash))
         return true;
     if (!pg_proto_has_ports(p->proto) && !pg_proto_is_icmp(p->proto))
-        return is_free(n, f, p, false); /* nothing of it can be changed but its addresses */
+        return is_free(n, f, p, false,
+                       ret_hash); /* nothing of it can be changed but its addresses */
     for (uint32_t tries = MOST_TRIES; tries >= LEAST_TRIES; tries /= 2) {
         uint32_t start = pg_random_below(n->random, range.count);
         for (uint32_t i = 0; i < tries; i++) {
             *port = (uint16_t)(range.first + (start + i) % range.count);
-            if (is_free(n, f, p, tries - i <= HARDER_TRIES))
+            if (is_free(n, f, p, tries - i <= HARDER_TRIES, ret_hash))
                 return true;
         }
     }

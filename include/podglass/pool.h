@@ -21,6 +21,9 @@ uint32_t pg_pool_get(struct pg_pool *p); /* zeroed entry, or PG_POOL_NONE when f
 uint32_t pg_pool_next(const struct pg_pool *p, uint32_t *ret_generation);
 void pg_pool_put(struct pg_pool *p, uint32_t index);
 void *pg_pool_at(const struct pg_pool *p, uint32_t index); /* index must be in use: asserted */
+/* The same for whose own tables say that index is in use: asserted is only that it once was. Saves a line of memory, where
+ * the pool would look it up. */
+void *pg_pool_known(const struct pg_pool *p, uint32_t index);
 uint32_t pg_pool_index(const struct pg_pool *p, const void *entry);
 /* any index; those in use are below the high-water mark */
 bool pg_pool_in_use(const struct pg_pool *p, uint32_t index);

@@ -42,11 +42,34 @@ static enum pg_verdict_nat send_first(struct pg_world *w, const struct pg_tuple 
     return pg_world_first(w, &m, t);
 }
 
-static void flow_is_small_enough(void **state)
+/* Entry, its word in the pool and its share of the table: also right after the table grew, when it is least full. */
+static void a_flow_takes_at_most_200_bytes_all_told(void **state)
 {
+    struct pg_world *w = *state;
+
+    for (uint32_t i = 1; i <= 110000; i++) {
+        struct pg_tuple t = plain(PG_PROTO_UDP, i);
+        uint64_t all = (uint64_t)i * (pg_nat_flow_bytes() + sizeof(uint32_t));
+        bool had_time_to_move = i == 80000 || i == 110000;
+
+        assert_int_equal(send_first(w, &t), PG_NAT_ACCEPT);
+        if (had_time_to_move)
+            assert_true(all + pg_table_bytes(w->nat->by_tuple) <= UINT64_C(200) * i);
+    }
+}
+
+static void packets_are_counted_beyond_32_bits(void **state)
+{
+    struct pg_flow f = {.packets_low = {UINT32_MAX, 7}, .total = {{.bytes = 1000}}};
+    struct pg_packet p = {.len = 40};
+
     (void)state;
-    /* with its word in the pool and two slots in a table that is five eighths full at a million */
-    assert_true(pg_nat_flow_bytes() + 4 + 26 <= 224);
+    pg_flow_count(&f, PG_ORIG, &p);
+    pg_flow_count(&f, PG_ORIG, &p);
+    pg_flow_count(&f, PG_REPLY, &p);
+    assert_int_equal(pg_flow_packets(&f, PG_ORIG), (UINT64_C(1) << 32) + 1);
+    assert_int_equal(f.total[PG_ORIG].bytes, 1080);
+    assert_int_equal(pg_flow_packets(&f, PG_REPLY), 8);
 }
 
 static void a_long_flow_ends_when_it_should_and_not_when_it_is_looked_at(void **state)
@@ -257,7 +280,8 @@ int main(void)
 {
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flow_is_small_enough),
+        WORLD_TEST(a_flow_takes_at_most_200_bytes_all_told),
+        cmocka_unit_test(packets_are_counted_beyond_32_bits),
         WORLD_TEST(flow_is_found_by_either_tuple),
         WORLD_TEST(deleted_flow_is_gone),
         cmocka_unit_test(full_table_ends_an_unassured_flow_first),

@@ -174,16 +174,19 @@ static void other_transports_have_nothing_to_draw(void **state)
     struct pg_flow f = {.proto = 50};
     struct pg_packet p = {.proto = 50};
 
+    struct pg_addr node = pg_make_addr(NODE1);
+    uint32_t hash[2];
+
     f.src[PG_ORIG] = t.src;
-    f.dst[PG_ORIG] = t.dst;
     f.src[PG_REPLY] = t.dst;
-    f.dst[PG_REPLY] = pg_make_addr(NODE1);
-    assert_true(pg_port_choose(w->nat, &f, &p, PG_PORT_DRAW));
+    f.dst_number[PG_REPLY] = pg_addresses_number(&w->nat->addresses, &node);
+    assert_true(pg_port_choose(w->nat, &f, &p, PG_PORT_DRAW, &hash[PG_REPLY]));
     pg_flow_set_due(&f, 600000);
     assert_true(pg_flow_make_room(w->nat));
-    pg_flow_insert(w->nat, &f);
+    hash[PG_ORIG] = pg_flow_hash(w->nat, &t);
+    pg_flow_insert(w->nat, &f, hash);
     f.src[PG_ORIG] = pg_make_addr(CLIENT);
-    assert_false(pg_port_choose(w->nat, &f, &p, PG_PORT_DRAW));
+    assert_false(pg_port_choose(w->nat, &f, &p, PG_PORT_DRAW, &hash[PG_REPLY]));
     assert_int_equal(f.src_port[PG_REPLY] | f.dst_port[PG_REPLY], 0);
 }
 
