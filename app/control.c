@@ -118,6 +118,7 @@ static void answer_trace(struct pg_control *c, struct evhttp_request *req, struc
     }
     since = since ? since : 1;
     limit = limit < TRACE_LIMIT_MOST ? limit : TRACE_LIMIT_MOST;
+    pg_live_trace_clock(c->path, &body);
     for (uint64_t n = 0; n < limit; n++) {
         struct pg_json j;
         uint64_t gone = 0;

@@ -20,7 +20,10 @@ static void text_or_null(struct pg_json *j, const char *key, const char *text)
 
 static void tests_of(struct pg_dump *d, const struct pg_route *r)
 {
-    static const char *const kinds[] = {"method", "header", "query"};
+    static const char *const kinds[] = {[PG_TEST_METHOD] = "method",
+                                        [PG_TEST_HEADER] = "header",
+                                        [PG_TEST_QUERY] = "query",
+                                        [PG_TEST_COOKIE] = "cookie"};
     struct pg_json *j = &d->json;
 
     pg_json_key(j, "tests");

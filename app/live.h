@@ -58,6 +58,8 @@ void pg_live_tick(struct pg_live *l); /* streams came or went */
 /* ---- live_trace.c, live_request.c, live_capture.c, live_events.c ---- */
 void pg_live_trace_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query);
 void pg_live_trace_pump(struct pg_live *l);
+/* {"kind":"Clock",...}: what the time of the records is in real time, at the top of each answer. */
+void pg_live_trace_clock(struct pg_path *path, struct pg_text *out);
 void pg_live_trace_closed(struct pg_live *l, struct evhttp_connection *connection); /* NULL: all */
 void pg_live_capture_begin(struct pg_live *l, struct evhttp_request *req, struct evkeyvalq *query);
 void pg_live_capture_pump(struct pg_live *l);

@@ -1,6 +1,6 @@
 /* GET /v1/trace?follow=1[&since=SEQ][&from=IP][&pod=][&service=][&host=][&path=][&verdict=]: records as JSON lines, as they are written, until the reader closes.
  *
- * While one is here, records are written (watch.c). The ring is the buffer: a reader keeps a place in it, and when it is overrun gets a line {"kind":"Missed","count":N}. What
+ * While one is here, records are written (watch.c). The ring is the buffer: a reader keeps a place in it, and when it is overrun gets a line {"kind":"Missed","count":N}; the first line is of kind Clock and says what time it is. What
  * is said per pump is bounded, and nothing more is said while a megabyte waits for the reader. */
 #include "live.h"
 
@@ -13,6 +13,7 @@
 #include <event2/keyvalq_struct.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BACKLOG_MOST (1024 * 1024)
 #define PUMP_RECORDS 1024 /* a tick: 50,000 a second, which costs about a tenth of a core */
@@ -40,6 +41,33 @@ static void say_missed(uint64_t count, struct pg_text *out)
     pg_text_putc(out, '\n');
 }
 
+void pg_live_trace_clock(struct pg_path *path, struct pg_text *out)
+{
+    struct timespec now;
+    struct pg_json j;
+    clock_gettime(CLOCK_REALTIME, &now);
+    pg_json_begin(&j, out);
+    pg_json_object(&j);
+    pg_json_key_string(&j, "apiVersion", "podglass/v1alpha1");
+    pg_json_key_string(&j, "kind", "Clock");
+    pg_json_key_uint(&j, "timeUs", pg_trace_now_us(pg_path_trace(path)));
+    pg_json_key_uint(&j, "unixUs", (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    pg_json_object_end(&j);
+    pg_text_putc(out, '\n');
+}
+
+/* Empties out. */
+static void send_text(struct evhttp_request *req, struct pg_text *out)
+{
+    struct evbuffer *piece = out->len != 0 ? evbuffer_new() : NULL;
+    if (piece != NULL) {
+        evbuffer_add(piece, out->at, out->len);
+        evhttp_send_reply_chunk(req, piece);
+        evbuffer_free(piece);
+    }
+    pg_text_free(out);
+}
+
 static void pump_one(struct pg_live *l, struct pg_live_trace *t)
 {
     struct pg_namer namer = {.snapshot = pg_path_snapshot(l->path)};
@@ -60,15 +88,7 @@ static void pump_one(struct pg_live *l, struct pg_live_trace *t)
         pg_record_json_named(&r, &names, &j);
         pg_text_putc(&out, '\n');
     }
-    if (out.len != 0) {
-        struct evbuffer *piece = evbuffer_new();
-        if (piece != NULL) {
-            evbuffer_add(piece, out.at, out.len);
-            evhttp_send_reply_chunk(t->req, piece);
-            evbuffer_free(piece);
-        }
-    }
-    pg_text_free(&out);
+    send_text(t->req, &out);
 }
 
 void pg_live_trace_pump(struct pg_live *l)
@@ -170,6 +190,9 @@ void pg_live_trace_begin(struct pg_live *l, struct evhttp_request *req, struct e
     l->traces = t;
     pg_watch_begin(&l->watchers, &t->watch);
     pg_live_stream(l, req, "application/jsonl");
+    struct pg_text clock = {0};
+    pg_live_trace_clock(l->path, &clock);
+    send_text(req, &clock);
     pg_live_tick(l);
 }
 

@@ -147,6 +147,8 @@ static void translate_source(struct pg_nat *n, struct pg_packet *p, struct pg_fl
         pg_reason_id why = now->direction == PG_ORIG ? (pg_reason_id)f->snat_reason : n->reverse;
         /* also of a flow that is left alone: this is the one record that names who began it */
         tell_end(n, p, f, now->direction, PG_STAGE_NAT_POSTROUTING, &to, PG_FIELD_SRC, why);
+        if (p->proto == PG_PROTO_TCP && (p->tcp_flags & PG_TCP_SYN))
+            pg_nat_tell_handshake(n, p, f);
         mark_told(n, f, now->direction);
     }
     pg_rewrite_tuple(p, &to);

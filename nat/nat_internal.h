@@ -246,5 +246,7 @@ void pg_conntrack_print_xml(const struct pg_nat_flow_view *f, unsigned form, str
 /* hooks.c: records of one packet */
 void pg_nat_tell(struct pg_nat *n, const struct pg_packet *p, const struct pg_flow *f,
                  struct pg_record *r);
+/* handshake.c: what a segment with SYN says of its sender, for the packet that is passing */
+void pg_nat_tell_handshake(struct pg_nat *n, const struct pg_packet *p, const struct pg_flow *f);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "nat_internal.h"
 
+#define TCP_HEAD 20u /* its options follow */
+
 enum pg_segment_kind { SEG_SYN, SEG_SYNACK, SEG_FIN, SEG_ACK, SEG_RST, SEG_COUNT };
 
 struct pg_segment {
@@ -27,6 +29,9 @@ static inline bool pg_seq_after(uint32_t a, uint32_t b)
     return pg_seq_before(b, a);
 }
 
+/* The next option at *at: 0 none left, or malformed; else its kind, with its value. */
+uint8_t pg_tcp_next_option(const struct pg_segment *s, uint32_t *at, const uint8_t **ret_value,
+                           uint32_t *ret_len);
 /* What the options of a SYN say: bits of TCP_END_SCALES and TCP_END_SACK; *ret_scale if it scales. */
 unsigned pg_tcp_syn_options(const struct pg_segment *s, unsigned *ret_scale);
 /* What the first segment of a flow says of its sender. */

@@ -11,8 +11,6 @@
  * nf_conntrack_proto_tcp.c; tests/differential/ holds it against the kernel's. */
 #include "tcp_internal.h"
 
-#define TCP_HEAD 20u
-
 /* States as in enum pg_tcp_state, plus two answers. */
 #define sNO PG_CT_NONE
 #define sSS PG_CT_SYN_SENT

@@ -25,8 +25,7 @@
 
 /* ---- options ---- */
 
-/* The next option at *at: 0 none left, or malformed; else its kind, with its value. */
-static uint8_t next_option(const struct pg_segment *s, uint32_t *at, const uint8_t **ret_value,
+uint8_t pg_tcp_next_option(const struct pg_segment *s, uint32_t *at, const uint8_t **ret_value,
                            uint32_t *ret_len)
 {
     while (*at < s->options_len && s->options[*at] == OPTION_NOP)
@@ -54,7 +53,7 @@ unsigned pg_tcp_syn_options(const struct pg_segment *s, unsigned *ret_scale)
     uint32_t len;
     uint8_t kind;
 
-    while ((kind = next_option(s, &at, &value, &len)) != 0) {
+    while ((kind = pg_tcp_next_option(s, &at, &value, &len)) != 0) {
         if (kind == OPTION_SACK_OK && len == 0)
             marks |= TCP_END_SACK;
         if (kind == OPTION_SCALE && len == 1) {
@@ -74,7 +73,7 @@ static uint32_t highest_arrived(const struct pg_segment *s)
     uint32_t len;
     uint8_t kind;
 
-    while ((kind = next_option(s, &at, &value, &len)) != 0) {
+    while ((kind = pg_tcp_next_option(s, &at, &value, &len)) != 0) {
         if (kind != OPTION_SACK || len == 0 || len % 8 != 0)
             continue;
         for (uint32_t i = 4; i < len; i += 8) {

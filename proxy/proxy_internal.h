@@ -243,6 +243,9 @@ bool pg_session_linger_step(struct pg_session *s);
 /* An event for the trace; call only when it is on. */
 void pg_session_tell(const struct pg_session *s, enum pg_stage stage, const char *name,
                      struct pg_value before, struct pg_value after, pg_reason_id reason);
+/* body_tell.c: an event for the body that h announces, if there is one. Direction 1: of the response. */
+void pg_session_tell_body(const struct pg_session *s, const struct pg_http_head *h,
+                          unsigned direction);
 
 /* ---- request.c ---- */
 /* The head in proxy->head is complete: decide, then open or reuse an upstream. Error, or NONE with the state moved on. */

@@ -31,6 +31,7 @@ static void tell_request(struct pg_session *s, const char *bytes)
     size_t used = len < (int)sizeof(text) ? (size_t)len : sizeof(text) - 1;
     pg_session_tell(s, PG_STAGE_HTTP_PARSE, "request", pg_value_none(), pg_value_text(text, used),
                     0);
+    pg_session_tell_body(s, h, 0);
 }
 
 static void tell_client(struct pg_session *s, const struct pg_client_addr *who)

@@ -240,8 +240,10 @@ static bool pass_head(struct pg_session *s, const char *bytes)
               (s->exchange->request.done || h->status < 400);
     s->last_status = h->status;
     pg_request_log_answered(s);
-    if (pg_session_watched(s))
+    if (pg_session_watched(s)) {
+        pg_session_tell_body(s, h, 1); /* the status is what ends an exchange's records */
         tell_response(s, h->status, "response");
+    }
     if (write_head(s, bytes, out) != 0) {
         pg_session_abort(s);
         return true;

@@ -83,7 +83,7 @@ static void on_exchange(void *arg, const struct pg_exchange *x)
     struct pg_names names = pg_name_list_names(&w->names);
 
     if (x->label == w->label) {
-        pg_exchange_text(x, &names, false, w->out);
+        pg_exchange_text(x, &names, &(struct pg_exchange_style){.color = false}, w->out);
     }
 }
 

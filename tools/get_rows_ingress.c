@@ -35,7 +35,7 @@ void pg_row_ingresses(struct pg_grid *g, const json_t *ingress, bool wide)
     }
 }
 
-/* "GET", "X-Beta: 1", "?page=2", with "~" before an expression. */
+/* "GET", "X-Beta: 1", "?page=2", "Cookie beta=always", with "~" before an expression. */
 static void add_test(struct pg_text *t, const json_t *test)
 {
     const char *kind = pg_get_string(test, "kind");
@@ -48,6 +48,8 @@ static void add_test(struct pg_text *t, const json_t *test)
         pg_text_printf(t, "%s:%s%s", name ? name : "?", about, value ? value : "");
     } else if (kind && strcmp(kind, "query") == 0) {
         pg_text_printf(t, "?%s=%s%s", name ? name : "?", about, value ? value : "");
+    } else if (kind && strcmp(kind, "cookie") == 0) {
+        pg_text_printf(t, "Cookie %s=%s%s", name ? name : "?", about, value ? value : "");
     } else {
         pg_text_puts(t, value ? value : "?");
     }

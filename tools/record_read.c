@@ -233,6 +233,10 @@ enum pg_line_kind pg_record_read_line(const char *text, size_t len, struct pg_re
     if (strcmp(string_of(o, "kind"), "Missed") == 0) {
         r.seq = number_of(o, "count", 0);
         kind = PG_LINE_MISSED;
+    } else if (strcmp(string_of(o, "kind"), "Clock") == 0) {
+        r.time_us = number_of(o, "timeUs", 0);
+        r.seq = number_of(o, "unixUs", 0);
+        kind = PG_LINE_CLOCK;
     } else if (kind_of(string_of(o, "kind"), &r.kind)) {
         read_record(o, &r);
         kind = PG_LINE_RECORD;

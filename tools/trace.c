@@ -39,8 +39,9 @@ struct trace {
     struct pg_text line; /* of the stream, until its end has come */
     struct pg_want want;
     const char *form;
-    bool color;
-    bool first; /* -o json: nothing is printed yet */
+    struct pg_exchange_style style;
+    bool has_clock; /* the records said what time they are of */
+    bool first;     /* -o json: nothing is printed yet */
     bool show_secrets;
     bool broken; /* standard output */
     uint64_t next_seq;
@@ -107,7 +108,7 @@ static void render(struct trace *t, const struct pg_exchange *x, struct pg_text 
             pg_text_putc(out, '\n');
         }
     } else {
-        pg_exchange_text(x, &names, t->color, out);
+        pg_exchange_text(x, &names, &t->style, out);
     }
 }
 
@@ -148,6 +149,17 @@ static int compare_begin(const void *a, const void *b)
     return (x->began_us > y->began_us) - (x->began_us < y->began_us);
 }
 
+/* --time abs: records of another day can only be told apart from ours if they say so. */
+static bool knows_time(struct trace *t)
+{
+    if (t->style.time != PG_TIME_ABS || t->has_clock || t->broken) {
+        return !t->broken;
+    }
+    pg_options_complain(PG_VERB_TRACE, "these records do not say what time it was (--time abs)");
+    t->broken = true;
+    return false;
+}
+
 static void on_exchange(void *arg, const struct pg_exchange *x)
 {
     struct trace *t = arg;
@@ -155,7 +167,7 @@ static void on_exchange(void *arg, const struct pg_exchange *x)
     struct pg_text text = {0};
 
     pg_exchange_look(x, &v);
-    if (!matches(t, x, &v)) {
+    if (!matches(t, x, &v) || !knows_time(t)) {
         return;
     }
     render(t, x, &text);
@@ -186,6 +198,18 @@ static void put_kept(struct trace *t)
 
 /* ---- reading ---- */
 
+/* The first line of an answer. Of -o jsonl it is the first, too, so that what was saved has its time. */
+static void take_clock(struct trace *t, const struct pg_record *r)
+{
+    if (is_form(t, "jsonl") && !t->has_clock) {
+        printf("{\"apiVersion\":\"podglass/v1alpha1\",\"kind\":\"Clock\",\"timeUs\":%llu,"
+               "\"unixUs\":%llu}\n",
+               (unsigned long long)r->time_us, (unsigned long long)r->seq);
+    }
+    t->has_clock = true;
+    t->style.epoch_us = r->seq - r->time_us;
+}
+
 static void take_line(struct trace *t, const char *at, size_t len)
 {
     struct pg_record r;
@@ -205,6 +229,7 @@ static void take_line(struct trace *t, const char *at, size_t len)
     case PG_LINE_MISSED:
         fprintf(stderr, "missed: %llu records\n", (unsigned long long)r.seq);
         break;
+    case PG_LINE_CLOCK: take_clock(t, &r); break;
     case PG_LINE_BROKEN:
         if (len > 0) {
             pg_options_complain(PG_VERB_TRACE, "a line is no JSON and is left out");
@@ -256,7 +281,7 @@ static int read_file(struct trace *t, const char *path)
         on_bytes(t, "\n", 1);
     }
     pg_exchanges_flush(t->exchanges);
-    return 0;
+    return t->broken ? PG_EXIT_DIFFERENT : 0;
 }
 
 static int read_past(struct trace *t)
@@ -349,12 +374,25 @@ static int compile(struct trace *t)
     return status;
 }
 
+static int understand_time(struct trace *t)
+{
+    const char *time = option(t, PG_FLAG_TRACE_TIME);
+
+    if (time && !is_form(t, "text")) {
+        return pg_options_complain(PG_VERB_TRACE, "--time is of text; -o %s has its own", t->form);
+    }
+    if (time && strcmp(time, "rel") != 0) {
+        t->style.time = strcmp(time, "abs") == 0 ? PG_TIME_ABS : PG_TIME_NONE;
+    }
+    return 0;
+}
+
 static int understand(struct trace *t)
 {
     const char *from = option(t, PG_FLAG_TRACE_FROM);
 
     t->form = option(t, PG_FLAG_TRACE_OUTPUT) ? option(t, PG_FLAG_TRACE_OUTPUT) : "text";
-    t->color = is_form(t, "text") && pg_want_color(option(t, PG_FLAG_TRACE_COLOR));
+    t->style.color = is_form(t, "text") && pg_want_color(option(t, PG_FLAG_TRACE_COLOR));
     t->first = true;
     t->show_secrets = pg_options_has(&t->options, PG_FLAG_TRACE_SHOW_SECRETS);
     if (from && pg_addr_parse(from, strlen(from), &t->want.from) != 0) {
@@ -372,7 +410,7 @@ static int understand(struct trace *t)
         }
     }
     if (pg_options_number(&t->options, PG_FLAG_TRACE_LAST, 1, LAST_MOST, &t->last) ||
-        pg_options_args(&t->options, 0, UINT32_MAX) || compile(t)) {
+        pg_options_args(&t->options, 0, UINT32_MAX) || understand_time(t) || compile(t)) {
         return PG_EXIT_USAGE;
     }
     if (option(t, PG_FLAG_TRACE_SOCKET)) {
@@ -412,6 +450,9 @@ static int play(struct trace *t)
     }
     if (is_form(t, "json")) {
         fputs("\n]}\n", stdout);
+    }
+    if (t->broken && status == 0) {
+        status = PG_EXIT_DIFFERENT;
     }
     return status;
 }

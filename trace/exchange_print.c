@@ -4,7 +4,7 @@
  *     +0.000  nat      dst 203.0.113.10:80  =>  10.244.1.2:80      svc/edge/gateway LoadBalancer  edge.yaml:9  PG112
  *     ...
  *
- * Times are milliseconds since the first record; "before" stands where a record was told for an earlier request of the same connection. Called by
+ * Times are milliseconds since the first record, or times of day, or left out; "before" stands where a record was told for an earlier request of the same connection. Called by
  * readers of records. Everything that came from a stranger is escaped. */
 #include "podglass/exchange.h"
 
@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static void puts_escaped(struct pg_text *out, const char *text)
 {
@@ -88,14 +89,38 @@ static void add_subject(struct pg_text *out, const struct pg_exchange *x,
     }
 }
 
+/* "13:04:05.000123", and for the head of an exchange the day in front of it: "2026-11-25T13:04:05.000123Z". */
+static void add_time_of_day(struct pg_text *out, uint64_t time_us, bool with_day)
+{
+    time_t seconds = (time_t)(time_us / 1000000);
+    struct tm tm;
+    if (gmtime_r(&seconds, &tm) == NULL) {
+        return;
+    }
+    if (with_day) {
+        pg_text_printf(out, "%04d-%02d-%02dT", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+    }
+    pg_text_printf(out, "%02d:%02d:%02d.%06u%s", tm.tm_hour, tm.tm_min, tm.tm_sec,
+                   (unsigned)(time_us % 1000000), with_day ? "Z" : "");
+}
+
 static void add_head(struct pg_text *out, const struct pg_exchange *x,
-                     const struct pg_exchange_view *v, const struct pg_names *names, bool color)
+                     const struct pg_exchange_view *v, const struct pg_names *names,
+                     const struct pg_exchange_style *style)
 {
     const char *pod = name_of(names, &v->pod.addr);
+    bool color = style->color;
+    if (style->time == PG_TIME_ABS) {
+        add_time_of_day(out, v->began_us + style->epoch_us, true);
+        pg_text_puts(out, "  ");
+    }
     pg_text_printf(out, "%s%04x%s  ", color ? "\033[1m" : "", x->label, color ? "\033[0m" : "");
     add_subject(out, x, v);
-    pg_text_printf(out, "  %llu.%03llums  ", (unsigned long long)(v->took_us / 1000),
-                   (unsigned long long)(v->took_us % 1000));
+    if (style->time != PG_TIME_NONE) {
+        pg_text_printf(out, "  %llu.%03llums", (unsigned long long)(v->took_us / 1000),
+                       (unsigned long long)(v->took_us % 1000));
+    }
+    pg_text_puts(out, "  ");
     add_end(out, &v->client);
     if (!pg_addr_is_none(&v->pod.addr)) {
         pg_text_puts(out, " -> ");
@@ -111,22 +136,35 @@ static void add_head(struct pg_text *out, const struct pg_exchange *x,
     pg_text_putc(out, '\n');
 }
 
+/* When it was, as wide in each line. */
+static void add_when(struct pg_text *out, const struct pg_record *r, uint64_t began_us,
+                     bool carried, const struct pg_exchange_style *style)
+{
+    uint64_t at_us = r->time_us > began_us ? r->time_us - began_us : 0;
+    char offset[32];
+    if (style->time == PG_TIME_ABS) {
+        pg_text_puts(out, "  ");
+        add_time_of_day(out, r->time_us + style->epoch_us, false);
+    } else if (carried) {
+        pg_text_puts(out, "    before");
+    } else if (style->time == PG_TIME_REL) {
+        snprintf(offset, sizeof offset, "+%llu.%03llu", (unsigned long long)(at_us / 1000),
+                 (unsigned long long)(at_us % 1000));
+        pg_text_printf(out, "%10s", offset);
+    } else {
+        pg_text_printf(out, "%10s", "");
+    }
+}
+
 static void add_line(struct pg_text *out, const struct pg_record *r, uint64_t began_us,
-                     bool carried, bool color)
+                     bool carried, const struct pg_exchange_style *style)
 {
     char what[640];
     char why[560];
     bool loud = pg_hops_is_loud(r);
-    uint64_t at_us = r->time_us > began_us ? r->time_us - began_us : 0;
+    bool color = style->color;
     pg_text_puts(out, color && loud ? "\033[31m" : "");
-    if (carried) {
-        pg_text_puts(out, "    before");
-    } else {
-        char offset[32];
-        snprintf(offset, sizeof offset, "+%llu.%03llu", (unsigned long long)(at_us / 1000),
-                 (unsigned long long)(at_us % 1000));
-        pg_text_printf(out, "%10s", offset);
-    }
+    add_when(out, r, began_us, carried, style);
     pg_hops_change(r, what, sizeof what);
     pg_text_printf(out, "  %-7s %c %s", pg_hops_work(r), loud ? '!' : ' ',
                    r->direction != 0 && r->conntrack != 0 ? "reply " : "");
@@ -143,14 +181,14 @@ static void add_line(struct pg_text *out, const struct pg_record *r, uint64_t be
     pg_text_puts(out, color && loud ? "\033[0m\n" : "\n");
 }
 
-void pg_exchange_text(const struct pg_exchange *x, const struct pg_names *names, bool color,
-                      struct pg_text *out)
+void pg_exchange_text(const struct pg_exchange *x, const struct pg_names *names,
+                      const struct pg_exchange_style *style, struct pg_text *out)
 {
     struct pg_exchange_view v;
     pg_exchange_look(x, &v);
-    add_head(out, x, &v, names, color);
+    add_head(out, x, &v, names, style);
     for (uint32_t i = 0; i < x->count; i++) {
-        add_line(out, &x->records[i], v.began_us, i < x->carried, color);
+        add_line(out, &x->records[i], v.began_us, i < x->carried, style);
     }
     if (x->left_out != 0) {
         pg_text_printf(out, "    %u records more were not kept\n", x->left_out);
@@ -178,6 +216,16 @@ static void json_end(struct pg_json *j, const char *key, const struct pg_end *e,
 static void text_or_null(struct pg_json *j, const char *key, const char *text)
 {
     pg_json_key_string(j, key, text[0] != 0 ? text : NULL);
+}
+
+/* null: the head does not say how many. */
+static void bytes_or_null(struct pg_json *j, const char *key, int64_t bytes)
+{
+    if (bytes < 0) {
+        pg_json_key_string(j, key, NULL);
+    } else {
+        pg_json_key_uint(j, key, (uint64_t)bytes);
+    }
 }
 
 static void json_verdict(struct pg_json *j, const struct pg_exchange_view *v)
@@ -215,6 +263,7 @@ static void json_request(struct pg_json *j, const struct pg_exchange *x,
     text_or_null(j, "method", v->method);
     text_or_null(j, "host", v->host);
     text_or_null(j, "target", v->target);
+    bytes_or_null(j, "bodyBytes", v->request_body);
     pg_json_object_end(j);
     pg_json_key(j, "status");
     if (v->status != 0) {
@@ -223,6 +272,7 @@ static void json_request(struct pg_json *j, const struct pg_exchange *x,
         pg_json_string(j, NULL);
     }
     text_or_null(j, "refusal", v->refusal);
+    bytes_or_null(j, "responseBodyBytes", v->response_body);
 }
 
 void pg_record_json_named(const struct pg_record *r, const struct pg_names *names,

@@ -200,6 +200,16 @@ static void take_preface(const struct pg_record *r, struct pg_exchange_view *v)
     }
 }
 
+/* "11 bytes", or in words why nobody can know. */
+static int64_t body_of(const struct pg_record *r)
+{
+    char text[32];
+    char *end = NULL;
+    copy(text, sizeof text, r->after.text, r->after.is_text ? r->after.len : 0);
+    long long bytes = strtoll(text, &end, 10);
+    return end != text ? bytes : -1;
+}
+
 static void take_event(const struct pg_record *r, struct pg_exchange_view *v)
 {
     if (strcmp(r->name, "request") == 0 && r->stage == PG_STAGE_HTTP_PARSE) {
@@ -208,6 +218,8 @@ static void take_event(const struct pg_record *r, struct pg_exchange_view *v)
         char text[4] = {0};
         copy(text, sizeof text, r->after.text, r->after.is_text ? r->after.len : 0);
         v->status = (uint16_t)strtoul(text, NULL, 10);
+    } else if (strcmp(r->name, "body") == 0 && r->stage == PG_STAGE_HTTP_PARSE) {
+        *(r->direction ? &v->response_body : &v->request_body) = body_of(r);
     }
 }
 

@@ -54,10 +54,12 @@ struct pg_exchange_view {
     char method[20];
     char target[105];
     char host[105];
-    char entry[128];   /* "edge/gateway": service the client called; "" for none */
-    char service[128]; /* "shop/web": service of the pod */
-    char refusal[46];  /* why podglass answered itself: "no-route", "no-endpoint", ... */
-    char drop[46];     /* name of the drop that ended it */
+    int64_t request_body;  /* bytes announced; -1: the head does not say how many */
+    int64_t response_body; /* 0: none, or no answer yet */
+    char entry[128];       /* "edge/gateway": service the client called; "" for none */
+    char service[128];     /* "shop/web": service of the pod */
+    char refusal[46];      /* why podglass answered itself: "no-route", "no-endpoint", ... */
+    char drop[46];         /* name of the drop that ended it */
     uint64_t began_us;
     uint64_t took_us;
     bool has_verdict;
@@ -75,9 +77,19 @@ struct pg_names {
     const char *(*of)(void *arg, const struct pg_addr *a);
     void *arg;
 };
-/* The head line and a line per record, with milliseconds since its beginning. */
-void pg_exchange_text(const struct pg_exchange *x, const struct pg_names *names, bool color,
-                      struct pg_text *out);
+enum pg_time_form {
+    PG_TIME_REL,  /* milliseconds since the exchange began */
+    PG_TIME_ABS,  /* the time of day, in UTC */
+    PG_TIME_NONE, /* nothing that differs from one run to the next */
+};
+struct pg_exchange_style {
+    bool color;
+    enum pg_time_form time;
+    uint64_t epoch_us; /* PG_TIME_ABS: the clock of the records began so long after 1970 */
+};
+/* The head line and a line per record. */
+void pg_exchange_text(const struct pg_exchange *x, const struct pg_names *names,
+                      const struct pg_exchange_style *style, struct pg_text *out);
 /* One JSON object, records within. */
 void pg_exchange_json(const struct pg_exchange *x, const struct pg_names *names, struct pg_json *j);
 /* A headline and a table. */

@@ -18,6 +18,7 @@ void pg_name_list_add(struct pg_name_list *l, const struct pg_addr *a, const cha
 enum pg_line_kind {
     PG_LINE_RECORD,
     PG_LINE_MISSED, /* ret->seq is how many records the reader was too slow for */
+    PG_LINE_CLOCK, /* ret->time_us is the clock of the records at ret->seq microseconds after 1970 */
     PG_LINE_OTHER,  /* JSON of another kind: not ours to read */
     PG_LINE_BROKEN, /* no JSON */
 };

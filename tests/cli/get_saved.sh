@@ -36,6 +36,8 @@ grep -qE '^rewrite\.example\.test +/something\(/\|.\)\(\.\*\) +regular expressio
 "$PODGLASS" get routes Ingress/shop/shop -f "$work/routes" --no-headers | found 'shop/nowhere:80 (not there)' || fail "a backend that is not there"
 WALK_LISTS=1 "$walk" tests/walk/gateway-weights.walk | grep '"kind":"RouteList"' | tail -1 >"$work/routes"
 "$PODGLASS" get routes shop/split -f "$work/routes" --no-headers | found -E 'shop/v2:80 +1/10 ' || fail "weights"
+WALK_LISTS=1 "$walk" tests/walk/annotations-canary.walk | grep '"kind":"RouteList"' | tail -1 >"$work/routes"
+"$PODGLASS" get routes -f "$work/routes" --no-headers | found -E ' Cookie [a-z-]+=always ' || fail "a canary by cookie"
 WALK_LISTS=1 "$walk" tests/walk/tls-ends-at-the-ingress.walk | grep '"kind":"IngressList"' | tail -1 >"$work/ingresses"
 "$PODGLASS" get ing shop/vault -f "$work/ingresses" --no-headers | found -E '^shop +vault +<none> +vault.example.test +203.0.113.10 +80,443$' || fail "an ingress with TLS"
 "$PODGLASS" get ing shop/shop -f "$work/ingresses" -o json >"$work/out"

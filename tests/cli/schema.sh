@@ -16,7 +16,8 @@ shop=(-f tests/walk/manifests/shop.yaml)
 lab=(-f examples/lab)
 {
     for file in tests/walk/*.walk; do
-        WALK_LISTS=1 WALK_RECORDS=1 "$walk" "$file" | grep '^{' || true
+        WALK_LISTS=1 WALK_RECORDS=1 "$walk" "$file" >"$work/one" || { echo "$file fails" >&2; exit 1; }
+        grep '^{' "$work/one" || true
     done
     for from in alice pod:shop/web-0 node:node-1; do
         for url in http://shop.example.test/ http://shop.example.test/empty http://shop.example.test/missing \
@@ -40,5 +41,5 @@ lab=(-f examples/lab)
     podglass get ct -f "$work/flows" --summary service -o json
     podglass version -o json
 } >"$work/all"
-# About, Error and Missed need a running instance (tests/netns/trace.sh); Exchange is inside of ExchangeList.
-"$python" tests/cli/schema.py Error Missed Exchange About <"$work/all"
+# About, Clock, Error and Missed need a running instance (tests/netns/trace.sh); Exchange is inside of ExchangeList.
+"$python" tests/cli/schema.py Clock Error Missed Exchange About <"$work/all"

@@ -48,6 +48,9 @@ has "a request is one exchange" "$(heads all)" "GET shop.example.test/cart\?ask=
 has "its peer is what the pod's log has" "$(cat "$WORK/all")" "src +10.244.1.2:$PEER_PORT +unchanged"
 has "its X-Forwarded-For is what the pod's log has" "$(cat "$WORK/all")" "set +X-Forwarded-For: $XFF "
 has "and times pass" "$(cat "$WORK/all")" '^ +\+[0-9]+\.[0-9]*[1-9][0-9]*  ingress +response 200'
+has "what the ends said in their first segments is there" "$(cat "$WORK/all")" 'nat +syn +mss [0-9]+.*SACK.*window scale [0-9]+, window [0-9]+ +#'
+has "and in their answers" "$(cat "$WORK/all")" 'nat +reply syn-ack mss [0-9]+'
+has "a body has its size" "$(cat "$WORK/all")" 'ingress +body +[0-9]+ bytes'
 is "both legs are there" "$(grep -c ' nat .* dst .*=>.*PG11[0-2]' "$WORK/all")" 2
 ask "$CLIENT" http://203.0.113.21/ --interface $MALLORY
 wait_for 5 has_line all '^[0-9a-f]+  tcp 203.0.113.21:80' || true
@@ -101,8 +104,12 @@ is "and none when he has gone" "$(records)" "$before"
 # ---- read back
 
 at_least "lines of JSON" "$(lines json)" 20
-is "all are JSON" "$(jq -c .kind "$WORK/json" | sort -u | tr '\n' ' ')" '"Event" "Keep" "Rewrite" '
+is "all are JSON" "$(jq -c .kind "$WORK/json" | sort -u | tr '\n' ' ')" '"Clock" "Event" "Keep" "Rewrite" '
 has "and read back to the same" "$("$PODGLASS" trace -f "$WORK/json")" 'GET shop.example.test/cart.* 200 .*client LOST at hop 1'
+has "saved records have their day" "$("$PODGLASS" trace -f "$WORK/json" --time abs)" "^$(date -u +%Y-%m-)[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z  [0-9a-f]+  GET shop"
+has "or no time at all" "$("$PODGLASS" trace -f "$WORK/json" --time none)" '^            nat +dst'
+grep -v '"kind":"Clock"' "$WORK/json" >"$WORK/timeless"
+has "records of no day say so" "$("$PODGLASS" trace -f "$WORK/timeless" --time abs 2>&1)" 'do not say what time it was'
 is "filters apply" "$("$PODGLASS" trace -f "$WORK/json" -o json "host $MALLORY and port 80" | jq '.items | length')" 1
 
 # ---- a reader that takes nothing does not hold anybody up
@@ -186,9 +193,10 @@ if /usr/bin/python3 -c 'import jsonschema' 2>/dev/null; then
         curl -s --unix-socket "$SOCK" http://podglass/v1/about
         curl -s --unix-socket "$SOCK" http://podglass/v1/nothing
         podglass trace --last 3 -o json
+        podglass trace --last 1 -o jsonl | sed -n 1p
     } >"$WORK/said"
-    is "About, Error and Exchange are what their schemas say" \
-        "$(PODGLASS=$PODGLASS /usr/bin/python3 "$root/tests/cli/schema.py" any <"$WORK/said")" '3 documents of 3 kinds, 0 wrong'
+    is "About, Error, Exchange and Clock are what their schemas say" \
+        "$(PODGLASS=$PODGLASS /usr/bin/python3 "$root/tests/cli/schema.py" any <"$WORK/said")" '4 documents of 4 kinds, 0 wrong'
 fi
 
 # ---- a watcher and an asker that vanish

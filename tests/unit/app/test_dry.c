@@ -213,7 +213,8 @@ static void collect(const struct pg_trace *t, uint64_t from, uint32_t label, str
     uint64_t missed;
 
     while (pg_trace_read(t, &from, &r, &missed)) {
-        if ((label != 0 && r.label != label) || r.direction != 0) {
+        if ((label != 0 && r.label != label) || r.direction != 0 || strcmp(r.name, "syn") == 0 ||
+            strcmp(r.name, "body") == 0) { /* no say in bytes */
             continue;
         }
         pg_text_clear(&line);

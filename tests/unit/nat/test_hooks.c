@@ -280,6 +280,50 @@ static void kept_source_is_told_with_its_reason(void **state)
     assert_int_equal(count_records(w, PG_STAGE_NAT_POSTROUTING, PG_RECORD_KEEP, 0), 1);
 }
 
+/* A SYN of t with these options behind its header. */
+static void make_syn(struct pg_made *m, const struct pg_tuple *t, const uint8_t *options,
+                     uint32_t len)
+{
+    enum pg_drop drop;
+
+    pg_make_first(m, t);
+    uint8_t *tcp = m->p.head + m->p.l4_offset;
+    memcpy(tcp + 20, options, len);
+    tcp[12] = (uint8_t)((5 + len / 4) << 4);
+    tcp[14] = 64240 >> 8;
+    tcp[15] = 64240 & 0xff;
+    m->p.head_len = m->p.len += len;
+    pg_make_repair(m->p.head, m->p.len, false);
+    assert_true(pg_packet_parse(&m->p, &drop));
+}
+
+static void handshake_tells_its_options(void **state)
+{
+    static const uint8_t all[] = {2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7};
+    struct pg_world *w = *state;
+    struct pg_tuple t = to_lb(PG_PROTO_TCP, SVC_KEEP_LOCAL, 42001, 80);
+    struct pg_made m;
+    struct pg_record r;
+    uint64_t seq = 1;
+    uint64_t missed;
+    unsigned told = 0;
+
+    pg_trace_set_level(w->trace, PG_TRACE_FLOWS);
+    make_syn(&m, &t, all, sizeof(all));
+    assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+    while (pg_trace_read(w->trace, &seq, &r, &missed)) {
+        if (r.kind != PG_RECORD_EVENT)
+            continue;
+        char text[128];
+        told++;
+        assert_string_equal(r.name, "syn");
+        assert_string_equal(pg_value_print(&r.after, text, sizeof(text)),
+                            "mss 1460, SACK, timestamps, window scale 7, window 64240");
+        assert_int_not_equal(r.conntrack, 0);
+    }
+    assert_int_equal(told, 1);
+}
+
 static void silent_trace_writes_nothing(void **state)
 {
     struct pg_world *w = *state;
@@ -366,6 +410,7 @@ int main(void)
         WORLD_TEST(flows_level_tells_the_first_packet_of_each_direction),
         WORLD_TEST(packets_level_tells_each),
         WORLD_TEST(kept_source_is_told_with_its_reason),
+        WORLD_TEST(handshake_tells_its_options),
         WORLD_TEST(silent_trace_writes_nothing),
         WORLD_TEST(udp_becomes_a_stream_only_after_two_seconds),
         WORLD_TEST(one_way_sender_keeps_its_flow_unreplied),

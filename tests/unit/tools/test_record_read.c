@@ -110,6 +110,7 @@ static void other_lines_are_told_apart(void **state)
         enum pg_line_kind kind;
     } rows[] = {
         {"{\"kind\":\"Missed\",\"count\":12}", PG_LINE_MISSED},
+        {"{\"kind\":\"Clock\",\"timeUs\":5,\"unixUs\":12}", PG_LINE_CLOCK},
         {"{\"kind\":\"Service\"}", PG_LINE_OTHER},
         {"{}", PG_LINE_OTHER},
         {"", PG_LINE_BROKEN},

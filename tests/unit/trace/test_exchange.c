@@ -27,6 +27,7 @@ static void on_exchange(void *arg, const struct pg_exchange *x)
     got.count++;
 }
 
+static const struct pg_exchange_style plain;
 static struct pg_exchanges *exchanges;
 static uint64_t seq;
 
@@ -367,7 +368,7 @@ static void strangers_text_does_no_harm(void **state)
     struct pg_names names = {.of = nasty_name};
     (void)state;
     hostile();
-    pg_exchange_text(&got.x[0], &names, false, &out);
+    pg_exchange_text(&got.x[0], &names, &plain, &out);
     assert_no(out.at, "\x1b");
     pg_text_clear(&out);
     pg_exchange_markdown(&got.x[0], &names, &out);
@@ -418,16 +419,76 @@ static void text_says_it_in_one_line(void **state)
     event(0xc7f1, PG_STAGE_UPSTREAM, "connect", end_at(10, 244, 1, 2, 5000), "service", 0);
     header(0xc7f1, "X-Forwarded-For", NULL, "10.244.1.1");
     response(0xc7f1, "200");
-    pg_exchange_text(&got.x[0], NULL, false, &out);
+    pg_exchange_text(&got.x[0], NULL, &plain, &out);
     *strchr(out.at, '\n') = 0;
     assert_string_equal(out.at, "c7f1  GET shop.example.test/cart 200  0.080ms  198.51.100.7:4000 "
                                 "-> 10.244.2.9:8080     client LOST at hop 1");
     pg_text_free(&out);
 }
 
+static void line_of(const struct pg_exchange_style *style, int number, char *line, size_t room)
+{
+    struct pg_text out = {0};
+    pg_exchange_text(&got.x[0], NULL, style, &out);
+    const char *at = out.at;
+    for (; number > 0; number--) {
+        at = strchr(at, '\n') + 1;
+    }
+    snprintf(line, room, "%.*s", (int)strcspn(at, "\n"), at);
+    pg_text_free(&out);
+}
+
+static void times_are_of_day_or_left_out(void **state)
+{
+    struct pg_exchange_style abs = {.time = PG_TIME_ABS, .epoch_us = 1764075845000000};
+    struct pg_exchange_style none = {.time = PG_TIME_NONE};
+    char line[256];
+    (void)state;
+    client_leg(0xc7f1, true);
+    request(0xc7f1, "GET /cart host shop.example.test");
+    upstream_leg(0xc7f1, 2, 5000);
+    event(0xc7f1, PG_STAGE_UPSTREAM, "connect", end_at(10, 244, 1, 2, 5000), "service", 0);
+    response(0xc7f1, "200");
+    line_of(&abs, 0, line, sizeof line);
+    assert_non_null(strstr(line, "2025-11-25T13:04:05.0010"));
+    assert_non_null(strstr(line, "Z  c7f1  GET shop.example.test/cart 200  0."));
+    line_of(&abs, 1, line, sizeof line);
+    assert_non_null(strstr(line, "  13:04:05.0010"));
+    line_of(&none, 0, line, sizeof line);
+    assert_string_equal(line, "c7f1  GET shop.example.test/cart 200  198.51.100.7:4000 -> "
+                              "10.244.2.9:8080     client LOST at hop 1");
+    line_of(&none, 1, line, sizeof line);
+    assert_non_null(strstr(line, "            nat "));
+}
+
+static void sizes_of_bodies_are_those_of_the_heads(void **state)
+{
+    struct pg_exchange_view v;
+    struct pg_record r = {.label = 0xc7f1,
+                          .kind = PG_RECORD_EVENT,
+                          .stage = PG_STAGE_HTTP_PARSE,
+                          .name = "body",
+                          .after = pg_value_text("11 bytes", 8)};
+    (void)state;
+    client_leg(0xc7f1, true);
+    request(0xc7f1, "POST /cart host shop.example.test");
+    pg_exchanges_feed(exchanges, &r);
+    r.direction = 1;
+    r.after = pg_value_text("in chunks", 9);
+    pg_exchanges_feed(exchanges, &r);
+    response(0xc7f1, "200");
+    assert_int_equal(got.count, 1);
+    pg_exchange_look(&got.x[0], &v);
+    assert_int_equal(v.request_body, 11);
+    assert_int_equal(v.response_body, -1);
+    assert_int_equal(v.status, 200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(times_are_of_day_or_left_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sizes_of_bodies_are_those_of_the_heads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(both_legs_are_one_exchange, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_second_request_gets_what_was_told_once, set_up,
                                         tear_down),
