@@ -12,7 +12,11 @@ static void print_choices(const char *argument)
 {
     if (pg_argument_is_choice(argument)) {
         for (const char *c = argument; *c; c++) {
-            putchar(*c == '|' ? ' ' : *c);
+            if (*c == '|') {
+                putchar(' ');
+            } else if (*c < 'A' || *c > 'Z') {
+                putchar(*c); /* of "jsonpath=TEMPLATE" the user writes what is in capitals */
+            }
         }
     }
 }
@@ -39,7 +43,7 @@ static void print_verb_words(void)
 
 static void print_argument_words(enum pg_verb verb)
 {
-    if (verb == PG_VERB_GET) {
+    if (verb == PG_VERB_GET || verb == PG_VERB_DESCRIBE) {
         for (size_t i = 0; i < PG_GET_TYPE_COUNT; i++) {
             printf("%s%s", i ? " " : "", pg_type_rows[i].name);
         }
@@ -126,7 +130,8 @@ static void print_fish(void)
         printf("complete -c podglass -n __fish_use_subcommand -f -a %s -d ", pg_verb_rows[v].name);
         print_quoted(pg_verb_rows[v].help);
         putchar('\n');
-        if (v == PG_VERB_GET || v == PG_VERB_HELP || v == PG_VERB_COMPLETION) {
+        if (v == PG_VERB_GET || v == PG_VERB_DESCRIBE || v == PG_VERB_HELP ||
+            v == PG_VERB_COMPLETION) {
             printf("complete -c podglass -n '__fish_seen_subcommand_from %s' -f -a '",
                    pg_verb_rows[v].name);
             print_argument_words((enum pg_verb)v);

@@ -1,13 +1,13 @@
-/* `podglass describe flow|service|endpoint|node|ingress|gateway|httproute NAME`: all that a running instance knows about one of them, on one page.
+/* `podglass describe TYPE NAME`, or TYPE/NAME: all that a running instance knows about one of them, on one page. Types are those of `get` (get_parts.c), by the same names.
  *
  * Made of the same lists as `get`: a service with its endpoints and translations, a flow with its connection and what is recorded of it, a node or an endpoint with
  * the flows it has. This file asks; describe_cluster.c and describe_flow.c know what belongs on a page, describe_print.c how it is written. */
 #include "podglass/reason.h"
 
 #include "describe_internal.h"
+#include "get_internal.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* ---- asking ---- */
 
@@ -29,42 +29,54 @@ json_t *pg_describe_ask(const struct pg_describe *d, const char *type, int *ret_
 
 /* ---- the verb ---- */
 
-static int play(struct pg_describe *d)
+static int describe(struct pg_describe *d, const struct pg_get_part *part)
 {
-    static const struct {
-        const char *type;
-        const char *brief;
-        int (*describe)(struct pg_describe *d);
-    } types[] = {{"flow", "ct", pg_describe_flow},
-                 {"service", "svc", pg_describe_service},
-                 {"endpoint", "ep", pg_describe_endpoint},
-                 {"node", "no", pg_describe_node},
-                 {"ingress", "ing", pg_describe_ingress},
-                 {"gateway", "gtw", pg_describe_gateway},
-                 {"httproute", "httproutes", pg_describe_http_route}};
-    const char *type = d->options.arg[0];
+    static int (*const pages[PG_GET_TYPE_COUNT])(struct pg_describe *) = {
+        [PG_GET_CONNTRACK] = pg_describe_flow,   [PG_GET_CONNECTIONS] = pg_describe_flow,
+        [PG_GET_SERVICES] = pg_describe_service, [PG_GET_ENDPOINTS] = pg_describe_endpoint,
+        [PG_GET_NODES] = pg_describe_node,       [PG_GET_INGRESSES] = pg_describe_ingress,
+        [PG_GET_GATEWAYS] = pg_describe_gateway, [PG_GET_HTTPROUTES] = pg_describe_http_route,
+    };
+    const char *type = pg_type_rows[part->type].name;
 
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        size_t len = strlen(types[i].type);
-        bool plural = strncmp(type, types[i].type, len) == 0 &&
-                      (strcmp(type + len, "s") == 0 || strcmp(type + len, "es") == 0);
-
-        if (strcmp(type, types[i].type) != 0 && strcmp(type, types[i].brief) != 0 && !plural) {
-            continue;
-        }
-        int status = types[i].describe(d);
-
-        if (status == 0 && !d->found) {
-            pg_options_complain(PG_VERB_DESCRIBE, "%s \"%s\" not found", types[i].type, d->name);
-            return PG_EXIT_DIFFERENT;
-        }
-        fwrite(d->out.at ? d->out.at : "", 1, d->out.len, stdout);
-        return status;
+    if (!pages[part->type]) {
+        return pg_options_complain(PG_VERB_DESCRIBE,
+                                   "%s have no page of their own: podglass get %s", type, type);
     }
-    return pg_options_complain(PG_VERB_DESCRIBE,
-                               "there is no type \"%s\"; there are flow, service, endpoint, node, "
-                               "ingress, gateway, httproute",
-                               type);
+    if (!part->name) {
+        return pg_options_complain(PG_VERB_DESCRIBE, "which of them? podglass get %s names them",
+                                   type);
+    }
+    d->name = part->name;
+    d->found = false;
+    int status = pages[part->type](d);
+
+    if (status == 0 && !d->found) {
+        pg_options_complain(PG_VERB_DESCRIBE, "%s \"%s\" not found", type, d->name);
+        return PG_EXIT_DIFFERENT;
+    }
+    return status;
+}
+
+/* The pages of all, with a line between; who is not there keeps nobody else from being shown. */
+static int play(struct pg_describe *d, const struct pg_get_parts *parts)
+{
+    int worst = 0;
+
+    for (uint32_t i = 0; i < parts->count && worst != PG_EXIT_NOT_RUNNING; i++) {
+        size_t before = d->out.len;
+
+        pg_text_puts(&d->out, before ? "\n\n" : "");
+        size_t begun = d->out.len;
+        int status = describe(d, &parts->at[i]);
+
+        if (d->out.len == begun && before) {
+            d->out.len = before;
+        }
+        worst = status ? status : worst;
+    }
+    fwrite(d->out.at ? d->out.at : "", 1, d->out.len, stdout);
+    return worst;
 }
 
 int pg_tool_describe(int argc, char **argv)
@@ -80,10 +92,11 @@ int pg_tool_describe(int argc, char **argv)
     } else {
         pg_api_default_socket(NULL, &d.socket);
     }
-    status = pg_options_args(&d.options, 2, 2);
+    static struct pg_get_parts parts;
+
+    status = pg_get_read_parts(&d.options, &parts);
     if (status == 0) {
-        d.name = d.options.arg[1];
-        status = play(&d);
+        status = play(&d, &parts);
     }
     if (fflush(stdout) != 0 && status == 0) {
         status = PG_EXIT_DIFFERENT;

@@ -1,200 +1,190 @@
-/* `podglass get TYPE [NAME]`: one list of a running instance, as a table or as data.
+/* `podglass get TYPE [NAME]`: lists of a running instance, as tables or as data.
  *
- * Asks the control API (api_client.c) or reads what was saved (get_saved.c), picks the items meant (get_select.c), prints them (get_table.c knows the columns). kubectl's habits: short
- * names of types, -o, --no-headers, -w, "No resources found" with exit status 0. `-o conntrack`, `extended`, `id` and `xml` hand through lines that the
- * instance writes as conntrack(8) does, with the count on standard error as there; with -w its events, as they happen.
- *
- * -w asks each second and prints items that were not there in this form a second ago. What only tells the time (ages, timeouts,
- * round trips) does not count as a change. Called by main. */
+ * What is asked for is read by get_parts.c and get_forms.c; get_ask.c asks the control API, or reads what was saved (get_saved.c), and picks the items meant (get_select.c);
+ * get_forms.c prints them. kubectl's habits: short names of types, several types, TYPE/NAME, -o, --no-headers, -w (get_watch.c), "No resources found" with exit status 0.
+ * `-o conntrack`, `extended`, `id` and `xml` hand through lines that the instance writes as conntrack(8) does, with the count on standard error as there; with -w its events, as
+ * they happen. Called by main. */
 #include "get_internal.h"
 
 #include "podglass/reason.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define IDLE_MS 200 /* how long an interrupt may go unnoticed */
+/* ---- what was found ---- */
 
-struct get {
-    struct pg_options options;
+/* The items of one type, of all parts that ask for it. */
+struct found {
     enum pg_get_type type;
-    const char *name; /* NULL: all */
-    const char *form; /* "table", "wide", ... */
-    struct pg_text socket;
-    json_t *seen; /* -w: forms of the items printed in the last round, as keys */
+    json_t *answer, *items;
 };
 
-static volatile sig_atomic_t interrupted;
+struct all {
+    struct found of[PG_GET_PARTS];
+    uint32_t count;
+    size_t items;
+    bool missing; /* somebody was named who is not there */
+};
 
-static void on_interrupt(int number)
+static void forget(struct all *a)
 {
-    (void)number;
-    interrupted = 1;
-}
-
-static bool is_form(const struct get *g, const char *form)
-{
-    return strcmp(g->form, form) == 0;
-}
-
-/* Lines as conntrack(8) prints them, which the instance makes. */
-static bool is_lines(const struct get *g)
-{
-    return is_form(g, "conntrack") || is_form(g, "extended") || is_form(g, "id") ||
-           is_form(g, "xml") || is_form(g, "count");
-}
-
-/* ---- asking ---- */
-
-static int explain_failure(const struct get *g, int error)
-{
-    if (error == -ENOENT || error == -ECONNREFUSED) {
-        pg_options_complain(PG_VERB_GET, "no running instance at %s", g->socket.at);
-    } else {
-        pg_options_complain(PG_VERB_GET, "the instance at %s does not answer: %s", g->socket.at,
-                            strerror(-error));
+    for (uint32_t i = 0; i < a->count; i++) {
+        json_decref(a->of[i].answer);
+        json_decref(a->of[i].items);
     }
-    return PG_EXIT_NOT_RUNNING;
 }
 
-/* 0 and the body, or an exit status. */
-static int ask(const struct get *g, const char *query, struct pg_text *ret_body)
+static struct found *find_type(struct all *a, enum pg_get_type type)
 {
-    struct pg_text path = {0};
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (a->of[i].type == type) {
+            return &a->of[i];
+        }
+    }
+    a->of[a->count] = (struct found){.type = type};
+    return &a->of[a->count++];
+}
+
+/* Lists are asked for once; names of the DNS each, since its list has not all of them. */
+static int find_part(const struct pg_get *g, const struct pg_get_part *part, struct all *a)
+{
+    struct found *f = find_type(a, part->type);
     int status = 0;
 
-    pg_text_printf(&path, "/v1/%s%s", pg_type_rows[g->type].name, query);
-    int error = pg_api_get(g->socket.at, path.at, &status, ret_body);
+    if (!f->answer || (part->type == PG_GET_DNS && !pg_get_given(g, PG_FLAG_GET_FILENAME))) {
+        json_t *answer = NULL;
 
-    pg_text_free(&path);
-    if (error) {
-        return explain_failure(g, error);
+        status = pg_get_ask_json(g, part, &answer);
+        json_decref(f->answer);
+        f->answer = answer;
     }
-    if (status != 200) {
-        json_t *answer = json_loadb(ret_body->at ? ret_body->at : "", ret_body->len, 0, NULL);
-        const char *why = json_string_value(json_object_get(answer, "message"));
+    json_t *items = status == 0 ? pg_get_choose(g, part, f->answer) : NULL;
 
-        pg_options_complain(PG_VERB_GET, "the instance at %s refuses: %s (HTTP %d)", g->socket.at,
-                            why ? why : "no reason given", status);
-        json_decref(answer);
-        return PG_EXIT_DIFFERENT;
+    if (!items) {
+        return status ? status : PG_EXIT_USAGE;
+    }
+    if (part->name && json_array_size(items) == 0) {
+        pg_options_complain(PG_VERB_GET, "%s \"%s\" not found", pg_type_rows[part->type].name,
+                            part->name);
+        a->missing = true;
+    }
+    a->items += json_array_size(items);
+    if (f->items) {
+        json_array_extend(f->items, items);
+        json_decref(items);
+    } else {
+        f->items = items;
     }
     return 0;
 }
 
-/* Bytes that mean something in a query, or are not ASCII, as %XX. */
-static void add_encoded(struct pg_text *t, const char *text)
+/* ---- documents ---- */
+
+static bool is_document(const struct pg_get *g)
 {
-    for (; *text; text++) {
-        if (strchr("-._~/:", *text) || (*text >= '0' && *text <= '9') ||
-            ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z')) {
-            pg_text_putc(t, *text);
-        } else {
-            pg_text_printf(t, "%%%02X", (unsigned)(unsigned char)*text);
+    return pg_get_is_form(g, "json") || pg_get_is_form(g, "yaml") || g->template;
+}
+
+/* Of several kinds each item says which it is. */
+static json_t *with_kinds(const struct all *a)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct pg_slice name = pg_get_kind_of_item(a->of[i].type);
+        size_t k = 0;
+        json_t *item = NULL;
+
+        json_array_foreach(a->of[i].items, k, item)
+        {
+            json_t *kind = json_object();
+
+            json_object_set_new(kind, "kind", json_stringn(name.at, name.len));
+            json_object_update(kind, item);
+            json_array_append_new(list, kind);
         }
     }
+    return list;
 }
 
-/* The instance itself looks for a name of the DNS: its list has not all of them. */
-static bool is_asked_by_name(const struct get *g)
+/* The answer as it came, but with the items meant; one object if one was named; a List if several kinds or names were asked for. */
+static void put_document(const struct pg_get *g, struct all *a)
 {
-    return g->type == PG_GET_DNS && g->name && !pg_options_has(&g->options, PG_FLAG_GET_FILENAME);
+    json_t *document = NULL;
+    bool whole =
+        json_object_get(a->of[0].answer, "items") || !pg_get_given(g, PG_FLAG_GET_FIELD_SELECTOR);
+
+    if (g->parts.count > 1 || !whole) { /* counters are no list until some of them are chosen */
+        document = json_pack("{s:s, s:s, s:o}", "apiVersion", "podglass/v1alpha1", "kind", "List",
+                             "items", with_kinds(a));
+    } else if (g->parts.at[0].name) {
+        document =
+            json_incref(json_array_size(a->of[0].items) == 1 ? json_array_get(a->of[0].items, 0)
+                                                             : a->of[0].answer);
+    } else {
+        document = json_incref(a->of[0].answer);
+    }
+    if (g->parts.count == 1 && json_object_get(document, "items")) {
+        json_object_set(document, "items", a->of[0].items);
+    }
+    pg_get_put_document(g, document);
+    json_decref(document);
 }
 
-static int ask_json(const struct get *g, json_t **ret)
-{
-    if (pg_options_has(&g->options, PG_FLAG_GET_FILENAME)) {
-        return pg_get_read_saved(g->type, g->options.value[PG_FLAG_GET_FILENAME], ret);
-    }
-    struct pg_text query = {0};
-    struct pg_text body = {0};
-    json_error_t error;
+/* ---- rows ---- */
 
-    if (is_asked_by_name(g)) {
-        pg_text_puts(&query, "?name=");
-        add_encoded(&query, g->name);
-    }
-    int status = ask(g, query.at ? query.at : "", &body);
-
-    pg_text_free(&query);
-    if (status == 0) {
-        *ret = json_loadb(body.at ? body.at : "", body.len, 0, &error);
-        if (!*ret) {
-            pg_options_complain(PG_VERB_GET, "the answer is not JSON: %s", error.text);
-            status = PG_EXIT_DIFFERENT;
-        }
-    }
-    pg_text_free(&body);
-    return status;
-}
-
-/* ---- printing ---- */
-
-static void print_json(const json_t *value, size_t flags)
-{
-    json_dumpf(value, stdout, flags | JSON_ENSURE_ASCII); /* safe on any terminal */
-    putchar('\n');
-}
-
-static void print_items(const struct get *g, const json_t *items, bool with_heads)
+/* "services/web": which of several tables a row is of. */
+static void add_kind_to_names(const struct found *f)
 {
     size_t i = 0;
-    const json_t *item = NULL;
-    struct pg_text out = {0};
+    json_t *item = NULL;
 
-    if (is_form(g, "name")) {
-        pg_get_names(g->type, items, &out);
-        fwrite(out.at ? out.at : "", 1, out.len, stdout);
-        pg_text_free(&out);
-        return;
-    }
-    if (is_form(g, "table") || is_form(g, "wide")) {
-        pg_get_render(g->type, items, is_form(g, "wide"), with_heads, &out);
-        fwrite(out.at ? out.at : "", 1, out.len, stdout);
-        pg_text_free(&out);
-        return;
-    }
-    json_array_foreach(items, i, item)
+    json_array_foreach(f->items, i, item)
     {
-        print_json(item, is_form(g, "jsonl") ? JSON_COMPACT : JSON_INDENT(2));
+        const char *name = json_string_value(json_object_get(item, "name"));
+
+        if (name) {
+            json_object_set_new(item, "name",
+                                json_sprintf("%s/%s", pg_type_rows[f->type].name, name));
+        }
     }
 }
 
-static int no_items(const struct get *g)
+static void put_rows(const struct pg_get *g, struct all *a)
 {
-    if (g->name) {
-        pg_options_complain(PG_VERB_GET, "%s \"%s\" not found", pg_type_rows[g->type].name,
-                            g->name);
-        return PG_EXIT_DIFFERENT;
-    }
-    fputs("No resources found\n", stderr);
-    return PG_EXIT_OK;
-}
+    bool with_heads = !pg_get_given(g, PG_FLAG_GET_NO_HEADERS);
+    bool table = pg_get_is_form(g, "table") || pg_get_is_form(g, "wide");
+    bool first = true;
 
-/* The answer as it came, but with the items meant; one object if one was named. */
-static void print_answer(const struct get *g, json_t *answer, json_t *items)
-{
-    if (g->name && json_array_size(items) == 1) {
-        print_json(json_array_get(items, 0), JSON_INDENT(2));
+    if (g->columns || (pg_get_is_form(g, "jsonl") && g->parts.kinds > 1)) {
+        json_t *all = g->parts.kinds > 1 ? with_kinds(a) : json_incref(a->of[0].items);
+
+        pg_get_put_items(g, a->of[0].type, all, with_heads);
+        json_decref(all);
         return;
     }
-    if (json_object_get(answer, "items")) {
-        json_object_set(answer, "items", items);
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (json_array_size(a->of[i].items) == 0) {
+            continue;
+        }
+        if (table && g->parts.kinds > 1) {
+            add_kind_to_names(&a->of[i]);
+        }
+        fputs(table && !first ? "\n" : "", stdout);
+        pg_get_put_items(g, a->of[i].type, a->of[i].items, with_heads);
+        first = false;
     }
-    print_json(answer, JSON_INDENT(2));
 }
+
+/* ---- who fills the table ---- */
 
 /* " of 262144 (6.3%)", if the instance says how many there may be. */
-static void add_limit(const struct get *g, struct pg_text *out)
+static void add_limit(const struct pg_get *g, struct pg_text *out)
 {
     struct pg_text body = {0};
     int status = 0;
 
-    if (pg_options_has(&g->options, PG_FLAG_GET_FILENAME) ||
+    if (pg_get_given(g, PG_FLAG_GET_FILENAME) ||
         pg_api_get(g->socket.at, "/v1/counters", &status, &body) != 0 || status != 200) {
         pg_text_free(&body);
         return;
@@ -213,39 +203,21 @@ static void add_limit(const struct get *g, struct pg_text *out)
     pg_text_free(&body);
 }
 
-/* The items meant, in their order. NULL: said why not. */
-static json_t *choose(const struct get *g, const json_t *answer)
-{
-    const char *path = g->options.value[PG_FLAG_GET_SORT_BY];
-    json_t *items = pg_get_select(g->type, answer, is_asked_by_name(g) ? NULL : g->name,
-                                  g->options.value[PG_FLAG_GET_NAMESPACE]);
-
-    if (!path && g->type == PG_GET_CONNTRACK) {
-        (void)pg_get_sort(items, "id");
-    } else if (path && !pg_get_sort(items, path)) {
-        pg_options_complain(PG_VERB_GET, "--sort-by: no item has %s", path);
-        json_decref(items);
-        return NULL;
-    }
-    return items;
-}
-
 /* With how full the table is, which only counters know. */
-static void print_summary(const struct get *g, json_t *answer, const json_t *items)
+static void print_summary(const struct pg_get *g, json_t *answer, const json_t *items)
 {
     const char *by = g->options.value[PG_FLAG_GET_SUMMARY];
     json_t *groups = pg_get_summary(items, by);
     struct pg_text out = {0};
 
-    if (is_form(g, "json")) {
+    if (is_document(g)) {
         json_object_set_new(answer, "kind", json_string("ConntrackSummary"));
         json_object_set(answer, "items", groups);
-        print_json(answer, JSON_INDENT(2));
-    } else if (is_form(g, "jsonl")) {
-        print_items(g, groups, false);
+        pg_get_put_document(g, answer);
+    } else if (!pg_get_is_form(g, "table") && !pg_get_is_form(g, "wide")) {
+        pg_get_put_items(g, PG_GET_CONNTRACK, groups, !pg_get_given(g, PG_FLAG_GET_NO_HEADERS));
     } else {
-        pg_get_render_summary(by, groups, !pg_options_has(&g->options, PG_FLAG_GET_NO_HEADERS),
-                              &out);
+        pg_get_render_summary(by, groups, !pg_get_given(g, PG_FLAG_GET_NO_HEADERS), &out);
         pg_text_printf(&out, "total %zu", json_array_size(items));
         add_limit(g, &out);
         pg_text_putc(&out, '\n');
@@ -255,58 +227,57 @@ static void print_summary(const struct get *g, json_t *answer, const json_t *ite
     json_decref(groups);
 }
 
-static int print_once(const struct get *g)
+/* ---- once ---- */
+
+static int print_once(const struct pg_get *g)
 {
-    json_t *answer = NULL;
-    int status = ask_json(g, &answer);
+    struct all a = {.count = 0};
+    int status = 0;
 
-    if (status) {
-        return status;
+    for (uint32_t i = 0; status == 0 && i < g->parts.count; i++) {
+        status = find_part(g, &g->parts.at[i], &a);
     }
-    json_t *items = choose(g, answer);
-
-    if (!items) {
-        json_decref(answer);
-        return PG_EXIT_USAGE;
+    if (status == 0) {
+        if (pg_get_given(g, PG_FLAG_GET_SUMMARY)) {
+            print_summary(g, a.of[0].answer, a.of[0].items);
+        } else if (is_document(g) && (!a.missing || a.items > 0)) {
+            put_document(g, &a);
+        } else if (a.items > 0) {
+            put_rows(g, &a);
+        } else if (!a.missing) {
+            fputs("No resources found\n", stderr);
+        }
+        status = a.missing ? PG_EXIT_DIFFERENT : PG_EXIT_OK;
     }
-    if (pg_options_has(&g->options, PG_FLAG_GET_SUMMARY)) {
-        print_summary(g, answer, items);
-    } else if (is_form(g, "json") && (!g->name || json_array_size(items) > 0)) {
-        print_answer(g, answer, items);
-    } else if (json_array_size(items) == 0) {
-        status = no_items(g);
-    } else {
-        print_items(g, items, !pg_options_has(&g->options, PG_FLAG_GET_NO_HEADERS));
-    }
-    json_decref(items);
-    json_decref(answer);
+    forget(&a);
     return status;
 }
 
-static int print_conntrack_lines(const struct get *g)
+static int print_conntrack_lines(const struct pg_get *g)
 {
+    const struct pg_get_part *part = &g->parts.at[0];
     struct pg_text query = {0};
     struct pg_text body = {0};
     size_t lines = 0;
 
     pg_text_printf(&query, "?o=conntrack&form=%s", g->form);
-    if (g->name) {
+    if (part->name) {
         pg_text_puts(&query, "&name=");
-        pg_api_add_encoded(&query, g->name);
+        pg_api_add_encoded(&query, part->name);
     }
-    int status = ask(g, query.at, &body);
+    int status = pg_get_ask(g, part->type, query.at, &body);
 
     if (status == 0) {
         for (size_t i = 0; i < body.len; i++) {
             lines += body.at[i] == '\n';
         }
-        bool document = is_form(g, "xml") && lines > 0;
+        bool document = pg_get_is_form(g, "xml") && lines > 0;
 
         fputs(document ? "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<conntrack>\n" : "", stdout);
         fwrite(body.at ? body.at : "", 1, body.len, stdout);
         fputs(document ? "</conntrack>\n" : "", stdout);
         fflush(stdout);
-        if (g->type == PG_GET_CONNTRACK) {
+        if (part->type == PG_GET_CONNTRACK) {
             fprintf(stderr, "podglass: %zu flow entries have been shown.\n", lines);
         }
     }
@@ -316,12 +287,11 @@ static int print_conntrack_lines(const struct get *g)
 }
 
 /* conntrack -C */
-static int print_count(struct get *g)
+static int print_count(const struct pg_get *g)
 {
+    const struct pg_get_part counters = {PG_GET_COUNTERS, NULL};
     json_t *answer = NULL;
-
-    g->type = PG_GET_COUNTERS;
-    int status = ask_json(g, &answer);
+    int status = pg_get_ask_json(g, &counters, &answer);
 
     if (status == 0) {
         const json_t *flows = json_object_get(json_object_get(answer, "pools"), "flows");
@@ -331,218 +301,67 @@ static int print_count(struct get *g)
     return status;
 }
 
-/* ---- watching ---- */
-
-/* Members that change by themselves, at any depth. */
-static void remove_time(json_t *value)
-{
-    static const char *const keys[] = {"timeoutSeconds", "ageSeconds", "rttMicroseconds", "cwnd"};
-    const char *key = NULL;
-    json_t *member = NULL;
-
-    if (!json_is_object(value)) {
-        return;
-    }
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        json_object_del(value, keys[i]);
-    }
-    json_object_foreach(value, key, member)
-    {
-        remove_time(member);
-    }
-}
-
-/* What an item looks like but for the time; the caller frees it. As it would be printed, so that only visible changes count. */
-static char *form_of(const struct get *g, const json_t *item)
-{
-    json_t *timeless = json_deep_copy(item);
-    struct pg_text out = {0};
-    char *form = NULL;
-
-    remove_time(timeless);
-    if (is_form(g, "table") || is_form(g, "wide")) {
-        json_t *one = json_array();
-
-        json_array_append(one, timeless);
-        pg_get_render(g->type, one, is_form(g, "wide"), false, &out);
-        form = strdup(out.at ? out.at : "");
-        json_decref(one);
-    } else {
-        form = json_dumps(timeless, JSON_COMPACT | JSON_SORT_KEYS);
-    }
-    pg_text_free(&out);
-    json_decref(timeless);
-    return form;
-}
-
-/* Items that were not there in this form a round ago: a new array. */
-static json_t *fresh_items(struct get *g, const json_t *items)
-{
-    json_t *fresh = json_array();
-    json_t *seen = json_object();
-    size_t i = 0;
-    json_t *item = NULL;
-
-    json_array_foreach(items, i, item)
-    {
-        char *form = form_of(g, item);
-
-        if (form && !json_object_get(g->seen, form)) {
-            json_array_append(fresh, item);
-        }
-        if (form) {
-            json_object_set_new(seen, form, json_true());
-        }
-        free(form);
-    }
-    json_decref(g->seen);
-    g->seen = seen;
-    return fresh;
-}
-
-static int watch(struct get *g)
-{
-    struct sigaction action = {.sa_handler = on_interrupt};
-    struct timespec second = {.tv_sec = 1};
-    bool with_heads = !pg_options_has(&g->options, PG_FLAG_GET_NO_HEADERS);
-    int status = 0;
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    while (!interrupted) {
-        json_t *answer = NULL;
-
-        status = ask_json(g, &answer);
-        if (status) {
-            return interrupted ? PG_EXIT_OK : status;
-        }
-        json_t *items = choose(g, answer);
-
-        if (!items) {
-            json_decref(answer);
-            return PG_EXIT_USAGE;
-        }
-        json_t *fresh = fresh_items(g, items);
-
-        if (json_array_size(fresh) > 0) {
-            print_items(g, fresh, with_heads);
-            with_heads = false;
-        }
-        json_decref(fresh);
-        json_decref(items);
-        json_decref(answer);
-        if (fflush(stdout) != 0) {
-            return PG_EXIT_DIFFERENT; /* nobody reads */
-        }
-        nanosleep(&second, NULL);
-    }
-    return PG_EXIT_OK;
-}
-
-/* ---- events ---- */
-
-static bool on_events(void *arg, const char *at, size_t len)
-{
-    (void)arg;
-    return fwrite(at, 1, len, stdout) == len && fflush(stdout) == 0 && !interrupted;
-}
-
-static bool on_silence(void *arg)
-{
-    (void)arg;
-    return !interrupted;
-}
-
-/* conntrack -E, until interrupted. */
-static int watch_events(const struct get *g)
-{
-    struct pg_api_reader reader = {.bytes = on_events, .idle = on_silence, .idle_ms = IDLE_MS};
-    struct sigaction action = {.sa_handler = on_interrupt};
-    struct pg_text path = {0};
-    struct pg_text refusal = {0};
-    int answer = 0;
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    pg_text_printf(&path, "/v1/conntrack/events?form=%s", g->form);
-    int error = pg_api_stream(g->socket.at, path.at, &reader, &answer, &refusal);
-    int status = PG_EXIT_OK;
-
-    if (error == -EPIPE && answer == 200 && !interrupted) {
-        pg_options_complain(PG_VERB_GET, "the instance has ended");
-        status = PG_EXIT_DIFFERENT;
-    } else if (error && !interrupted) {
-        status = explain_failure(g, error);
-    } else if (answer != 200 && !interrupted) {
-        status = pg_api_refused(PG_VERB_GET, g->socket.at, answer, &refusal);
-    }
-    pg_text_free(&path);
-    pg_text_free(&refusal);
-    return status;
-}
-
 /* ---- the verb ---- */
 
-static int complain_about_type(const char *name)
+/* What goes together; get_parts.c and get_forms.c have read it. */
+static int check_lines(const struct pg_get *g)
 {
-    struct pg_text list = {0};
+    const struct pg_get_part *part = &g->parts.at[0];
+    bool statistics = part->type == PG_GET_COUNTERS && pg_get_is_form(g, "conntrack");
+    bool whole = pg_get_is_form(g, "xml") || pg_get_is_form(g, "count");
 
-    for (unsigned t = 0; t < PG_GET_TYPE_COUNT; t++) {
-        pg_text_printf(&list, "%s%s", t ? ", " : "", pg_type_rows[t].name);
-    }
-    if (name) {
-        pg_options_complain(PG_VERB_GET, "there is no type \"%s\"; there are %s", name, list.at);
-    } else {
-        pg_options_complain(PG_VERB_GET, "which type? There are %s", list.at);
-    }
-    pg_text_free(&list);
-    return PG_EXIT_USAGE;
-}
-
-static int understand(struct get *g)
-{
-    const struct pg_options *o = &g->options;
-
-    if (o->arg_count == 0) {
-        return complain_about_type(NULL);
-    }
-    int status = pg_options_args(o, 1, 2);
-
-    if (status) {
-        return status;
-    }
-    g->type = pg_get_type_of(o->arg[0]);
-    g->name = o->arg_count > 1 ? o->arg[1] : NULL;
-    g->form = pg_options_has(o, PG_FLAG_GET_OUTPUT) ? o->value[PG_FLAG_GET_OUTPUT] : "table";
-    if (g->type == PG_GET_TYPE_COUNT) {
-        return complain_about_type(o->arg[0]);
-    }
-    bool statistics = g->type == PG_GET_COUNTERS && is_form(g, "conntrack");
-    if (is_lines(g) && g->type != PG_GET_CONNTRACK && !statistics) {
+    if (g->parts.count > 1 || (part->type != PG_GET_CONNTRACK && !statistics)) {
         return pg_options_complain(PG_VERB_GET, "-o %s is for conntrack only", g->form);
     }
-    if (pg_options_has(o, PG_FLAG_GET_SUMMARY) &&
-        (g->type != PG_GET_CONNTRACK || is_lines(g) || pg_options_has(o, PG_FLAG_GET_WATCH))) {
-        return pg_options_complain(PG_VERB_GET,
-                                   "--summary is of conntrack, as table, json or jsonl, once");
+    if (pg_get_given(g, PG_FLAG_GET_FIELD_SELECTOR)) {
+        return pg_options_complain(PG_VERB_GET, "-o %s is of all flows, or of one by its id",
+                                   g->form);
     }
-    if (pg_options_has(o, PG_FLAG_GET_FILENAME) &&
-        (is_lines(g) || pg_options_has(o, PG_FLAG_GET_WATCH))) {
-        return pg_options_complain(PG_VERB_GET,
-                                   "a saved list can be a table, wide, json or jsonl, once");
-    }
-    bool whole = is_form(g, "xml") || is_form(g, "count");
-
-    if (whole && pg_options_has(o, PG_FLAG_GET_WATCH)) {
+    if (whole && pg_get_given(g, PG_FLAG_GET_WATCH)) {
         return pg_options_complain(PG_VERB_GET, "-o %s is for what there is now, without -w",
                                    g->form);
     }
-    if (is_form(g, "count") && g->name) {
+    if (pg_get_is_form(g, "count") && part->name) {
         return pg_options_complain(PG_VERB_GET, "-o count counts all flows");
     }
-    if (is_lines(g) && pg_options_has(o, PG_FLAG_GET_WATCH) && (statistics || g->name)) {
+    if (pg_get_given(g, PG_FLAG_GET_WATCH) && (statistics || part->name)) {
         return pg_options_complain(PG_VERB_GET, "events are those of all flows of conntrack");
     }
+    return 0;
+}
+
+static int check(const struct pg_get *g)
+{
+    bool lines = pg_get_is_lines(g);
+    bool watches = pg_get_given(g, PG_FLAG_GET_WATCH);
+
+    if (pg_get_given(g, PG_FLAG_GET_SUMMARY) &&
+        (g->parts.count > 1 || g->parts.at[0].type != PG_GET_CONNTRACK || lines || watches ||
+         pg_get_is_form(g, "name"))) {
+        return pg_options_complain(PG_VERB_GET,
+                                   "--summary is of conntrack, once, and has no names");
+    }
+    if (pg_get_given(g, PG_FLAG_GET_FILENAME) && (lines || watches || g->parts.kinds > 1)) {
+        return pg_options_complain(PG_VERB_GET, "a saved list is of one type, and is printed once");
+    }
+    if (watches && g->parts.count > 1) {
+        return pg_options_complain(PG_VERB_GET, "-w is for one type, or one name of it");
+    }
+    return lines ? check_lines(g) : 0;
+}
+
+static int understand(struct pg_get *g)
+{
+    const struct pg_options *o = &g->options;
+    int status = pg_get_read_parts(&g->options, &g->parts);
+
+    status = status ? status : pg_get_form(g);
+    status = status ? status : check(g);
+    if (status) {
+        return status;
+    }
+    g->namespace =
+        pg_options_has(o, PG_FLAG_GET_ALL_NAMESPACES) ? NULL : o->value[PG_FLAG_GET_NAMESPACE];
     if (pg_options_has(o, PG_FLAG_GET_SOCKET)) {
         pg_text_puts(&g->socket, o->value[PG_FLAG_GET_SOCKET]);
     } else {
@@ -553,21 +372,19 @@ static int understand(struct get *g)
 
 int pg_tool_get(int argc, char **argv)
 {
-    struct get g = {0};
+    struct pg_get g = {.form = NULL};
     int status = pg_options_parse(PG_VERB_GET, argc, argv, &g.options);
 
     if (status) {
         return status;
     }
     status = understand(&g);
-    bool watches = pg_options_has(&g.options, PG_FLAG_GET_WATCH);
-    if (status == 0 && watches && is_lines(&g)) {
-        status = watch_events(&g);
-    } else if (status == 0 && watches) {
-        status = watch(&g);
-    } else if (status == 0 && is_form(&g, "count")) {
+    bool watches = pg_get_given(&g, PG_FLAG_GET_WATCH);
+    if (status == 0 && watches) {
+        status = pg_get_is_lines(&g) ? pg_get_watch_events(&g) : pg_get_watch(&g);
+    } else if (status == 0 && pg_get_is_form(&g, "count")) {
         status = print_count(&g);
-    } else if (status == 0 && is_lines(&g)) {
+    } else if (status == 0 && pg_get_is_lines(&g)) {
         status = print_conntrack_lines(&g);
     } else if (status == 0) {
         status = print_once(&g);
@@ -575,7 +392,7 @@ int pg_tool_get(int argc, char **argv)
     if (fflush(stdout) != 0 && status == 0) {
         status = PG_EXIT_DIFFERENT;
     }
-    json_decref(g.seen);
+    pg_get_form_free(&g);
     pg_text_free(&g.socket);
     pg_options_free(&g.options);
     pg_reason_forget_all();

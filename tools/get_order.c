@@ -1,6 +1,6 @@
 /* The order of a list, and who fills the table: --sort-by and --summary of `get`.
  *
- * Flows come from the instance in the order of its hash table; shown they are by their id, so by age. A path is kubectl's, without brackets: .original.src, timeoutSeconds.
+ * Flows come from the instance in the order of its hash table; shown they are by their id, so by age. A path is kubectl's (jsonpath.c): .original.src, timeoutSeconds, {.clusterIPs[0]}.
  * Numbers go by value, texts by bytes, what is not there first.
  *
  * Pure: JSON in, JSON out. Called by get.c. */
@@ -15,22 +15,6 @@ struct keyed {
     const json_t *key;
     size_t place; /* equal ones keep their order */
 };
-
-static const json_t *member_at(const json_t *item, const char *path)
-{
-    char name[64];
-
-    path += *path == '{';
-    while (item && *path && *path != '}') {
-        path += *path == '.';
-        size_t len = strcspn(path, ".}");
-
-        snprintf(name, sizeof name, "%.*s", (int)len, path);
-        item = json_object_get(item, name);
-        path += len;
-    }
-    return item;
-}
 
 static int compare_values(const json_t *a, const json_t *b)
 {
@@ -58,15 +42,21 @@ static int compare(const void *x, const void *y)
 bool pg_get_sort(json_t *items, const char *path)
 {
     size_t count = json_array_size(items);
-    struct keyed *all = calloc(count + 1, sizeof *all);
-    bool known = count == 0;
+    struct pg_text why = {0};
+    struct pg_jsonpath *member = pg_jsonpath_parse_path(path, &why);
+    struct keyed *all = member ? calloc(count + 1, sizeof *all) : NULL;
+    bool known = member && count == 0;
 
     for (size_t i = 0; all && i < count; i++) {
         json_t *item = json_array_get(items, i);
+        json_t *found = pg_jsonpath_find(member, item);
 
-        all[i] = (struct keyed){json_incref(item), member_at(item, path), i};
+        all[i] = (struct keyed){json_incref(item), json_array_get(found, 0), i};
         known = known || all[i].key;
+        json_decref(found); /* the item holds what is in it */
     }
+    pg_jsonpath_free(member);
+    pg_text_free(&why);
     if (all) {
         qsort(all, count, sizeof *all, compare);
         json_array_clear(items);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *kind_of_list(enum pg_get_type type)
+const char *pg_get_kind_of_list(enum pg_get_type type)
 {
     static const char *const kinds[PG_GET_TYPE_COUNT] = {
         [PG_GET_CONNTRACK] = "ConntrackList",
@@ -29,6 +29,14 @@ static const char *kind_of_list(enum pg_get_type type)
     };
 
     return kinds[type];
+}
+
+struct pg_slice pg_get_kind_of_item(enum pg_get_type type)
+{
+    struct pg_slice kind = pg_slice_of(pg_get_kind_of_list(type));
+
+    kind.len -= kind.len > 4 && strcmp(kind.at + kind.len - 4, "List") == 0 ? 4 : 0;
+    return kind;
 }
 
 /* Counters are no list: their items go back to where pg_get_select takes them from. */
@@ -116,8 +124,9 @@ int pg_get_read_saved(enum pg_get_type type, const char *path, json_t **ret)
     }
     const char *kind = json_string_value(json_object_get(list, "kind"));
 
-    if (kind && strcmp(kind, kind_of_list(type)) != 0) {
-        pg_options_complain(PG_VERB_GET, "%s is a %s, not a %s", path, kind, kind_of_list(type));
+    if (kind && strcmp(kind, pg_get_kind_of_list(type)) != 0) {
+        pg_options_complain(PG_VERB_GET, "%s is a %s, not a %s", path, kind,
+                            pg_get_kind_of_list(type));
         json_decref(list);
         return PG_EXIT_DIFFERENT;
     }

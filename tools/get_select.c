@@ -1,6 +1,6 @@
 /* Which items of a list are meant: `get ct 1042`, `get svc shop/web`, `get conn c7f1`.
  *
- * Pure: JSON in, JSON out. A flow goes by its id or its label, a client connection by its label or by the id of either of
+ * Pure: JSON in, JSON out. --field-selector asks for members of any kind. A flow goes by its id or its label, a client connection by its label or by the id of either of
  * its flows, a translation by the service it belongs to, a record of the DNS by the name asked for or its service, an object by "namespace/name" or by its name in any namespace. Several items
  * may have one name (a label joins all flows of a request).
  *
@@ -8,23 +8,13 @@
 #include "get_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 static const char *string_of(const json_t *item, const char *key)
 {
     return json_string_value(json_object_get(item, key));
-}
-
-enum pg_get_type pg_get_type_of(const char *name)
-{
-    unsigned t = 0;
-
-    while (t < PG_GET_TYPE_COUNT && strcmp(pg_type_rows[t].name, name) != 0 &&
-           !pg_word_in(pg_type_rows[t].aliases, ' ', name)) {
-        t++;
-    }
-    return (enum pg_get_type)t;
 }
 
 static bool is_text(const json_t *item, const char *key, const char *name)
@@ -165,6 +155,104 @@ json_t *pg_get_select(enum pg_get_type type, const json_t *answer, const char *n
     }
     json_decref(all);
     return items;
+}
+
+/* ---- by members ---- */
+
+/* Members that kubectl calls otherwise. */
+static const char *own_name(const char *path)
+{
+    static const char *const names[][2] = {
+        {"metadata.name", "name"}, {"metadata.namespace", "namespace"}, {"spec.nodeName", "node"}};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(path, names[i][0]) == 0) {
+            return names[i][1];
+        }
+    }
+    return path;
+}
+
+static bool value_is(const json_t *found, const char *wanted)
+{
+    size_t i = 0;
+    const json_t *value = NULL;
+    bool is = false;
+
+    json_array_foreach(found, i, value)
+    {
+        struct pg_text text = {0};
+
+        if (json_is_string(value)) {
+            pg_text_puts(&text, json_string_value(value));
+        } else if (!json_is_null(value)) {
+            pg_jsonpath_add_value(&text, value);
+        }
+        is = is || strcmp(text.at ? text.at : "", wanted) == 0;
+        pg_text_free(&text);
+    }
+    return is || (!*wanted && json_array_size(found) == 0);
+}
+
+/* Takes those away that are not as wanted. false: no item has such a member. */
+static bool keep_those(json_t *items, const struct pg_jsonpath *path, const char *wanted,
+                       bool equal)
+{
+    bool known = json_array_size(items) == 0;
+
+    for (size_t i = json_array_size(items); i-- > 0;) {
+        json_t *found = pg_jsonpath_find(path, json_array_get(items, i));
+
+        known = known || json_array_size(found) > 0;
+        if (value_is(found, wanted) != equal) {
+            json_array_remove(items, i);
+        }
+        json_decref(found);
+    }
+    return known;
+}
+
+/* One term: member=value, member==value, member!=value. 0, or an exit status, said. */
+static int keep_by(json_t *items, char *term)
+{
+    char *sign = strchr(term, '=');
+    struct pg_text why = {0};
+
+    if (!sign || sign == term) {
+        return pg_options_complain(PG_VERB_GET, "--field-selector: \"%s\" is not MEMBER=VALUE",
+                                   term);
+    }
+    bool equal = sign[-1] != '!';
+    const char *wanted = sign + 1 + (equal && sign[1] == '=');
+
+    sign[equal ? 0 : -1] = 0;
+    struct pg_jsonpath *path = pg_jsonpath_parse_path(own_name(term), &why);
+
+    if (!path) {
+        pg_options_complain(PG_VERB_GET, "--field-selector: %s, %s", term, why.at);
+        pg_text_free(&why);
+        return PG_EXIT_USAGE;
+    }
+    bool known = keep_those(items, path, wanted, equal);
+
+    pg_jsonpath_free(path);
+    return known ? 0
+                 : pg_options_complain(PG_VERB_GET,
+                                       "--field-selector: no item has %s (see -o json)", term);
+}
+
+int pg_get_field_select(json_t *items, const char *selector)
+{
+    char *terms = strdup(selector);
+    char *rest = NULL;
+    int status = 0;
+
+    for (char *term = terms ? strtok_r(terms, ",", &rest) : NULL; term && status == 0;
+         term = strtok_r(NULL, ",", &rest)) {
+        status = keep_by(items, term);
+    }
+    free(terms);
+    return status;
 }
 
 void pg_get_names(enum pg_get_type type, const json_t *items, struct pg_text *out)

@@ -66,7 +66,7 @@ static enum pg_flag flag_by_letter(enum pg_verb verb, char letter)
 static int take_flag(struct pg_options *o, enum pg_flag f, const char *value)
 {
     if (pg_argument_is_choice(pg_flag_rows[f].argument) &&
-        !pg_word_in(pg_flag_rows[f].argument, '|', value)) {
+        !pg_choice_has(pg_flag_rows[f].argument, value)) {
         return pg_options_complain(o->verb, "--%s takes %s, not \"%s\"", pg_flag_rows[f].name,
                                    pg_flag_rows[f].argument, value);
     }

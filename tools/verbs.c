@@ -25,6 +25,24 @@ _Static_assert(sizeof pg_verb_rows / sizeof pg_verb_rows[0] == PG_VERB_COUNT, "a
 _Static_assert(sizeof pg_flag_rows / sizeof pg_flag_rows[0] == PG_FLAG_COUNT, "a row per flag");
 _Static_assert(sizeof pg_type_rows / sizeof pg_type_rows[0] == PG_GET_TYPE_COUNT, "a row per type");
 
+bool pg_choice_has(const char *list, const char *value)
+{
+    size_t name = strcspn(value, "=");
+
+    while (*list) {
+        size_t word = (size_t)(strchrnul(list, '|') - list);
+        size_t fixed = strcspn(list, "=|");
+        bool open = fixed < word && value[name] && value[name + 1]; /* "jsonpath=TEMPLATE" */
+
+        if (fixed == name && memcmp(list, value, name) == 0 &&
+            (open || (word == name && !value[name]))) {
+            return true;
+        }
+        list += word + (list[word] ? 1 : 0);
+    }
+    return false;
+}
+
 bool pg_word_in(const char *list, char divider, const char *value)
 {
     size_t len = strlen(value);

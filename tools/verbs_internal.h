@@ -32,11 +32,13 @@ enum pg_get_type {
 };
 extern const struct pg_type_row pg_type_rows[PG_GET_TYPE_COUNT];
 
-/* "a|b|c" is a choice, "NAME" is not. */
+/* "a|b|c=NAME" is a choice, "NAME" is not. */
 static inline bool pg_argument_is_choice(const char *argument)
 {
     return argument && argument[0] >= 'a' && argument[0] <= 'z';
 }
+/* Is value one of a choice? Behind "c=" stands what the user likes. */
+bool pg_choice_has(const char *list, const char *value);
 /* Is value one of the words of list? */
 bool pg_word_in(const char *list, char divider, const char *value);
 

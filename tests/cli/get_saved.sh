@@ -71,6 +71,36 @@ grep -qE '^shop/web +1 +1 +0 +0 +[0-9]+s +50.0%$' "$work/out" || fail "a summary
 tail -1 "$work/out" | found -x 'total 2' || fail "the sum of a summary"
 "$PODGLASS" get ct -f "$work/flows" --summary client -o jsonl | found '"group": *"198.51.100.7"' || fail "a summary by client"
 
+# members that choose, YAML, templates, columns of one's own
+"$PODGLASS" get ct -f "$work/flows" --field-selector service=shop/web,original.dstPort==80 -o name >"$work/out"
+[ "$(cat "$work/out")" = conntrack/2 ] || fail "flows by their members: $(cat "$work/out")"
+"$PODGLASS" get ct -f "$work/flows" --field-selector service!=shop/web -o name | found -x conntrack/1 || fail "flows by what they are not"
+grep '"kind":"ServiceList"' "$work/lists" >"$work/services"
+[ "$("$PODGLASS" get svc -f "$work/services" --field-selector metadata.name=web -o name)" = services/shop/web ] || fail "kubectl's name of a name"
+[ "$("$PODGLASS" get svc gateway web -f "$work/services" -o jsonpath='{range .items[*]}{.namespace}/{.name} {end}')" = "edge/gateway shop/web " ] || fail "a template"
+[ "$("$PODGLASS" get svc web -f "$work/services" -o jsonpath='{.ports[?(@.name=="http")].port}')" = 80 ] || fail "a template of one object"
+"$PODGLASS" get svc gateway web -f "$work/services" -o 'custom-columns=NAME:.name,IP:.clusterIPs[0],NOT:.there' >"$work/out"
+sed -n 1p "$work/out" | found -Ex 'NAME +IP +NOT' || fail "heads of columns"
+sed -n 3p "$work/out" | found -Ex 'web +10.96.12.40 +<none>' || fail "columns: $(cat "$work/out")"
+for row in flows=ct services=svc; do
+    "$PODGLASS" get "${row#*=}" -f "$work/${row%=*}" -o yaml >"$work/yaml"
+    "$PODGLASS" get "${row#*=}" -f "$work/${row%=*}" -o json >"$work/json"
+    python3 - "$work" <<'PYTHON' || fail "YAML of $row says something else"
+import json, sys
+try:
+    import yaml
+except ImportError:
+    sys.exit(0)  # tests/unit/tools/test_yaml_write.c reads it back in any case
+work = sys.argv[1]
+sys.exit(yaml.safe_load(open(work + "/yaml")) != json.load(open(work + "/json")))
+PYTHON
+done
+"$PODGLASS" get svc web gateway -f "$work/services" --no-headers >"$work/out"
+[ "$(awk '{ print $2 }' "$work/out" | xargs)" = "web gateway" ] || fail "two by their names"
+"$PODGLASS" get svc/shop/web -f "$work/services" -o name | found -x services/shop/web || fail "TYPE/NAME"
+[ "$("$PODGLASS" get svc/web svc/gateway -f "$work/services" -o jsonpath='{.kind} {.items[*].kind} {.items[*].name}')" = "List Service Service web gateway" ] || fail "a list of two"
+[ "$("$PODGLASS" get svc -A -n nowhere -f "$work/services" -o name)" = "$("$PODGLASS" get svc -f "$work/services" -o name)" ] || fail "all namespaces"
+
 # wrong ones
 status() { "$PODGLASS" get "$@" >"$work/out" 2>"$work/err" && echo 0 || echo $?; }
 [ "$(status nodes -f "$work/flows")" = 1 ] || fail "a list of another kind is taken"
@@ -80,6 +110,18 @@ echo '{"apiVersion": "podglass/v1alpha1", ' >"$work/cut"
 [ "$(status ct -f "$work/nothing")" = 1 ] || fail "a file that is not there is taken"
 [ "$(status ct -f "$work/flows" --sort-by .nobody)" = 2 ] || fail "an order by what is not there"
 [ "$(status nodes -f "$work/flows" --summary service)" = 2 ] || fail "a summary of nodes"
+for wrong in '-o jsonpath={.items[*}' '-o jsonpath={.items' '-o jsonpath=' '-o custom-columns=NAME' '-o custom-columns=NAME:.a[' \
+    '--field-selector nothing=1' '--field-selector state' '--field-selector a[=1' '--summary service -o name'; do
+    # shellcheck disable=SC2086 # two words
+    [ "$(status ct -f "$work/flows" $wrong)" = 2 ] || fail "taken: $wrong"
+done
+[ "$(status ct -f "$work/flows" -o 'jsonpath={.items[*}')" = 2 ]
+grep -q 'at character 10: \] is expected' "$work/err" || fail "the place of a mistake goes unsaid: $(cat "$work/err")"
+[ "$(status svc web nobody -f "$work/services")" = 1 ] || fail "one of two is not there"
+grep -q 'web' "$work/out" || fail "and the other is not shown"
+[ "$(status svc,ct -f "$work/services")" = 2 ] || fail "a file is two lists"
+[ "$(status svc/web svc -f "$work/services")" = 2 ] || fail "a type among names"
+[ "$(status svc,nothing)" = 2 ] || fail "a type that is none"
 [ "$(status ct -f "$work/flows" -w)" = 2 ] || fail "a saved list can be watched"
 [ "$(status ct -f "$work/flows" -o conntrack)" = 2 ] || fail "conntrack lines come from an instance only"
 printf '\n' | "$PODGLASS" get ct -f - 2>&1 | found 'No resources found' || fail "no items are no list"

@@ -39,6 +39,7 @@ lab=(-f examples/lab)
     podglass demo -o jsonl
     WALK_LISTS=1 "$walk" tests/walk/a-connection-shows-both-legs.walk | grep '"kind":"ConntrackList"' >"$work/flows"
     podglass get ct -f "$work/flows" --summary service -o json
+    podglass get ct 1 2 -f "$work/flows" -o json
     podglass version -o json
 } >"$work/all"
 # About, Clock, Error and Missed need a running instance (tests/netns/trace.sh); Exchange is inside of ExchangeList.

@@ -148,6 +148,18 @@ is "on a terminal q ends it" "$(printf 's?/webq\rq' | timeout 20 script -qec "$P
 has "which it leaves as it was" "$(tail -c 20 "$WORK/top" | tr -d '\033')" '\[[?]1049l'
 has "traffic by service" "$(podglass get traffic shop/web --no-headers)" '^shop/web +shop.example.test +[1-9]'
 
+# ---- several kinds, and forms of one's own
+
+has "several kinds, each row with its own" "$(podglass get svc,no)" '^nodes/node-1 +Ready'
+has "one of each" "$(podglass get svc/web no/node-2 --no-headers)" '^shop +services/web '
+is "as one list" "$(podglass get svc/web no/node-2 -o jsonpath='{range .items[*]}{.kind} {.name},{end}')" "Service web,Node node-2,"
+is "who is not there does not hide who is" "$(podglass get svc web nobody -o name 2>"$WORK/err" || echo "status $?")" $'services/shop/web\nstatus 1'
+has "and is named" "$(cat "$WORK/err")" 'services "nobody" not found'
+has "YAML" "$(podglass get svc shop/web -o yaml)" '^- 10.96.12.40$'
+has "a column of one's own" "$(podglass get no -o custom-columns=WHO:.name,NOT:.there)" '^node-1 +<none>$'
+has "a member chooses" "$(podglass get ep --field-selector metadata.name=web --no-headers)" '^shop +web '
+has "describe takes TYPE/NAME, and several" "$(podglass describe svc/shop/web no/node-1)" '^Name: +node-1$'
+
 # ---- metrics
 
 metrics=$(curl -s --unix-socket "$SOCK" http://podglass/metrics)

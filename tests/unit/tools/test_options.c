@@ -100,7 +100,13 @@ static void what_the_table_does_not_have_is_refused(void **state)
         {PG_VERB_RUN, "run --pods=auto|echo"},
         {PG_VERB_RUN, "run --pods="},
         {PG_VERB_RUN, "run --output json"},
-        {PG_VERB_GET, "get -o yaml"},
+        {PG_VERB_GET, "get -o yam"},
+        {PG_VERB_GET, "get -o json="},
+        {PG_VERB_GET, "get -o json=x"},
+        {PG_VERB_GET, "get -o jsonpath"},
+        {PG_VERB_GET, "get -o jsonpath="},
+        {PG_VERB_GET, "get -o jsonpat=x"},
+        {PG_VERB_GET, "get -o =x"},
         {PG_VERB_GET, "get --out json"},
         {PG_VERB_DEMO, "demo --color pink"},
         {PG_VERB_GET, "get --=json"},
@@ -110,6 +116,8 @@ static void what_the_table_does_not_have_is_refused(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_int_equal(parse(wrong[i].verb, wrong[i].line), PG_EXIT_USAGE);
     }
+    assert_int_equal(parse(PG_VERB_GET, "get -o jsonpath={.a}|b"), 0);
+    assert_int_equal(parse(PG_VERB_GET, "get -o=custom-columns=A:.a"), 0);
 }
 
 static void numbers_have_a_range(void **state)
