@@ -146,6 +146,7 @@ void pg_dump_services(struct pg_dump *d)
         setting(d, "type", pg_service_type_name(s->type), &s->type_source);
         addr_array(d, "clusterIPs", s->cluster_ip, 2);
         external_ips(d, s);
+        pg_dump_backend_policies(d, s);
         pg_json_key_string(j, "externalName",
                            s->external_name && s->external_name[0] ? s->external_name : NULL);
         ports(d, s);

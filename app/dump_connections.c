@@ -95,11 +95,11 @@ static void upstream_leg(struct pg_dump *d, const struct pg_session_view *s)
     pg_dump_pod_name(d, "pod", pod);
 }
 
-static void tls(struct pg_dump *d, const struct pg_tls_view *t)
+static void tls(struct pg_dump *d, const struct pg_tls_view *t, bool to_pod)
 {
     struct pg_json *j = &d->json;
 
-    pg_json_key(j, "tls");
+    pg_json_key(j, to_pod ? "upstreamTls" : "tls");
     if (!t->version) {
         pg_json_string(j, NULL);
         return;
@@ -110,7 +110,10 @@ static void tls(struct pg_dump *d, const struct pg_tls_view *t)
     pg_json_key_string(j, "protocol", t->protocol[0] ? t->protocol : NULL);
     pg_json_key_string(j, "serverName", t->name[0] ? t->name : NULL);
     pg_json_key_bool(j, "resumed", t->resumed);
-    pg_dump_reason(d, "certificate", t->reason);
+    if (to_pod) {
+        pg_json_key_bool(j, "verified", t->verified);
+    }
+    pg_dump_reason(d, to_pod ? "reason" : "certificate", t->reason);
     pg_json_object_end(j);
 }
 
@@ -124,8 +127,9 @@ static void on_session(void *arg, const struct pg_session_view *s)
     pg_json_key_string(j, "state", s->state);
     pg_json_key_string(j, "service", s->service && s->service[0] ? s->service : NULL);
     client_leg(d, s);
-    tls(d, &s->tls);
+    tls(d, &s->tls, false);
     upstream_leg(d, s);
+    tls(d, &s->upstream_tls, true);
     pg_json_key_uint(j, "requests", s->requests);
     pg_json_key(j, "lastStatus");
     if (s->last_status) {

@@ -1,9 +1,10 @@
-/* `get gateways` and `get httproutes`, which lists routes of every kind: Gateway API with the conditions that a controller would write.
+/* `get gateways` and `get httproutes`, which lists routes of every kind, and the BackendTLSPolicies of a service: Gateway API with the conditions that a controller would write.
  *
- * Called by dump_json.c. */
+ * Called by dump_json.c and dump_cluster.c. */
 #include "dump_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *protocol_name(enum pg_listener_protocol p)
 {
@@ -111,4 +112,42 @@ void pg_dump_http_routes(struct pg_dump *d)
         pg_dump_source(d, "source", &r->source);
         pg_json_object_end(j);
     }
+}
+
+static bool is_for(const struct pg_backend_policy *p, const struct pg_service *service)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; i < p->service_count && !found; i++) {
+        found = strcmp(p->services[i], service->name) == 0;
+    }
+    return found && strcmp(p->namespace, service->namespace) == 0;
+}
+
+void pg_dump_backend_policies(struct pg_dump *d, const struct pg_service *service)
+{
+    const struct pg_snapshot *s = d->snapshot;
+    struct pg_json *j = &d->json;
+
+    pg_json_key(j, "backendTLSPolicies");
+    pg_json_array(j);
+    for (uint32_t i = 0; i < s->backend_policy_count; i++) {
+        const struct pg_backend_policy *p = &s->backend_policies[i];
+        if (!is_for(p, service)) {
+            continue;
+        }
+        pg_json_object(j);
+        pg_json_key_string(j, "name", p->name);
+        pg_json_key_string(j, "targets", p->targets);
+        pg_json_key_string(j, "hostname", p->hostname);
+        pg_json_key_string(j, "trust", p->trust[0] ? p->trust : NULL);
+        pg_json_key(j, "conditions");
+        pg_json_array(j);
+        condition(j, "Accepted", &p->accepted);
+        condition(j, "ResolvedRefs", &p->resolved);
+        pg_json_array_end(j);
+        pg_dump_source(d, "source", &p->source);
+        pg_json_object_end(j);
+    }
+    pg_json_array_end(j);
 }

@@ -41,6 +41,7 @@ void pg_dump_nodes(struct pg_dump *d);
 void pg_dump_pods(struct pg_dump *d);
 void pg_dump_gateways(struct pg_dump *d); /* dump_gateways.c */
 void pg_dump_http_routes(struct pg_dump *d);
+void pg_dump_backend_policies(struct pg_dump *d, const struct pg_service *service);
 void pg_dump_ingresses(struct pg_dump *d); /* dump_ingress.c */
 void pg_dump_routes(struct pg_dump *d);
 void pg_dump_settings(struct pg_dump *d);

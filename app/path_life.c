@@ -68,7 +68,8 @@ static bool make_parts(struct pg_path *path, const struct pg_path_options *o, ui
     path->health = pg_health_new(path);
     path->idle = pg_wheel_new(now_us / 1000);
     return pg_path_dns_new(path, now_us) && path->proxy != NULL && path->echo != NULL &&
-           path->clients != NULL && path->health != NULL && path->idle != NULL;
+           pg_echo_speak_tls(path->echo, path->proxy) && path->clients != NULL &&
+           path->health != NULL && path->idle != NULL;
 }
 
 struct pg_path *pg_path_new(const struct pg_path_options *options, const struct pg_random *random,

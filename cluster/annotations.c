@@ -226,12 +226,13 @@ static void affinity_mode_read(struct reading *r, const struct pg_field *f)
 
 static void backend_protocol_read(struct reading *r, const struct pg_field *f)
 {
-    const char *text = pg_field_text(f, "");
-    if (strcmp(text, "GRPC") == 0)
+    if (pg_annotation_backend_protocol(f, &r->in->proxy_ssl))
         add_number(r, f, PG_FILTER_H2C, 1);
-    else if (strcmp(text, "HTTP") != 0 && strcmp(text, "AUTO_HTTP") != 0)
-        pg_field_warn(f, PG_CODE_UNSUPPORTED,
-                      "\"%.40s\" is not supported: pods are spoken to in plain HTTP", text);
+}
+
+static void proxy_ssl_read(struct reading *r, const struct pg_field *f)
+{
+    pg_annotation_proxy_ssl(f, &r->in->proxy_ssl);
 }
 
 static void canary_read(struct reading *r, const struct pg_field *f)
@@ -256,7 +257,6 @@ static void passthrough_read(struct reading *r, const struct pg_field *f)
 #define CORS    "CORS headers are not written, preflights go to the pod"
 #define TRACING "no span is begun: trace headers pass as they came"
 #define MIRROR  "requests are not mirrored"
-#define TO_TLS  "pods are not spoken to in TLS"
 #define COOKIE  "a cookie whose pod can not be reached stays as it is"
 #define RETRY   "retries follow podglass' own rules"
 
@@ -317,7 +317,7 @@ static const struct annotation {
     {"proxy-redirect-", NULL, "Location of pods passes as it is"},
     {"proxy-request-buffering", NULL, NULL},
     {"proxy-send-timeout", timeout_read, NULL},
-    {"proxy-ssl-", NULL, TO_TLS},
+    {"proxy-ssl-", proxy_ssl_read, NULL},
     {"relative-redirects", NULL, NULL},
     {"rewrite-target", rewrite_read, NULL},
     {"satisfy", NULL, AUTH},
@@ -475,6 +475,8 @@ void pg_annotations_read(const struct pg_field *root, struct pg_raw_ingress *in)
                         .cookie_samesite = ""};
     in->canary = (struct pg_raw_canary){
         .total = 100, .header = "", .value = "", .pattern = "", .cookie = ""};
+    in->proxy_ssl = (struct pg_raw_proxy_ssl){
+        .secret = "", .name = "", .ciphers = "", .depth = 1, .versions = PG_UPSTREAM_TLS_12};
     struct pg_field metadata = pg_field_get(root, "metadata");
     struct pg_field all = pg_field_get(&metadata, "annotations");
     /* Places that outlive the loop: a field points at the one above it. */

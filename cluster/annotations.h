@@ -42,6 +42,12 @@ void pg_derive_filter_insert(struct pg_list *all, uint32_t first, const struct p
 void pg_derive_filters(struct pg_load *load, const struct pg_raw_ingress *in, bool tls,
                        uint32_t *ret_first, uint32_t *ret_count);
 
+/* ---- annotation_proxy_ssl.c ---- */
+/* One annotation whose name begins with proxy-ssl-. */
+void pg_annotation_proxy_ssl(const struct pg_field *f, struct pg_raw_proxy_ssl *to);
+bool pg_annotation_backend_protocol(const struct pg_field *f,
+                                    struct pg_raw_proxy_ssl *to); /* whether it is HTTP/2 */
+
 /* ---- annotation_canary.c ---- */
 /* One annotation whose name begins with canary. */
 void pg_annotation_canary(const struct pg_field *f, struct pg_raw_canary *to);

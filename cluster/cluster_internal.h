@@ -53,7 +53,16 @@ void pg_findings_take(struct pg_load *load,
 #define PG_CODE_REGEX       "PG411" /* a path that another rule makes a regular expression */
 #define PG_CODE_BAD_PAIR    "PG430" /* certificate and key of a Secret can not be used */
 #define PG_CODE_BAD_DATES   "PG431" /* a certificate outside its time */
+#define PG_CODE_UNVERIFIED  "PG433" /* TLS to pods that believes whoever answers */
 #define PG_CODE_BAD_NAME    "PG432" /* a certificate that does not cover its host */
+
+/* Of a Secret: ca.crt, the certificates of authorities. */
+struct pg_raw_ca {
+    struct pg_object object;
+    const char *pem;
+    uint32_t len;
+    uint32_t secret; /* its certificate and key, in load->secrets; PG_INDEX_NONE: it has none */
+};
 
 /* One load. */
 struct pg_load {
@@ -76,10 +85,13 @@ struct pg_load {
     struct pg_list nodes;
     struct pg_list ingresses;
     struct pg_list classes;
-    struct pg_list secrets;     /* of struct pg_raw_secret * */
-    struct pg_list tls_hosts;   /* of struct pg_tls_host; filled by derive_tls.c */
-    bool has_secrets;           /* scratch memory is to be wiped */
-    struct pg_list config_maps; /* of struct pg_object * */
+    struct pg_list secrets;      /* of struct pg_raw_secret * */
+    struct pg_list tls_hosts;    /* of struct pg_tls_host; filled by derive_tls.c */
+    struct pg_list cas;          /* of struct pg_raw_ca * */
+    struct pg_list policies;     /* of struct pg_raw_backend_policy * */
+    struct pg_list upstream_tls; /* of struct pg_upstream_tls; filled by derive_upstream_tls.c */
+    bool has_secrets;            /* scratch memory is to be wiped */
+    struct pg_list config_maps;  /* of struct pg_object * */
     struct pg_nginx nginx;
     struct pg_list gateway_classes;
     struct pg_list gateways;
@@ -99,9 +111,10 @@ struct pg_load {
     struct pg_index pod_by_name;
     struct pg_index node_by_name;
     struct pg_index secret_by_name;
-    struct pg_index tls_by_host; /* place in tls_hosts */
-    struct pg_index addr_owner;  /* struct pg_addr -> place in owners: who has it */
-    struct pg_list owners;       /* of const struct pg_object * */
+    struct pg_index policy_by_target; /* 1 + place in upstream_tls */
+    struct pg_index tls_by_host;      /* place in tls_hosts */
+    struct pg_index addr_owner;       /* struct pg_addr -> place in owners: who has it */
+    struct pg_list owners;            /* of const struct pg_object * */
     struct pg_index
         pod_by_addr; /* struct pg_addr -> place in pods; those with an address of their own */
     struct pg_index
@@ -147,6 +160,7 @@ void pg_kinds_reference_grant(struct pg_load *load, const struct pg_object *obje
 void pg_kinds_http_route(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_grpc_route(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_tls_route(struct pg_load *load, const struct pg_object *object);
+void pg_kinds_backend_tls_policy(struct pg_load *load, const struct pg_object *object);
 struct pg_selector pg_kinds_selector(const struct pg_field *f); /* of labels */
 void pg_kinds_ingress_class(struct pg_load *load, const struct pg_object *object);
 void pg_kinds_secret(struct pg_load *load, const struct pg_object *object);
@@ -190,8 +204,9 @@ void pg_derive_services(struct pg_load *load);
 void pg_derive_endpoints(struct pg_load *load);
 void pg_derive_ingress_pods(struct pg_load *load);
 void pg_derive_routes(struct pg_load *load);
-void pg_derive_tls(struct pg_load *load);       /* before the routes */
-void pg_derive_tls_names(struct pg_load *load); /* after them */
+void pg_derive_tls(struct pg_load *load); /* before the routes */
+void pg_derive_upstream_tls(struct pg_load *load);
+void pg_derive_tls_names(struct pg_load *load);                                   /* after them */
 struct pg_tls_host *pg_tls_host_of(const struct pg_load *load, const char *host); /* or NULL */
 
 /* Takes an address for an object. NULL, or who has it already: "Pod/shop/web-0 (shop.yaml:4)". */

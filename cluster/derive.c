@@ -256,5 +256,6 @@ void pg_derive(struct pg_load *load)
     pg_derive_endpoints(load);
     pg_derive_ingress_pods(load);
     pg_derive_routes(load);
+    pg_derive_upstream_tls(load);
     pg_derive_tls_names(load);
 }

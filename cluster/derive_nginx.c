@@ -4,6 +4,7 @@
  * the ingress (what the Lab says wins) and filters that derive_filters.c lays under those of each Ingress. The profile becomes ingress-nginx, unless the Lab has
  * another. Keys that could change what a pod or a client sees and are not modelled are told; those of buffers, workers, logs and ciphers are not. */
 #include "annotations.h"
+#include "gateway.h"
 
 #include <string.h>
 
@@ -307,7 +308,7 @@ static void others_tell(struct pg_load *load, const struct pg_object *chosen)
         const struct pg_object *o = PG_LIST_POINTER(load->config_maps, const struct pg_object, i);
         struct pg_field root = pg_field_of(load, o, o->root);
         struct pg_field map = pg_field_get(&root, "data");
-        bool told = o == chosen;
+        bool told = o == chosen || pg_backend_policy_names(load, o);
         for (const char *const *key = telling; *key != NULL && !told; key++) {
             struct pg_field f = pg_field_get(&map, *key);
             if (!pg_field_is(&f))

@@ -119,6 +119,32 @@ struct pg_raw_http_route {
     const char *unresolved_reason;
 };
 
+/* A BackendTLSPolicy. */
+struct pg_raw_policy_target {
+    const char *name;
+    const char *section;    /* port's name; "": all ports */
+    const char *wrong_kind; /* "Group/Kind" of what is no Service; NULL: it is one */
+    struct pg_source source;
+};
+struct pg_raw_backend_policy {
+    struct pg_object object;
+    struct pg_raw_policy_target *targets;
+    uint32_t target_count;
+    struct pg_raw_cert_ref *refs; /* of ConfigMaps */
+    uint32_t ref_count;
+    bool system;
+    const char *hostname;
+    struct pg_tls_name *names;
+    uint32_t name_count;
+    /* By derive_backend_policy.c: */
+    const char *trouble; /* not accepted, and why; NULL: accepted */
+    const char *trouble_reason;
+    const char *unresolved; /* an authority that is not to be had; NULL: none */
+    const char *unresolved_reason;
+    const char *trust;
+    uint32_t made; /* 1 + place in load->upstream_tls; 0: it counts for nothing */
+};
+
 /* Who may name what: kind and namespace, or kind and name ("": all). */
 struct pg_raw_grant_end {
     const char *kind;
@@ -183,6 +209,15 @@ void pg_derive_http_routes(struct pg_load *load); /* into load->routes, behind t
 /* ---- derive_gateway_tls.c ---- */
 /* Which certificate each listener shows: into load->tls_hosts, behind those of Ingress objects; conditions of listeners. */
 void pg_derive_listener_certs(struct pg_load *load);
+
+/* ---- derive_backend_policy.c ---- */
+/* Settings of all policies that count for something, in load->upstream_tls; conditions. */
+void pg_derive_backend_policies(struct pg_load *load);
+/* Whether that ConfigMap holds authorities of one. */
+bool pg_backend_policy_names(const struct pg_load *load, const struct pg_object *config_map);
+/* The setting for the pods behind a port of a service, as 1 + its place; 0: no policy is for it. */
+uint32_t pg_backend_policy_of(struct pg_load *load, const struct pg_raw_service *service,
+                              const struct pg_service_port *port);
 
 /* ---- derive_grants.c ---- */
 /* Does a ReferenceGrant in the namespace `to` let objects of that kind and namespace name this one? */

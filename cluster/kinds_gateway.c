@@ -15,8 +15,8 @@ static const struct pg_known gateway_fields[] = {
     {"listeners", NULL},
     {"addresses", "addresses are those of the Service in front of the ingress"},
     {"infrastructure", "what a controller would make out of it is not modelled"},
-    {"backendTLS", "pods are not spoken to in TLS"},
-    {"tls", "client certificates are not asked for"},
+    {"backendTLS", "no certificate is shown to pods"},
+    {"tls", "client certificates are not asked for, and none is shown to pods"},
     {"allowedListeners", "ListenerSets are not supported"},
     {NULL, NULL}};
 static const struct pg_known listener_fields[] = {

@@ -14,6 +14,7 @@
 
 #define CERT_ENTRY "tls.crt"
 #define KEY_ENTRY  "tls.key"
+#define CA_ENTRY   "ca.crt"
 
 /* ---- base64 ---- */
 
@@ -108,6 +109,18 @@ static bool pair_check(const struct pg_field *root, const struct pg_raw_secret *
     return good;
 }
 
+/* What pods' certificates are verified by, or what is shown to them (`proxy-ssl-secret`). */
+static void ca_read(const struct pg_field *root, const struct pg_object *object, bool pair)
+{
+    struct pg_load *load = root->load;
+    struct pg_raw_ca *ca = pg_arena_alloc(&load->scratch, sizeof(*ca));
+    *ca =
+        (struct pg_raw_ca){.object = *object, .secret = pair ? load->secrets.count : PG_INDEX_NONE};
+    ca->pem = entry_read(root, CA_ENTRY, &ca->len);
+    if (pair || ca->len > 0)
+        pg_list_add_pointer(&load->cas, ca);
+}
+
 void pg_kinds_secret(struct pg_load *load, const struct pg_object *object)
 {
     struct pg_field root = pg_field_of(load, object, object->root);
@@ -123,7 +136,9 @@ void pg_kinds_secret(struct pg_load *load, const struct pg_object *object)
         pg_field_error(&data, "a Secret of type kubernetes.io/tls needs %s",
                        s->secret.cert == NULL ? CERT_ENTRY : KEY_ENTRY);
     }
-    if (s->secret.cert == NULL || s->secret.key == NULL)
+    bool pair = s->secret.cert != NULL && s->secret.key != NULL;
+    ca_read(&root, object, pair);
+    if (!pair)
         return; /* holds something else */
     s->secret.usable = pair_check(&root, s);
     pg_list_add_pointer(&load->secrets, s);

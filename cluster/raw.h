@@ -55,6 +55,7 @@ enum pg_kind {
     PG_KIND_GRPC_ROUTE,
     PG_KIND_TLS_ROUTE,
     PG_KIND_REFERENCE_GRANT,
+    PG_KIND_BACKEND_TLS_POLICY,
     PG_KIND_COUNT
 };
 
@@ -208,6 +209,23 @@ struct pg_raw_canary {
     const char *header, *value, *pattern, *cookie; /* "": not written */
     struct pg_source weight_source, header_source, cookie_source;
 };
+/* What annotations say about TLS to pods. */
+struct pg_raw_proxy_ssl {
+    bool https;           /* backend-protocol */
+    const char *protocol; /* as written */
+    struct pg_source source;
+    const char *secret; /* "ns/name"; "" */
+    struct pg_source secret_source;
+    struct pg_source first; /* of another proxy-ssl-*; line 0: none */
+    const char *first_name;
+    bool verify, send_name;
+    struct pg_source verify_source;
+    uint8_t depth;
+    uint8_t versions;    /* of those podglass can */
+    const char *name;    /* "" */
+    const char *ciphers; /* "" */
+    uint32_t made;       /* 1 + place in load->upstream_tls; by derive_upstream_tls.c */
+};
 struct pg_raw_ingress {
     struct pg_object object;
     const struct pg_raw_tls *tls;
@@ -225,6 +243,7 @@ struct pg_raw_ingress {
     struct pg_route_filter
         https[2]; /* ssl-redirect, force-ssl-redirect; object NULL: not written */
     struct pg_raw_canary canary;
+    struct pg_raw_proxy_ssl proxy_ssl;
     bool use_regex;
     struct pg_source regex_source; /* of use-regex */
     bool served;                   /* by our ingress; filled by derive_classes.c */

@@ -390,7 +390,7 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
         &load->workloads,       &load->nodes,      &load->ingresses,   &load->classes,
         &load->gateway_classes, &load->gateways,   &load->http_routes, &load->grants,
         &load->config_maps,     &load->namespaces, &load->owners,      &load->files,
-        &load->secrets};
+        &load->secrets,         &load->cas,        &load->policies};
     for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
         *pointers[i] = PG_LIST(scratch, void *);
     struct pg_index *const indexes[] = {
@@ -401,6 +401,7 @@ static void load_init(struct pg_load *load, const struct pg_load_options *option
         indexes[i]->arena = scratch;
     load->filters = PG_LIST(scratch, struct pg_route_filter);
     load->tls_hosts = PG_LIST(scratch, struct pg_tls_host);
+    load->upstream_tls = PG_LIST(scratch, struct pg_upstream_tls);
     load->tests = PG_LIST(scratch, struct pg_route_test);
     load->route_parents = PG_LIST(scratch, struct pg_route_parent);
     load->lab = pg_lab_default(load);

@@ -159,8 +159,67 @@ static void build_tests(struct pg_build *b)
     b->s->test_count = count;
 }
 
+static void build_backend_policies(struct pg_build *b)
+{
+    uint32_t count = b->load->policies.count;
+    struct pg_backend_policy *all = pg_build_array(b, count, sizeof(*all));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pg_raw_backend_policy *p =
+            PG_LIST_POINTER(b->load->policies, const struct pg_raw_backend_policy, i);
+        struct pg_text targets = {0};
+        const char **services = pg_build_array(b, p->target_count, sizeof(*services));
+        for (uint32_t t = 0; t < p->target_count; t++)
+            services[t] = pg_build_text(b, p->targets[t].name);
+        for (uint32_t t = 0; t < p->target_count; t++)
+            pg_text_printf(&targets, "%s%s%s%s", t > 0 ? ", " : "", p->targets[t].name,
+                           p->targets[t].section[0] != '\0' ? ":" : "", p->targets[t].section);
+        all[i] = (struct pg_backend_policy){
+            .namespace = pg_build_text(b, p->object.namespace),
+            .name = pg_build_text(b, p->object.name),
+            .services = services,
+            .service_count = p->target_count,
+            .targets = pg_arena_text(b->arena, targets.at, targets.len),
+            .hostname = pg_build_text(b, p->hostname),
+            .trust = pg_build_text(b, p->trust),
+            .accepted = condition(b, p->trouble, p->trouble_reason, "Accepted"),
+            .resolved = condition(b, p->unresolved, p->unresolved_reason, "ResolvedRefs"),
+            .source = pg_build_source(b, p->object.source)};
+        pg_text_free(&targets);
+    }
+    b->s->backend_policies = all;
+    b->s->backend_policy_count = count;
+}
+
+static void build_upstream_tls(struct pg_build *b)
+{
+    uint32_t count = b->load->upstream_tls.count;
+    struct pg_upstream_tls *all = pg_build_array(b, count, sizeof(*all));
+    for (uint32_t i = 0; i < count; i++) {
+        struct pg_upstream_tls *t = &all[i];
+        *t = *PG_LIST_AT(b->load->upstream_tls, const struct pg_upstream_tls, i);
+        struct pg_tls_name *names = pg_build_array(b, t->name_count, sizeof(*names));
+        for (uint32_t n = 0; n < t->name_count; n++)
+            names[n] = (struct pg_tls_name){t->names[n].uri, pg_build_text(b, t->names[n].text)};
+        t->names = names;
+        t->name = pg_build_text(b, t->name);
+        t->ciphers = pg_build_text(b, t->ciphers);
+        t->ca = pg_build_text(b, t->ca);
+        t->ca_len = (uint32_t)strlen(t->ca);
+        t->ca_text = pg_build_text(b, t->ca_text);
+        t->trouble = pg_build_text(b, t->trouble);
+        t->object = pg_build_text(b, t->object);
+        t->field = pg_build_text(b, t->field);
+        t->text = pg_build_text(b, t->text);
+        t->source = pg_build_source(b, t->source);
+    }
+    b->s->upstream_tls = all;
+    b->s->upstream_tls_count = count;
+}
+
 void pg_build_routes(struct pg_build *b)
 {
+    build_backend_policies(b);
+    build_upstream_tls(b);
     build_gateways(b);
     build_http_routes(b);
     build_tests(b);

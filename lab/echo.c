@@ -3,6 +3,7 @@
  * One server for all of them: which pod it speaks for follows from the local address of the connection. The stack hands over
  * connections; this file reads requests with the ingress' own parser and counts their bodies, `echo_http.c` makes answers.
  * HTTP/2 by prior knowledge is understood too: a pod of a service with appProtocol kubernetes.io/h2c is spoken to like that.
+ * So is TLS, whose plain side comes back here: a pod that the manifests speak TLS to shows a certificate that was made up.
  * A byte stream that does not begin like HTTP is given back as it is, so that plain TCP services have something behind them.
  *
  * Part of the lab, not of the path: answers are built as text and may allocate. Owns connections and their timers. Always true: nothing is read
@@ -13,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONN_LIMIT 131072
-#define FNV_PRIME  UINT64_C(0x100000001b3)
+#define CONN_LIMIT    131072
+#define TLS_HANDSHAKE 22 /* type of the first record */
+#define FNV_PRIME     UINT64_C(0x100000001b3)
 
 static void run(struct pg_echo_conn *c);
 
@@ -120,6 +122,12 @@ static bool head_step(struct pg_echo_conn *c)
         return preface_step(c);
     if (front.at[0] == 'P' && is_h2(c))
         return true;
+    if (front.at[0] == TLS_HANDSHAKE && c->echo->tls) {
+        pg_tls_server_begin(c->echo->tls, c->conn);
+        c->conn = NULL;
+        c->state = PG_ECHO_DEAD;
+        return true;
+    }
     if (front.at[0] != '\r' && (front.at[0] < 'A' || front.at[0] > 'Z')) {
         c->state = PG_ECHO_RAW;
         return true;
@@ -312,6 +320,7 @@ void pg_echo_free(struct pg_echo *e)
     if (!e)
         return;
     pg_h2_server_free(e->h2);
+    pg_tls_servers_free(e->tls);
     uint32_t limit = e->conns ? pg_pool_high_water(e->conns) : 0;
     for (uint32_t i = 0; i < limit; i++) {
         if (!pg_pool_in_use(e->conns, i))
@@ -324,6 +333,12 @@ void pg_echo_free(struct pg_echo *e)
     pg_wheel_free(e->wheel);
     pg_pool_free(e->conns);
     free(e);
+}
+
+bool pg_echo_speak_tls(struct pg_echo *e, struct pg_proxy *p)
+{
+    e->tls = pg_tls_servers_new(p, on_accept, e);
+    return e->tls != NULL;
 }
 
 void pg_echo_load(struct pg_echo *e, struct pg_snapshot *s)

@@ -9,6 +9,7 @@
 #include "podglass/lab.h"
 #include "podglass/pool.h"
 #include "podglass/preface_decide.h"
+#include "podglass/tls_server.h"
 #include "podglass/wheel.h"
 
 #define PG_ECHO_BYTES_MAX   (UINT64_C(1) << 30)
@@ -58,6 +59,7 @@ struct pg_echo {
     struct pg_wheel *wheel;
     struct pg_snapshot *snapshot;
     struct pg_h2_shared *h2;
+    struct pg_tls_servers *tls; /* NULL: TLS is echoed like any bytes */
     uint64_t now_us;
     struct pg_http_head head; /* scratch */
 };

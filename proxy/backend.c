@@ -3,6 +3,7 @@
  * Called by `request.c` for every request and by the tools' dry run; pure. A service that nobody stands behind is refused here, with the
  * object and the line that say so: the TCP stack could not tell its reset from a pod's. */
 #include "podglass/ingress_decide.h"
+#include "podglass/upstream_tls_decide.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,22 @@ static void refuse_route(struct pg_backend *b, const struct pg_route *route)
                                                      .line = where->line});
 }
 
+/* Whoever can not be verified as the manifests want it gets nothing: as with ingress-nginx 503, of Gateway API 500. */
+static bool refuse_tls(struct pg_backend *b, const struct pg_upstream_tls *tls,
+                       const struct pg_route *route)
+{
+    if (!tls || tls->trouble[0] == '\0')
+        return false;
+    b->error = route->listener == PG_INDEX_NONE ? PG_HTTP_ERROR_NO_SERVICE : PG_HTTP_ERROR_BAD_REF;
+    b->reason = pg_reason_intern(&(struct pg_reason){.code = PG_CODE_BACKEND_REFUSED,
+                                                     .object = tls->object,
+                                                     .field = tls->field,
+                                                     .value = tls->trouble,
+                                                     .file = tls->source.file,
+                                                     .line = tls->source.line});
+    return true;
+}
+
 /* "web.shop.svc.cluster.local." false: too long for a name. */
 static bool set_name(struct pg_backend *b, const struct pg_snapshot *s,
                      const struct pg_service *service)
@@ -92,6 +109,8 @@ void pg_backend_decide(const struct pg_snapshot *s, const struct pg_route *route
     }
     const struct pg_service *service = &s->services[route->service];
     const struct pg_service_port *port = find_port(s, service, route->service_port);
+    if (refuse_tls(ret, pg_upstream_tls(s, route), route))
+        return;
     if (!port && service->type != PG_SERVICE_EXTERNAL_NAME)
         refuse(ret, PG_HTTP_ERROR_NO_SERVICE, service->namespace, service->name, &route->source);
     else if (service->type != PG_SERVICE_EXTERNAL_NAME && !any_usable(s, port))

@@ -35,6 +35,7 @@ static void view_session(const struct pg_proxy *p, const struct pg_session *s,
     if (up && up->conn) {
         ret->has_upstream = true;
         pg_conn_look(up->conn, &ret->upstream);
+        pg_tls_up_look(up->conn, &ret->upstream_tls);
     }
     service[0] = 0;
     if (s->route && s->route->service != PG_INDEX_NONE) {

@@ -210,15 +210,16 @@ static bool greet(struct pg_h2_up *h)
                                                  PG_H2_STREAMS * WINDOW) == 0;
 }
 
-static struct pg_h2_up *connect_to(struct pg_proxy *p, struct pg_target *t, uint32_t label)
+static struct pg_h2_up *connect_to(struct pg_proxy *p, const struct pg_tls_up_ask *ask)
 {
+    struct pg_target *t = ask->target;
     uint32_t index = pg_pool_get(p->h2_ups->conns);
     if (index == PG_POOL_NONE)
         return NULL;
     struct pg_h2_up *h = pg_pool_at(p->h2_ups->conns, index);
     h->timer.owner = PG_TIMER_OF_H2_UP;
     h->proxy = p;
-    h->owes_preface = t->client.proto != 0;
+    h->owes_preface = t->client.proto != 0 && !ask->peer;
     h->target = t;
     h->next = t->h2;
     h->where = &t->h2;
@@ -226,7 +227,9 @@ static struct pg_h2_up *connect_to(struct pg_proxy *p, struct pg_target *t, uint
         h->next->where = &h->next;
     t->h2 = h;
     t->refs++;
-    h->w.conn = pg_conn_connect(p->stack, &t->local, 0, &t->addr, t->port, label, &events, h);
+    h->w.conn = ask->peer ? pg_tls_up_connect(p, ask, &events, h)
+                          : pg_conn_connect(p->stack, &t->local, 0, &t->addr, t->port, ask->label,
+                                            &events, h);
     if (h->w.conn &&
         nghttp2_session_client_new2(&h->w.session, p->h2_ups->callbacks, h, p->h2_ups->option) ==
             0 &&
@@ -236,16 +239,27 @@ static struct pg_h2_up *connect_to(struct pg_proxy *p, struct pg_target *t, uint
     return NULL;
 }
 
-struct pg_conn *pg_h2_up_stream(struct pg_proxy *p, struct pg_target *t, uint32_t label,
-                                bool *ret_open)
+static struct pg_h2_up *with_room(const struct pg_target *t)
 {
     struct pg_h2_up *h = t->h2;
-    t->refs++; /* it must outlive a connection that comes to nothing */
     while (h && !has_room(h))
         h = h->next;
+    return h;
+}
+
+bool pg_h2_up_has_room(const struct pg_target *t)
+{
+    return with_room(t) != NULL;
+}
+
+struct pg_conn *pg_h2_up_stream(struct pg_proxy *p, const struct pg_tls_up_ask *ask, bool *ret_open)
+{
+    struct pg_target *t = ask->target;
+    struct pg_h2_up *h = with_room(t);
+    t->refs++; /* it must outlive a connection that comes to nothing */
     if (!h)
-        h = connect_to(p, t, label);
-    struct pg_h2_up_stream *s = h ? pg_h2_up_stream_new(h, label) : NULL;
+        h = connect_to(p, ask);
+    struct pg_h2_up_stream *s = h ? pg_h2_up_stream_new(h, ask->label) : NULL;
     if (h && !s)
         pg_h2_up_settle(h);
     t->refs--;
@@ -253,7 +267,7 @@ struct pg_conn *pg_h2_up_stream(struct pg_proxy *p, struct pg_target *t, uint32_
         return NULL;
     pg_wheel_cancel(p->wheel, &h->timer.timer);
     if (h->stream_count == 1)
-        pg_conn_set_label(h->w.conn, label);
+        pg_inner_set_labels(h->w.conn, ask->label);
     *ret_open = h->open;
     return s->inner;
 }

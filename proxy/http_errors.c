@@ -54,6 +54,7 @@ enum pg_code pg_http_error_code(enum pg_http_error error)
     case PG_HTTP_ERROR_UPSTREAM_REFUSED:
     case PG_HTTP_ERROR_UPSTREAM_UNREACHABLE:
     case PG_HTTP_ERROR_NO_ROOM: return PG_CODE_UPSTREAM_REFUSED;
+    case PG_HTTP_ERROR_UPSTREAM_TLS: return PG_CODE_UPSTREAM_TLS;
     case PG_HTTP_ERROR_BAD_RESPONSE:
     case PG_HTTP_ERROR_RESPONSE_CUT: return PG_CODE_UPSTREAM_BROKEN;
     default: return PG_CODE_HTTP_BAD_REQUEST;
@@ -69,6 +70,7 @@ enum pg_stage pg_http_error_stage(enum pg_http_error error)
     case PG_CODE_TLS_MISDIRECTED: return PG_STAGE_TLS;
     case PG_CODE_BACKEND_REFUSED:
     case PG_CODE_NO_ENDPOINT_HTTP:
+    case PG_CODE_UPSTREAM_TLS:
     case PG_CODE_UPSTREAM_REFUSED: return PG_STAGE_UPSTREAM;
     case PG_CODE_DNS_NXDOMAIN: return PG_STAGE_DNS;
     default: return PG_STAGE_HTTP_PARSE;

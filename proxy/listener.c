@@ -102,14 +102,15 @@ struct pg_proxy *pg_proxy_new(const struct pg_proxy_options *options, struct pg_
     p->target_table = pg_table_new(TARGET_LIMIT, pg_target_equal, p);
     p->heads = pg_buf_pool_new(HEAD_BUFFERS);
     p->tls = pg_tls_new(p);
+    p->tls_ups = pg_tls_ups_new(p);
     p->passthroughs = pg_passthrough_pool_new(p->options.session_limit);
     p->h2 = pg_h2_new(p);
     p->h2_ups = pg_h2_ups_new(p);
     p->balance = pg_balance_new(p);
     p->prefaces = pg_prefaces_new(p, p->options.session_limit);
     if (p->stats && (p->notes || !p->options.on_done) && p->wheel && p->sessions && p->exchanges &&
-        p->upstreams && p->targets && p->target_table && p->heads && p->tls && p->passthroughs &&
-        p->h2 && p->h2_ups && p->balance && p->prefaces)
+        p->upstreams && p->targets && p->target_table && p->heads && p->tls && p->tls_ups &&
+        p->passthroughs && p->h2 && p->h2_ups && p->balance && p->prefaces)
         return p;
     pg_proxy_free(p);
     return NULL;
@@ -139,11 +140,12 @@ void pg_proxy_free(struct pg_proxy *p)
         return;
     free_sessions(p);
     pg_h2_free(p);
-    pg_tls_free(p);
     pg_passthrough_end_all(p);
     if (p->upstreams)
         pg_upstream_close_idle(p);
     pg_h2_ups_free(p);
+    pg_tls_ups_free(p);
+    pg_tls_free(p);
     pg_prefaces_free(p->prefaces);
     pg_routes_put(p->routes);
     pg_buf_pool_free(p->heads);
@@ -166,6 +168,7 @@ void pg_routes_put(struct pg_routes *r)
     if (!r || --r->refs > 0)
         return;
     free(r->places);
+    pg_tls_peers_free(r->tls_peers);
     pg_certs_free(r->certs);
     free(r->turns);
     pg_router_free(r->router);
@@ -192,8 +195,10 @@ void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zo
     struct pg_routes *r = calloc(1, sizeof(*r));
     struct pg_router *router = r ? pg_router_new(s, &p->key) : NULL;
     struct pg_certs *certs = router ? pg_certs_new(s) : NULL;
+    struct pg_tls_peers *peers = certs ? pg_tls_peers_new(p, s, certs) : NULL;
     p->zone = zone;
-    if (!certs) {
+    if (!peers) {
+        pg_certs_free(certs);
         pg_router_free(router);
         free(r); /* out of memory: the routes stay as they were */
         return;
@@ -202,6 +207,7 @@ void pg_proxy_load(struct pg_proxy *p, struct pg_snapshot *s, const struct pg_zo
                             .snapshot = pg_snapshot_ref(s),
                             .router = router,
                             .certs = certs,
+                            .tls_peers = peers,
                             .identity = pg_identity_of(s),
                             .preface = pg_preface_rules_of(s)};
     r->port_count = pg_owner_ingress_ports(s, r->ports);
@@ -229,6 +235,7 @@ static void on_timer(void *arg, struct pg_timer *timer)
     case PG_TIMER_OF_UPSTREAM: pg_upstream_timeout((struct pg_upstream *)(void *)owned); break;
     case PG_TIMER_OF_PREFACE: pg_preface_timeout(owned); break;
     case PG_TIMER_OF_TLS: pg_tls_timeout(owned); break;
+    case PG_TIMER_OF_TLS_UP: pg_tls_up_timeout(owned); break;
     case PG_TIMER_OF_H2: pg_h2_timeout(owned); break;
     case PG_TIMER_OF_H2_UP: pg_h2_up_timeout(owned); break;
     case PG_TIMER_OF_PASSTHROUGH: pg_passthrough_timeout(owned); break;

@@ -18,6 +18,7 @@ struct pg_routes {
     struct pg_identity identity;
     struct pg_preface_rules preface;
     struct pg_certs *certs;
+    struct pg_tls_peers *tls_peers; /* by upstream_tls of the snapshot */
     struct pg_ingress_port ports[PG_INGRESS_PORTS];
     uint32_t port_count;
     uint32_t *turns;  /* service -> requests so far, for one after the other; NULL: as places */

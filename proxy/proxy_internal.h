@@ -20,6 +20,7 @@
 #include "h2.h"
 #include "loads.h"
 #include "tls.h"
+#include "tls_up.h"
 
 struct pg_session;
 struct pg_balance; /* balance.h */
@@ -29,6 +30,7 @@ enum pg_timer_owner {
     PG_TIMER_OF_UPSTREAM,
     PG_TIMER_OF_PREFACE,
     PG_TIMER_OF_TLS,
+    PG_TIMER_OF_TLS_UP,
     PG_TIMER_OF_H2,
     PG_TIMER_OF_H2_UP,
     PG_TIMER_OF_PASSTHROUGH
@@ -62,6 +64,8 @@ struct pg_target {
     struct pg_tuple client; /* proto 0: no preface was sent */
     uint16_t port;
     bool h2c;
+    struct pg_tls_identity tls; /* what is asked of the pod; 0: no TLS */
+    pg_reason_id tls_failure;   /* of the last handshake that came to nothing */
     uint32_t hash;
     uint32_t refs; /* upstreams and connections of HTTP/2 that point here */
     struct pg_upstream *idle;
@@ -182,6 +186,7 @@ struct pg_proxy {
     struct pg_request_stats *stats;
     struct pg_prefaces *prefaces;
     struct pg_tls_shared *tls;
+    struct pg_tls_ups *tls_ups;
     struct pg_pool *passthroughs;
     struct pg_h2_shared *h2;
     struct pg_h2_ups *h2_ups;

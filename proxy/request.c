@@ -10,6 +10,7 @@
 #include "h2_up.h"
 
 #include "podglass/tls_decide.h"
+#include "podglass/upstream_tls_decide.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +43,17 @@ static void tell_client(struct pg_session *s, const struct pg_client_addr *who)
                     pg_value_endpoint(&who->client, 0), who->reason);
 }
 
+static void tell_tls(struct pg_session *s)
+{
+    const struct pg_upstream_tls *tls = pg_upstream_tls(s->routes->snapshot, s->route);
+    struct pg_text text = {0};
+    pg_upstream_tls_print(tls, &text);
+    pg_session_tell(s, PG_STAGE_UPSTREAM, "tls",
+                    tls->send_name ? pg_value_text(tls->name, strlen(tls->name)) : pg_value_none(),
+                    pg_value_text(text.at, text.len), pg_upstream_tls_reason(tls, PG_CODE_TO_TLS));
+    pg_text_free(&text);
+}
+
 static void tell_upstream(struct pg_session *s)
 {
     uint16_t port;
@@ -50,6 +62,8 @@ static void tell_upstream(struct pg_session *s)
                     pg_value_endpoint(&local, port),
                     pg_value_endpoint(&s->exchange->service_addr, s->exchange->service_port),
                     pg_upstream_reason(s->routes->snapshot, s->route));
+    if (s->route->tls)
+        tell_tls(s);
     if (s->exchange->h2c)
         pg_session_tell(s, PG_STAGE_UPSTREAM, "protocol", pg_value_none(),
                         pg_value_text("HTTP/2", 6),

@@ -94,6 +94,7 @@ static enum pg_http_error error_of(int error, bool connected)
     case -ENETUNREACH: return PG_HTTP_ERROR_UPSTREAM_UNREACHABLE;
     case -EPIPE: return PG_HTTP_ERROR_RESPONSE_CUT;
     case -EBADMSG: return PG_HTTP_ERROR_BAD_RESPONSE;
+    case -EPROTO: return PG_HTTP_ERROR_UPSTREAM_TLS;
     default: return PG_HTTP_ERROR_UPSTREAM_REFUSED;
     }
 }
@@ -136,8 +137,10 @@ void pg_exchange_upstream_gone(struct pg_session *s, int error)
         pg_session_refuse(s, PG_HTTP_ERROR_RESPONSE_CUT);
     } else if (s->state == PG_SESSION_TUNNEL)
         pg_tunnel_end(s, error);
-    else
+    else {
+        s->reason = error == -EPROTO ? s->up->target->tls_failure : s->reason;
         pg_session_refuse(s, error_of(error, s->state == PG_SESSION_REQUEST));
+    }
 }
 
 /* ---- request body ---- */

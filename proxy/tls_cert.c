@@ -36,7 +36,7 @@ static int no_passphrase(char *out, int size, int writing, void *arg)
     return -1;
 }
 
-static void cert_free(struct pg_cert *c)
+void pg_cert_free(struct pg_cert *c)
 {
     X509_free(c->cert);
     sk_X509_pop_free(c->chain, X509_free);
@@ -137,7 +137,7 @@ bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text
         pg_text_puts(ret_why, fault);
     else
         print_dates(c.cert, ret_why);
-    cert_free(&c);
+    pg_cert_free(&c);
     return fault == NULL;
 }
 
@@ -147,7 +147,7 @@ bool pg_tls_covers_host(struct pg_slice cert, const char *host)
     bool covers = read_certificates(cert.at, cert.len, &c) &&
                   X509_check_host(c.cert, host, strlen(host), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
                                   NULL) == 1;
-    cert_free(&c);
+    pg_cert_free(&c);
     ERR_clear_error();
     return covers;
 }
@@ -222,7 +222,7 @@ void pg_dev_ca_free(struct pg_dev_ca *ca)
 }
 
 /* For one host; a wildcard stays one. The subject must fit 64 letters, the name that counts is the other. */
-static bool make_up(struct pg_dev_ca *ca, const char *host, struct pg_cert *ret)
+bool pg_dev_cert_make(struct pg_dev_ca *ca, const char *host, struct pg_cert *ret)
 {
     char names[PG_HELLO_NAME + 8];
     if (!pg_dev_ca_make(ca))
@@ -287,7 +287,7 @@ struct pg_certs *pg_certs_new(const struct pg_snapshot *s)
         struct pg_slice cert = {secret->cert, secret->cert_len};
         struct pg_slice key = {secret->key, secret->key_len};
         if (secret->usable && read_pair(cert, key, &c->secrets[i]) != NULL)
-            cert_free(&c->secrets[i]);
+            pg_cert_free(&c->secrets[i]);
     }
     return c;
 }
@@ -297,9 +297,9 @@ void pg_certs_free(struct pg_certs *c)
     if (!c)
         return;
     for (uint32_t i = 0; c->secrets && i < c->snapshot->secret_count; i++)
-        cert_free(&c->secrets[i]);
+        pg_cert_free(&c->secrets[i]);
     for (uint32_t i = 0; c->made && i <= c->snapshot->tls_host_count; i++)
-        cert_free(&c->made[i]);
+        pg_cert_free(&c->made[i]);
     free(c->secrets);
     free(c->made);
     free(c);
@@ -312,7 +312,7 @@ int pg_certs_use(struct pg_certs *c, struct pg_dev_ca *ca, const struct pg_tls_h
         return use(&c->secrets[host->secret], ssl) ? 0 : -ENOMEM;
     uint32_t at = host ? (uint32_t)(host - s->tls_hosts) : s->tls_host_count;
     const char *name = host && host->host[0] ? host->host : UNKNOWN_NAME;
-    if (!c->made[at].cert && !make_up(ca, name, &c->made[at])) {
+    if (!c->made[at].cert && !pg_dev_cert_make(ca, name, &c->made[at])) {
         ERR_clear_error();
         return -ENOMEM;
     }

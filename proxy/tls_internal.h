@@ -74,6 +74,16 @@ struct pg_tls_shared {
     char scratch[PG_TLS_RECORD];
 };
 
+/* One setting of a load about TLS to pods. */
+struct pg_tls_peer {
+    SSL_CTX *context; /* NULL: it can not be used */
+    struct pg_tls_identity identity;
+    const struct pg_upstream_tls *setting;
+};
+
+/* ---- tls_up.c ---- */
+void pg_tls_up_keep_tickets(SSL_CTX *c); /* those that pods give are kept for the next handshake */
+
 /* ---- tls_bio.c ---- */
 BIO_METHOD *pg_tls_bio_method(void); /* NULL: out of memory */
 BIO *pg_tls_bio_new(struct pg_conn *conn);
@@ -93,5 +103,8 @@ int pg_certs_use(struct pg_certs *c, struct pg_dev_ca *ca, const struct pg_tls_h
                  SSL *ssl);
 bool pg_dev_ca_make(struct pg_dev_ca *ca); /* once */
 void pg_dev_ca_free(struct pg_dev_ca *ca);
+/* A certificate for that host, signed by the authority; *ret is pg_cert_free's. */
+bool pg_dev_cert_make(struct pg_dev_ca *ca, const char *host, struct pg_cert *ret);
+void pg_cert_free(struct pg_cert *c); /* zeroed is fine */
 
 #endif

@@ -13,6 +13,8 @@
 #include "h2_up.h"
 #include "proxy_internal.h"
 
+#include "podglass/conn_inner.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -22,6 +24,7 @@ struct target_key {
     struct pg_addr addr;
     uint16_t port;
     bool h2c;
+    struct pg_tls_identity tls;
     struct pg_tuple client;
 };
 
@@ -30,7 +33,8 @@ bool pg_target_equal(const void *owner, uint32_t value, const void *key)
     const struct pg_proxy *p = owner;
     const struct pg_target *t = pg_pool_at(p->targets, value);
     const struct target_key *k = key;
-    return t->port == k->port && t->h2c == k->h2c && pg_addr_equal(&t->addr, &k->addr) &&
+    return t->port == k->port && t->h2c == k->h2c && t->tls.part[0] == k->tls.part[0] &&
+           t->tls.part[1] == k->tls.part[1] && pg_addr_equal(&t->addr, &k->addr) &&
            pg_addr_equal(&t->local, &k->local) && pg_tuple_equal(&t->client, &k->client);
 }
 
@@ -38,7 +42,7 @@ static struct pg_target *target_get(struct pg_proxy *p, const struct target_key 
 {
     struct pg_tuple bytes = {
         .src = k->local, .dst = k->addr, .dst_port = k->port, .src_port = k->h2c};
-    uint32_t hash = (uint32_t)pg_hash_tuple(&p->key, &bytes);
+    uint32_t hash = (uint32_t)pg_hash_tuple(&p->key, &bytes) ^ (uint32_t)k->tls.part[0];
     if (k->client.proto)
         hash ^= (uint32_t)pg_hash_tuple(&p->key, &k->client);
     uint32_t index = pg_table_find(p->target_table, hash, k);
@@ -57,6 +61,7 @@ static struct pg_target *target_get(struct pg_proxy *p, const struct target_key 
                             .client = k->client,
                             .port = k->port,
                             .h2c = k->h2c,
+                            .tls = k->tls,
                             .hash = hash};
     return t;
 }
@@ -165,6 +170,38 @@ static void on_closed(void *owner, struct pg_conn *c, int error)
 
 static const struct pg_conn_events events = {on_open, on_readable, on_writable, on_closed};
 
+/* In front of TLS a preface goes at once: what is written later is inside. */
+static uint32_t preface_in_front(struct pg_session *s, const struct target_key *key,
+                                 uint8_t out[PG_PREFACE_OUT_MAX])
+{
+    if (!key->client.proto || !key->tls.part[0])
+        return 0;
+    struct pg_ends ends = pg_request_ends(s);
+    return pg_preface_send(s->proxy, &s->routes->preface, &ends, pg_conn_label(s->client), out);
+}
+
+static struct pg_conn *connect_to(struct pg_session *s, struct pg_target *t,
+                                  const struct target_key *key, struct pg_upstream *u)
+{
+    struct pg_proxy *p = s->proxy;
+    uint8_t preface[PG_PREFACE_OUT_MAX];
+    struct pg_tls_up_ask ask = {.target = t, .label = pg_conn_label(s->client), .h2 = key->h2c};
+    if (key->tls.part[0])
+        ask.peer = pg_tls_peer_of(s->routes->tls_peers, s->route->tls);
+    if (key->h2c && !pg_h2_up_has_room(t)) {
+        ask.preface_len = preface_in_front(s, key, preface);
+        ask.preface = preface;
+    }
+    if (key->h2c)
+        return pg_h2_up_stream(p, &ask, &u->open);
+    if (!ask.peer)
+        return pg_conn_connect(p->stack, &key->local, 0, &key->addr, key->port, ask.label, &events,
+                               u);
+    ask.preface_len = preface_in_front(s, key, preface);
+    ask.preface = preface;
+    return pg_tls_up_connect(p, &ask, &events, u);
+}
+
 static struct pg_upstream *connect_new(struct pg_session *s, const struct target_key *key,
                                        struct pg_target *t)
 {
@@ -173,11 +210,7 @@ static struct pg_upstream *connect_new(struct pg_session *s, const struct target
     if (index == PG_POOL_NONE)
         return NULL;
     struct pg_upstream *u = pg_pool_at(p->upstreams, index);
-    if (key->h2c)
-        u->conn = pg_h2_up_stream(p, t, pg_conn_label(s->client), &u->open);
-    else
-        u->conn = pg_conn_connect(p->stack, &key->local, 0, &key->addr, key->port,
-                                  pg_conn_label(s->client), &events, u);
+    u->conn = connect_to(s, t, key, u);
     if (!u->conn) {
         pg_pool_put(p->upstreams, index);
         return NULL;
@@ -188,7 +221,7 @@ static struct pg_upstream *connect_new(struct pg_session *s, const struct target
     u->reused = u->open; /* another's connection: only a stream of it is new */
     p->counters->value[PG_COUNT_UPSTREAM_REUSED] += u->reused;
     u->timer.owner = PG_TIMER_OF_UPSTREAM;
-    u->owes_preface = key->client.proto != 0;
+    u->owes_preface = key->client.proto != 0 && !key->tls.part[0];
     u->proxy = p;
     u->session = s;
     u->target = t;
@@ -214,7 +247,12 @@ struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr 
                                      uint64_t idle_below_ms)
 {
     struct pg_proxy *p = s->proxy;
-    struct target_key key = {*local, *addr, port, s->exchange->h2c, client_of(s)};
+    struct target_key key = {*local, *addr, port, s->exchange->h2c, {{0, 0}}, client_of(s)};
+    if (s->route->tls) {
+        key.tls = pg_tls_peer_identity(pg_tls_peer_of(s->routes->tls_peers, s->route->tls));
+        if (!key.tls.part[0])
+            return NULL; /* never without TLS instead */
+    }
     struct pg_target *t = target_get(p, &key);
     if (!t)
         return NULL;
@@ -223,7 +261,7 @@ struct pg_upstream *pg_upstream_open(struct pg_session *s, const struct pg_addr 
         idle_del(u);
         u->session = s;
         u->reused = true;
-        pg_conn_set_label(u->conn, pg_conn_label(s->client));
+        pg_inner_set_labels(u->conn, pg_conn_label(s->client));
         p->counters->value[PG_COUNT_UPSTREAM_REUSED]++;
         return u;
     }

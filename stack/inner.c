@@ -34,6 +34,12 @@ struct pg_conn *pg_inner_below(const struct pg_conn *c)
     return c->inner != NULL ? c->inner->below : NULL;
 }
 
+void pg_inner_set_labels(struct pg_conn *c, uint32_t label)
+{
+    for (; c != NULL; c = pg_inner_below(c))
+        pg_conn_set_label(c, label);
+}
+
 /* ---- to the owner ---- */
 
 int pg_inner_give(struct pg_conn *c, const void *bytes, uint32_t len)

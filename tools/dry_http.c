@@ -5,6 +5,7 @@
 #include "dry_internal.h"
 
 #include "podglass/tls_decide.h"
+#include "podglass/upstream_tls_decide.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -262,6 +263,23 @@ static bool decide_protocol(struct pg_dry_running *r, const char *bytes)
            pg_trailers_wanted(&r->d->head, bytes);
 }
 
+/* What is asked of the pod. Whether it can show it only a handshake tells. */
+static void tell_tls(struct pg_dry_running *r)
+{
+    const struct pg_upstream_tls *tls =
+        r->passed_through ? NULL : pg_upstream_tls(r->d->snapshot, r->result->route);
+    struct pg_text text = {0};
+
+    if (!tls) {
+        return;
+    }
+    pg_upstream_tls_print(tls, &text);
+    tell(r, PG_STAGE_UPSTREAM, "tls",
+         tls->send_name ? pg_value_text(tls->name, strlen(tls->name)) : pg_value_none(),
+         pg_value_text(text.at, text.len), pg_upstream_tls_reason(tls, PG_CODE_TO_TLS));
+    pg_text_free(&text);
+}
+
 enum connected { CONNECTED, TRY_ANOTHER, ENDED };
 
 /* Connects to the service, or the pod that was chosen. CONNECTED: a pod has the connection. */
@@ -273,6 +291,7 @@ static enum connected connect_upstream(struct pg_dry_running *r, const struct pg
     tell(r, PG_STAGE_UPSTREAM, "connect", pg_value_any_port(&up->src),
          pg_value_endpoint(&up->dst, up->dst_port),
          r->passed_through ? 0 : pg_upstream_reason(r->d->snapshot, result->route));
+    tell_tls(r);
     if (speaks_h2c(r)) {
         tell(r, PG_STAGE_UPSTREAM, "protocol", pg_value_none(), pg_value_text("HTTP/2", 6),
              pg_upstream_protocol_reason(r->d->snapshot, result->route));

@@ -28,6 +28,8 @@ struct pg_conn *pg_inner_new(struct pg_conn *below, struct pg_inner *inner);
 /* arg of the layer, if it is this layer's; NULL: it is another's, or a connection of its own. */
 void *pg_inner_arg(const struct pg_conn *c, const struct pg_inner_layer *layer);
 struct pg_conn *pg_inner_below(const struct pg_conn *c); /* NULL: it is no inner connection */
+/* As pg_conn_set_label, and of all that lies below: what it has for itself. */
+void pg_inner_set_labels(struct pg_conn *c, uint32_t label);
 
 /* ---- to the owner ---- */
 int pg_inner_give(struct pg_conn *c, const void *bytes, uint32_t len); /* 0 or -ENOMEM */

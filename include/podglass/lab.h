@@ -21,9 +21,12 @@
  * Paths for tests: /status/NNN answers that status, /bytes/N answers N bytes (at most 1 GiB; /chunked/N the same in chunks, /trailers/N with
  * trailers behind them, /until-close/N without a length), /slow/MS
  * waits, /close closes without an answer; what does not begin with an upper-case letter is echoed back as raw bytes until the end. Keep-alive. */
+struct pg_proxy;
 struct pg_echo;
 struct pg_echo *pg_echo_new(struct pg_stack *stack, uint64_t now_us);
 void pg_echo_free(struct pg_echo *e);
+/* From now on TLS is understood, too; certificates are signed by the authority of p, which outlives e. false: out of memory. */
+bool pg_echo_speak_tls(struct pg_echo *e, struct pg_proxy *p);
 void pg_echo_load(struct pg_echo *e, struct pg_snapshot *s); /* names of pods; takes a reference */
 const struct pg_listener *pg_echo_listener(struct pg_echo *e);
 void pg_echo_set_time(struct pg_echo *e, uint64_t now_us); /* at the beginning of a turn */

@@ -61,8 +61,9 @@ struct pg_tls_view {
     const char *cipher;   /* "TLS_AES_256_GCM_SHA384" */
     const char *protocol; /* of ALPN; "" if the client named none */
     const char *name;     /* server name, or "" */
-    pg_reason_id reason;  /* of the certificate */
+    pg_reason_id reason;  /* of the certificate; to a pod: who asks for TLS */
     bool resumed;
+    bool verified; /* to a pod only: its certificate was */
 };
 /* Both legs of one client connection, for `get connections`. */
 struct pg_session_view {
@@ -70,6 +71,7 @@ struct pg_session_view {
     struct pg_conn_view client;
     struct pg_tls_view tls; /* of the client leg */
     bool has_upstream; /* of the request in hand, or of the last one while it still lies idle */
+    struct pg_tls_view upstream_tls;
     struct pg_conn_view upstream; /* as the proxy knows it: to the service address, before NAT */
     const char *service;          /* "shop/web"; "" before a route was found */
     const char *state;            /* "head", "connect", "relay", "idle", ... */

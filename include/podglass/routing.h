@@ -64,7 +64,8 @@ struct pg_route {
     uint32_t rule;                       /* rule number in its object, from 1; 0: defaultBackend */
     uint32_t filter_first, filter_count; /* into snapshot->filters */
     uint16_t service_port; /* port number of the service, 0 when it could not be resolved */
-    bool host_suffix;      /* the wildcard stands for one label or more; else for exactly one */
+    uint32_t tls;     /* 1 + index into upstream_tls: pods are spoken to in TLS; 0: they are not */
+    bool host_suffix; /* the wildcard stands for one label or more; else for exactly one */
 };
 
 struct pg_ingress {

@@ -17,6 +17,7 @@
 #include "podglass/source.h"
 #include "podglass/text.h"
 #include "podglass/tls_hosts.h"
+#include "podglass/upstream_tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -211,6 +212,10 @@ struct pg_snapshot {
     const struct pg_tls_host *tls_hosts;
     uint32_t tls_host_count;
     uint32_t tls_listener_first; /* of tls_hosts, from there on those of listeners */
+    const struct pg_upstream_tls *upstream_tls;
+    uint32_t upstream_tls_count;
+    const struct pg_backend_policy *backend_policies;
+    uint32_t backend_policy_count;
     const struct pg_client *clients;
     uint32_t client_count;
     const struct pg_finding *findings;
@@ -245,6 +250,8 @@ struct pg_load_options {
     bool (*check_pair)(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
     /* Whether a certificate that check_pair let pass covers a host. NULL: not asked. */
     bool (*covers_host)(struct pg_slice cert, const char *host);
+    /* Whether pods can be spoken to like that: authorities are certificates, ciphers are known. If not, why. NULL: not asked. */
+    bool (*check_upstream)(const struct pg_upstream_tls *tls, struct pg_text *ret_why);
     struct pg_checks *
         checks; /* filled with what documents of kind Check ask (checks.h), if the load is good; NULL: such documents are noted and left out */
 };

@@ -57,4 +57,8 @@ bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text
 /* For .covers_host. A subject counts where the certificate has no alternative names, as some clients still have it. */
 bool pg_tls_covers_host(struct pg_slice cert, const char *host);
 
+/* ---- tls_peers.c ---- */
+/* For .check_upstream. */
+bool pg_tls_check_upstream(const struct pg_upstream_tls *tls, struct pg_text *ret_why);
+
 #endif

@@ -191,6 +191,11 @@ struct pg_conn *pg_inner_below(const struct pg_conn *c)
     return NULL;
 }
 
+void pg_inner_set_labels(struct pg_conn *c, uint32_t label)
+{
+    pg_conn_set_label(c, label);
+}
+
 uint64_t pg_conn_unacked(const struct pg_conn *c)
 {
     (void)c;
