@@ -20,14 +20,18 @@ struct pg_flow *pg_flow_at(const struct pg_nat *n, uint32_t index)
     return pg_pool_known(n->flows, index);
 }
 
-uint32_t pg_flow_hash(const struct pg_nat *n, const struct pg_tuple *t)
+bool pg_flow_has_tuple(const void *owner, uint32_t value, const void *key)
 {
-    return (uint32_t)pg_hash_tuple(&n->key, t);
-}
+    const struct pg_nat *n = owner;
+    const struct pg_flow *f = pg_flow_at(n, value >> 1);
+    const struct pg_tuple *t = key;
+    unsigned direction = value & 1;
 
-uint32_t pg_flow_find(const struct pg_nat *n, const struct pg_tuple *t, uint32_t hash)
-{
-    return pg_table_find(n->by_tuple, hash, t);
+    __builtin_prefetch((const char *)f + 64); /* who asks wants the rest of it next */
+    __builtin_prefetch((const char *)f + 128);
+    return f->src_port[direction] == t->src_port && f->dst_port[direction] == t->dst_port &&
+           f->proto == t->proto && pg_addr_equal(&f->src[direction], &t->src) &&
+           pg_addr_equal(pg_flow_dst(n, f, direction), &t->dst);
 }
 
 uint32_t pg_flow_of(const struct pg_nat *n, const struct pg_tuple *t)

@@ -400,8 +400,10 @@ static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_
     if (fits ==
         PG_TRACK_REOPEN) { /* over, only not swept yet; or a new connection of the same ports */
         pg_flow_delete(n, found >> 1);
+        now->hash[PG_ORIG] = pg_flow_hash(n, &p->tuple); /* a hint may have found it */
         return begin(n, p, stage, ret_drop);
     }
+    p->answer_hint = (found ^ 1) + 1;
     adopt_label(p, f, direction);
     now->id = 0;
     now->flow = found >> 1;
@@ -421,6 +423,14 @@ static enum pg_verdict_nat go_on(struct pg_nat *n, struct pg_packet *p, enum pg_
     return PG_NAT_ACCEPT;
 }
 
+/* The flow of an answer of ours is at hand: what it answers came a moment ago. */
+static bool is_answer(const struct pg_nat *n, const struct pg_packet *p)
+{
+    uint32_t of = p->answer_hint - 1;
+
+    return pg_pool_in_use(n->flows, of >> 1) && pg_flow_has_tuple(n, of, &p->tuple);
+}
+
 static enum pg_verdict_nat enter(struct pg_nat *n, struct pg_packet *p, enum pg_stage stage,
                                  uint64_t now_us, enum pg_drop *ret_drop)
 {
@@ -436,6 +446,9 @@ static enum pg_verdict_nat enter(struct pg_nat *n, struct pg_packet *p, enum pg_
                       NULL, ret_drop);
     }
     n->passing.kind = PASSING_NONE;
+    if (p->answer_hint != 0 && is_answer(n, p))
+        return go_on(n, p, stage, p->answer_hint - 1, ret_drop);
+    p->answer_hint = 0;
     n->passing.hash[PG_ORIG] = pg_flow_hash(n, &p->tuple);
     uint32_t found = pg_flow_find(n, &p->tuple, n->passing.hash[PG_ORIG]);
 
@@ -457,12 +470,14 @@ enum pg_verdict_nat pg_nat_output(struct pg_nat *n, struct pg_packet *p, uint64_
 
 /* ---- behind the routing decision ---- */
 
-static void confirm(struct pg_nat *n, const struct pg_packet *p)
+static void confirm(struct pg_nat *n, struct pg_packet *p)
 {
     struct pg_flow *f = &n->passing.pending;
 
     pg_flow_count(f, PG_ORIG, p);
-    pg_events_note(n, PG_NAT_EVENT_NEW, pg_flow_insert(n, f, n->passing.hash));
+    uint32_t index = pg_flow_insert(n, f, n->passing.hash);
+    p->answer_hint = index * 2 + PG_REPLY + 1;
+    pg_events_note(n, PG_NAT_EVENT_NEW, index);
     if (n->passing.new_affinity != PG_INDEX_NONE)
         pg_affinity_note(n, n->passing.new_affinity, &f->src[PG_ORIG], &f->src[PG_REPLY],
                          f->src_port[PG_REPLY]);

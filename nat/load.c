@@ -51,20 +51,6 @@ static void set_timeouts(struct pg_nat *n, const struct pg_nat_options *o)
     n->strict_pickup = o->tcp_strict_pickup;
 }
 
-static bool same_tuple(const void *owner, uint32_t value, const void *key)
-{
-    const struct pg_nat *n = owner;
-    const struct pg_flow *f = pg_flow_at(n, value >> 1);
-    const struct pg_tuple *t = key;
-    unsigned direction = value & 1;
-
-    __builtin_prefetch((const char *)f + 64); /* who asks wants the rest of it next */
-    __builtin_prefetch((const char *)f + 128);
-    return f->src_port[direction] == t->src_port && f->dst_port[direction] == t->dst_port &&
-           f->proto == t->proto && pg_addr_equal(&f->src[direction], &t->src) &&
-           pg_addr_equal(pg_flow_dst(n, f, direction), &t->dst);
-}
-
 struct pg_nat *pg_nat_new(const struct pg_nat_options *options, struct pg_counters *counters,
                           struct pg_trace *trace, struct pg_random *random, uint64_t now_us)
 {
@@ -82,7 +68,7 @@ struct pg_nat *pg_nat_new(const struct pg_nat_options *options, struct pg_counte
     n->key = pg_random_key(random);
     set_timeouts(n, options);
     n->flows = pg_pool_new("flows", sizeof(struct pg_flow), limit);
-    n->by_tuple = pg_table_new(limit * 2, same_tuple, n);
+    n->by_tuple = pg_table_new(limit * 2, pg_flow_has_tuple, n);
     n->expiry = pg_expiry_new(now_us / 1000);
     n->uses = pg_uses_new(&n->key);
     n->affinity = pg_affinity_new(&n->key, now_us / 1000);

@@ -156,10 +156,17 @@ static inline struct pg_tuple pg_flow_tuple(const struct pg_nat *n, const struct
 
 /* flow.c */
 struct pg_flow *pg_flow_at(const struct pg_nat *n, uint32_t index);
-uint32_t pg_flow_hash(const struct pg_nat *n, const struct pg_tuple *t);
+static inline uint32_t pg_flow_hash(const struct pg_nat *n, const struct pg_tuple *t)
+{
+    return (uint32_t)pg_hash_tuple(&n->key, t);
+}
 /* index * 2 + direction, or PG_TABLE_NONE; the second for whom the hash is of no further use */
-uint32_t pg_flow_find(const struct pg_nat *n, const struct pg_tuple *t, uint32_t hash);
+static inline uint32_t pg_flow_find(const struct pg_nat *n, const struct pg_tuple *t, uint32_t hash)
+{
+    return pg_table_find(n->by_tuple, hash, t);
+}
 uint32_t pg_flow_of(const struct pg_nat *n, const struct pg_tuple *t);
+bool pg_flow_has_tuple(const void *nat, uint32_t value, const void *tuple); /* a pg_table_equal */
 bool pg_flow_make_room(struct pg_nat *n); /* false: full, and nobody to end early */
 /* Room was made: always works. hash: of its tuples, by direction. */
 uint32_t pg_flow_insert(struct pg_nat *n, const struct pg_flow *f, const uint32_t hash[2]);

@@ -78,10 +78,11 @@ struct pg_conn {
     struct pg_tuple tuple; /* of the packets it receives: src is the peer */
     uint32_t bucket;
     uint32_t label;
-    uint16_t flags;   /* PG_CONN_ */
-    uint8_t pending;  /* PG_EVENT_ */
-    uint8_t recovery; /* enum pg_recovery */
-    int32_t error;    /* for on_closed */
+    uint32_t answer_hint; /* of the last packet that came */
+    uint16_t flags;       /* PG_CONN_ */
+    uint8_t pending;      /* PG_EVENT_ */
+    uint8_t recovery;     /* enum pg_recovery */
+    int32_t error;        /* for on_closed */
     struct pg_conn *next_ready;
     struct pg_conn *next_todo;
     /* received and not consumed: single pbufs linked by next, tot_len == len */

@@ -200,6 +200,7 @@ static void after_syn(struct pg_stack *s, const struct pg_packet *p, uint32_t bu
     s->syn = NULL;
     if (c == NULL)
         return;
+    c->answer_hint = p->answer_hint;
     pg_rtt_start(c, pcb->snd_nxt);
     pg_timer_update(c);
 }
@@ -235,6 +236,7 @@ static void give_to_conn(struct pg_conn *c, const struct pg_packet *p, const str
     struct pg_ack ack;
     bool lift;
 
+    c->answer_hint = p->answer_hint;
     pg_recovery_read_ack(p, pcb, &ack);
     /* While its window is shut lwIP answers every pure ACK, and two such ends would never stop. */
     lift = ack.pure && pcb->rcv_wnd == 0 && seg->seq == pcb->rcv_nxt;

@@ -140,6 +140,7 @@ static void emit(struct pg_stack *s, struct pg_conn *c, uint32_t label, const st
     out.tcp_flags = s->scratch[out.l4_offset + 13] & 0x3f;
     out.entry_node = PG_NODE_NONE;
     out.label = label;
+    out.answer_hint = c != NULL ? c->answer_hint : 0;
     read_addresses(&out);
     if (c != NULL && data->len > c->mss)
         out.gso_size = c->mss;

@@ -51,7 +51,8 @@ void pg_nat_free(struct pg_nat *n);
  * that are gone are deleted. 0 or -errno (then the old tables stay). */
 int pg_nat_load(struct pg_nat *n, struct pg_snapshot *s, uint64_t now_us);
 
-/* From the wire. Finds or makes the flow, translates. p->entry_node is set. */
+/* From the wire. Finds or makes the flow, translates. p->entry_node is set, and p->answer_hint: when an answer of ours brings it back, its flow
+ * is at hand; whether it is the right one is looked at each time. */
 enum pg_verdict_nat pg_nat_prerouting(struct pg_nat *n, struct pg_packet *p, uint64_t now_us,
                                       enum pg_drop *ret_drop);
 /* From our own endpoints inside the path (the ingress pod's upstream leg and its answers to clients). */

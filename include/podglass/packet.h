@@ -43,8 +43,9 @@ struct pg_packet {
     uint16_t fragment_size; /* it came in pieces, the largest an IP packet of this size; 0: whole */
     uint16_t entry_node;    /* node it entered at, PG_NODE_NONE when not yet known */
     uint32_t label;         /* flow label for the records (see trace.h); 0: none yet */
-    uint64_t id;            /* number of this packet, the same before and after each rewrite */
-    struct pg_buf *buf;     /* the buffer behind head, when it may be taken over; else NULL */
+    uint32_t answer_hint; /* whoever answers p gives this with its answer; 0: nothing (see nat.h) */
+    uint64_t id;          /* number of this packet, the same before and after each rewrite */
+    struct pg_buf *buf;   /* the buffer behind head, when it may be taken over; else NULL */
     /* filled by pg_packet_parse */
     uint8_t ip_version;
     uint8_t proto;     /* the transport after IPv6 extension headers */

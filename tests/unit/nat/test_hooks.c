@@ -382,6 +382,80 @@ static void one_way_sender_keeps_its_flow_unreplied(void **state)
     assert_false(assured);
 }
 
+/* ---- answers that say what they answer ---- */
+
+/* As there_and_back, but the answer is one of ours and has `hint`. */
+static void assert_answered(struct pg_world *w, const struct pg_tuple *t,
+                            const struct pg_tuple *seen, uint32_t hint)
+{
+    struct pg_tuple answer = pg_tuple_invert(seen);
+    struct pg_tuple back = pg_tuple_invert(t);
+    struct pg_made m;
+
+    pg_make_udp(&m, &answer, 10);
+    m.p.answer_hint = hint;
+    assert_int_equal(pg_world_send_out(w, &m), PG_NAT_ACCEPT);
+    assert_tuple(&m.p.tuple, &back);
+}
+
+static uint32_t hint_of(struct pg_world *w, const struct pg_tuple *t, struct pg_tuple *ret_seen)
+{
+    struct pg_made m;
+
+    pg_make_udp(&m, t, 10);
+    assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+    *ret_seen = m.p.tuple;
+    return m.p.answer_hint;
+}
+
+static void a_hint_finds_the_flow_that_it_names_and_no_other(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple t[2] = {to_cluster_ip(Q, PG_PROTO_UDP, SVC_TWO, 4000, 53),
+                            to_cluster_ip(Q, PG_PROTO_UDP, SVC_TWO, 4001, 53)};
+    struct pg_tuple seen[2];
+    uint32_t hint[2];
+
+    for (int i = 0; i < 2; i++)
+        hint[i] = hint_of(w, &t[i], &seen[i]);
+    assert_true(hint[0] != 0 && hint[1] != 0 && hint[0] != hint[1]);
+    assert_int_equal(hint_of(w, &t[0], &seen[0]), hint[0]); /* of a known flow, too */
+    for (int i = 0; i < 2; i++) {
+        assert_answered(w, &t[i], &seen[i], hint[i]);
+        assert_answered(w, &t[i], &seen[i], hint[!i]);
+        assert_answered(w, &t[i], &seen[i], UINT32_MAX);
+        assert_answered(w, &t[i], &seen[i], 0);
+    }
+    assert_int_equal(pg_nat_flow_count(w->nat), 2);
+}
+
+/* Its place is free, and holds the same bytes as before: what a free place begins with is the index of the next, here 0. An answer begins a
+ * flow then, as it does without a hint. */
+static void a_hint_to_a_flow_that_is_gone_finds_none(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_tuple t[2] = {to_cluster_ip(Q, PG_PROTO_UDP, SVC_TWO, 4000, 53),
+                            to_cluster_ip(Q, PG_PROTO_UDP, SVC_TWO, 4001, 53)};
+    struct pg_nat_flow_view v;
+    struct pg_tuple seen[2];
+    uint32_t hint[2];
+    struct pg_made m;
+
+    for (int i = 0; i < 2; i++)
+        hint[i] = hint_of(w, &t[i], &seen[i]);
+    for (int i = 0; i < 2; i++) {
+        assert_true(pg_nat_find(w->nat, &t[i], w->now_us, &v));
+        assert_int_equal(pg_nat_delete(w->nat, v.id, w->now_us), 0);
+    }
+    struct pg_tuple answer = pg_tuple_invert(&seen[1]);
+    pg_make_udp(&m, &answer, 10);
+    m.p.answer_hint = hint[1];
+    assert_int_equal(pg_world_send_out(w, &m), PG_NAT_ACCEPT);
+    assert_tuple(&m.p.tuple, &answer);
+    assert_true(pg_nat_find(w->nat, &answer, w->now_us, &v));
+    assert_tuple(&v.orig, &answer);
+}
+
 /* ---- IPv6 ---- */
 
 static void ipv6_flows_translate_too(void **state)
@@ -414,6 +488,8 @@ int main(void)
         WORLD_TEST(silent_trace_writes_nothing),
         WORLD_TEST(udp_becomes_a_stream_only_after_two_seconds),
         WORLD_TEST(one_way_sender_keeps_its_flow_unreplied),
+        WORLD_TEST(a_hint_finds_the_flow_that_it_names_and_no_other),
+        WORLD_TEST(a_hint_to_a_flow_that_is_gone_finds_none),
         WORLD_TEST(ipv6_flows_translate_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
