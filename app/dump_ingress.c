@@ -318,6 +318,10 @@ static void header_settings(struct pg_dump *d, const struct pg_ingress_settings 
     }
     setting_word(d, pg_settings_object(s, PG_CONFIG_PROFILE), "spec.ingress.underscores",
                  pg_underscores_name((enum pg_underscores)s->underscores), &s->profile_source);
+    bool written = s->slashes_source.line > 0;
+    setting_word(d, written ? "Lab" : pg_settings_object(s, PG_CONFIG_PROFILE),
+                 "spec.ingress.mergeSlashes", s->keep_slashes ? "false" : "true",
+                 written ? &s->slashes_source : &s->profile_source);
 }
 
 static void proxy_settings(struct pg_dump *d, const struct pg_ingress_settings *s)

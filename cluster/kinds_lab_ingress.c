@@ -34,6 +34,7 @@ void pg_kinds_lab_ingress_default(struct pg_ingress_settings *ret)
                                         .trusted_source = nowhere,
                                         .upstream_source = nowhere,
                                         .trailers_source = nowhere,
+                                        .slashes_source = nowhere,
                                         .hops_source = nowhere,
                                         .profile_source = nowhere,
                                         .proxy = {.ports_source = nowhere,

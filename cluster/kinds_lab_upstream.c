@@ -12,7 +12,9 @@ static void protocols_read(const struct pg_field *ingress, struct pg_ingress_set
     to->keep_trailers = pg_field_enum(&trailers, fates, 0) == 1;
     to->trailers_source = pg_field_source(&trailers);
     to->h2c = pg_field_bool(&h2c, false);
-    to->keep_slashes = !pg_field_bool(&merge, true);
+    to->slashes_source = pg_field_source(&merge);
+    if (pg_field_is(&merge))
+        to->keep_slashes = !pg_field_bool(&merge, true);
 }
 
 void pg_kinds_lab_upstream(const struct pg_field *ingress, struct pg_ingress_settings *to)

@@ -27,9 +27,12 @@ static const char *const policy_names[] = {
 static const struct {
     const char *name, *text;
     uint8_t underscores;
+    bool keep_slashes;
 } profiles[] = {
-#define PG_PROFILE(id, name, underscores, text) \
-    [PG_PROFILE_##id] = {(name), (text), PG_UNDERSCORES_##underscores},
+#define MERGED false
+#define KEPT   true
+#define PG_PROFILE(id, name, underscores, slashes, text) \
+    [PG_PROFILE_##id] = {(name), (text), PG_UNDERSCORES_##underscores, slashes},
 #include "podglass/profiles.def"
 };
 static const struct {
@@ -62,6 +65,8 @@ void pg_profile_apply(struct pg_ingress_settings *settings, enum pg_profile prof
 {
     settings->profile = profile;
     settings->underscores = profiles[profile].underscores;
+    if (settings->slashes_source.line == 0)
+        settings->keep_slashes = profiles[profile].keep_slashes;
     for (uint32_t i = 0; i < PG_IDENTITY_COUNT; i++) {
         if (settings->policy_source[i].line == 0)
             settings->policy[i] = headers[i].policy[profile];

@@ -290,6 +290,8 @@ static void keep_ingress_sources(struct build *b, struct pg_ingress_settings *to
     to->trusted_source = keep_source(b, to->trusted_source);
     to->hops_source = keep_source(b, to->hops_source);
     to->upstream_source = keep_source(b, to->upstream_source);
+    to->trailers_source = keep_source(b, to->trailers_source);
+    to->slashes_source = keep_source(b, to->slashes_source);
     to->profile_source = keep_source(b, to->profile_source);
     for (uint32_t i = 0; i < PG_IDENTITY_COUNT; i++)
         to->policy_source[i] = keep_source(b, to->policy_source[i]);

@@ -424,7 +424,7 @@ static int run(const struct pg_options *o, struct diff *diff)
     status = status ? status : load_sides(o, diff);
     status = status ? status : read_questions(o, diff, &questions);
     if (status == 0 && diff->by_profile) {
-        pg_questions_vary(&questions, diff->s[1]);
+        pg_questions_vary(&questions, diff->s);
     }
     if (status == 0) {
         compare(diff, &questions, output && strcmp(output, "json") == 0, &out);

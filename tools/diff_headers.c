@@ -1,7 +1,7 @@
 /* What pods see differently under two profiles of the ingress: headers, readers and the verdict, with the policy behind each.
  *
  * Called by diff.c when --profile is given. Each request of the questions is asked three ways: as it is, with forged headers that tell who is
- * asking, and, if anybody is trusted, as a trusted proxy passes it on. Heads are those the ingress would write, so nothing is known here about
+ * asking, and, if anybody is trusted, as a trusted proxy passes it on; the first one also with a run of slashes in its path, if the two make different things of it. Heads are those the ingress would write, so nothing is known here about
  * policies. */
 #include "diff_internal.h"
 
@@ -47,8 +47,25 @@ static const struct pg_prefix *trusted_range(const struct pg_snapshot *s)
     return s->lab.ingress.trusted_proxy_count ? &s->lab.ingress.trusted_proxies[0] : NULL;
 }
 
-void pg_questions_vary(struct pg_questions *q, const struct pg_snapshot *s)
+/* Once is enough: it is the same for every path. */
+static void add_slashes(struct pg_questions *all, const struct pg_questions *q)
 {
+    for (uint32_t i = 0; i < q->count; i++) {
+        const struct pg_text *url = &q->at[i].url;
+        if (q->at[i].kind != PG_QUESTION_URL || memchr(url->at, '?', url->len)) {
+            continue;
+        }
+        add(all, &q->at[i]);
+        struct pg_question *one = &all->at[all->count - 1];
+        pg_text_puts(&one->url, url->at[url->len - 1] == '/' ? "a//b" : "/a//b");
+        one->about = "with a run of slashes";
+        return;
+    }
+}
+
+void pg_questions_vary(struct pg_questions *q, struct pg_snapshot *const sides[2])
+{
+    const struct pg_snapshot *s = sides[1];
     struct pg_questions all = {0};
     const struct pg_prefix *range = trusted_range(s);
     char text[PG_ADDR_TEXT];
@@ -73,6 +90,9 @@ void pg_questions_vary(struct pg_questions *q, const struct pg_snapshot *s)
         one->headers = vouched;
         one->header_count = sizeof vouched / sizeof vouched[0];
         one->about = "passed on by a trusted proxy";
+    }
+    if (sides[0]->lab.ingress.keep_slashes != s->lab.ingress.keep_slashes) {
+        add_slashes(&all, q);
     }
     pg_questions_free(q);
     *q = all;
@@ -185,6 +205,30 @@ static void put_headers(const struct pg_diff_side side[2], struct pg_text *out)
     pg_text_free(&value[1]);
 }
 
+/* Of the head's first line, behind the method. */
+static struct pg_slice target_of(struct pg_slice head)
+{
+    const char *end = head.len ? memmem(head.at, head.len, "\r\n", 2) : NULL;
+    const char *from = end ? memchr(head.at, ' ', (size_t)(end - head.at)) : NULL;
+    const char *to = from ? memrchr(from + 1, ' ', (size_t)(end - from - 1)) : NULL;
+
+    return to ? (struct pg_slice){from + 1, (size_t)(to - from - 1)} : (struct pg_slice){NULL, 0};
+}
+
+static void put_target(const struct pg_diff_side side[2], struct pg_text *out)
+{
+    struct pg_slice target[2] = {target_of(side[0].head), target_of(side[1].head)};
+
+    if (pg_slice_equal(target[0], target[1])) {
+        return;
+    }
+    pg_text_puts(out, "  target\n    - ");
+    pg_text_add_escaped(out, target[0].at, target[0].len);
+    pg_text_puts(out, "\n    + ");
+    pg_text_add_escaped(out, target[1].at, target[1].len);
+    pg_text_putc(out, '\n');
+}
+
 static void put_taken(const struct pg_seen *seen, const struct pg_reader *r, struct pg_text *out)
 {
     struct pg_addr a;
@@ -222,6 +266,7 @@ void pg_diff_headers_print(const struct pg_diff_side side[2], struct pg_text *ou
     if (!side[0].shown->has_verdict || !side[1].shown->has_verdict) {
         return;
     }
+    put_target(side, out);
     put_headers(side, out);
     put_readers(side, out);
     if (side[0].shown->verdict != side[1].shown->verdict) {
@@ -234,7 +279,12 @@ void pg_diff_headers_print(const struct pg_diff_side side[2], struct pg_text *ou
 void pg_diff_headers_words(struct pg_slice head, struct pg_text *out)
 {
     struct pg_slice name, value;
+    struct pg_slice target = target_of(head);
 
+    if (target.at) {
+        pg_text_puts(out, "; target ");
+        pg_text_add_escaped(out, target.at, target.len);
+    }
     pg_text_puts(out, head.at ? "; headers there:" : "");
     while (next_line(&head, &name, &value)) {
         if (pg_identity_find(name) < PG_IDENTITY_COUNT) {

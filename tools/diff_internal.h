@@ -43,7 +43,7 @@ struct pg_question *pg_questions_add(struct pg_questions *q);
 
 /* ---- diff_headers.c ---- */
 /* Those that are HTTP, each asked in the ways that tell profiles of the ingress apart. */
-void pg_questions_vary(struct pg_questions *q, const struct pg_snapshot *s);
+void pg_questions_vary(struct pg_questions *q, struct pg_snapshot *const sides[2]);
 struct pg_diff_side {
     struct pg_slice head; /* as the pod gets it */
     const struct pg_hops *hops;

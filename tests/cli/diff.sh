@@ -49,6 +49,8 @@ status 0 "$podglass" diff --profile strict --profile strict -f examples/lab
 status 0 "$podglass" diff --profile strict -f examples/lab
 status 1 "$podglass" diff --profile haproxy -f examples/lab
 want "X-Forwarded-For: " "${profiles[@]}" -o json
+want "GET http://shop.example.test/a//b with a run of slashes" "$podglass" diff --profile ingress-nginx --profile haproxy -f examples/lab
+want "    + /a//b" "$podglass" diff --profile ingress-nginx --profile haproxy -f examples/lab
 status 2 "$podglass" diff --profile nginx -f examples/lab
 status 2 "$podglass" diff --profile strict --profile strict --profile strict -f examples/lab
 
