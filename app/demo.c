@@ -41,6 +41,7 @@ static int load_scene(const struct demo *demo, const struct pg_scene *scene, boo
                                    .set_count = demo->set_count,
                                    .check_pair = pg_tls_check_pair,
                                    .covers_host = pg_tls_covers_host,
+                                   .names_of = pg_tls_names_of,
                                    .check_upstream = pg_tls_check_upstream,
                                    .profile = demo->options.value[PG_FLAG_DEMO_PROFILE]};
     struct pg_findings findings;

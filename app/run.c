@@ -126,6 +126,7 @@ static int read_options(struct run *run, int argc, char **argv)
     run->load.sets = run->sets;
     run->load.check_pair = pg_tls_check_pair;
     run->load.covers_host = pg_tls_covers_host;
+    run->load.names_of = pg_tls_names_of;
     run->load.check_upstream = pg_tls_check_upstream;
     run->load.https = pg_options_has(o, PG_FLAG_RUN_DEV_CERT);
     run->load.profile = o->value[PG_FLAG_RUN_PROFILE];

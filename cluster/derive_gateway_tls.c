@@ -1,6 +1,6 @@
 /* Which certificate a listener of a Gateway shows, and what goes on unread.
  *
- * Called by derive_httproute.c once listeners are numbered; Secrets are indexed by derive_tls.c. A listener shows the first certificate that is to be had; without
+ * Called by derive_httproute.c once listeners are numbered; Secrets are indexed by derive_tls.c. A listener shows those certificates that are to be had, by the name that is asked for; without
  * any nothing is served on it, as the specification has it. One that writes no tls at all gets a certificate that is made up. */
 #include "gateway.h"
 
@@ -55,14 +55,16 @@ static uint32_t ref_find(struct pg_load *load, const struct pg_raw_gateway *g,
     return at;
 }
 
+/* One certificate of a listener; shown NULL: it is made up, or TLS goes on unread. */
 static void host_add(struct pg_load *load, const struct pg_raw_gateway *g,
                      const struct pg_raw_listener *l, const struct pg_raw_cert_ref *shown,
-                     uint32_t secret)
+                     uint32_t secret, uint32_t turn)
 {
     struct pg_arena *scratch = &load->scratch;
     *(struct pg_tls_host *)pg_list_add(&load->tls_hosts) = (struct pg_tls_host){
         .host = l->hostname,
         .listener = l->index,
+        .turn = turn,
         .secret_text =
             shown == NULL ? "" : pg_arena_printf(scratch, "%s/%s", shown->namespace, shown->name),
         .secret = secret,
@@ -76,23 +78,13 @@ static void host_add(struct pg_load *load, const struct pg_raw_gateway *g,
 static void listener_certs(struct pg_load *load, const struct pg_raw_gateway *g,
                            struct pg_raw_listener *l)
 {
-    const struct pg_raw_cert_ref *shown = NULL;
-    uint32_t secret = PG_INDEX_NONE;
+    uint32_t *secrets = pg_arena_array(&load->scratch, l->cert_count, sizeof(*secrets));
+    uint32_t usable = 0;
     for (uint32_t i = 0; i < l->cert_count && !l->passthrough; i++) {
-        uint32_t at = ref_find(load, g, l, &l->certs[i]);
-        if (at == PG_INDEX_NONE)
-            continue;
-        if (shown != NULL) {
-            pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_UNSUPPORTED, g->object.title,
-                           pg_arena_printf(&load->scratch, "spec.listeners %s", l->name),
-                           &l->certs[i].source,
-                           "of several certificates the first that is to be had is shown");
-            break;
-        }
-        shown = &l->certs[i];
-        secret = at;
+        secrets[i] = ref_find(load, g, l, &l->certs[i]);
+        usable += secrets[i] != PG_INDEX_NONE;
     }
-    if (l->cert_count > 0 && shown == NULL && !l->passthrough) {
+    if (l->cert_count > 0 && usable == 0 && !l->passthrough) {
         l->trouble = l->trouble != NULL ? l->trouble : l->unresolved;
         l->trouble_reason = l->trouble_reason != NULL ? l->trouble_reason : "Invalid";
     }
@@ -100,8 +92,14 @@ static void listener_certs(struct pg_load *load, const struct pg_raw_gateway *g,
         pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_DANGLING, g->object.title,
                        pg_arena_printf(&load->scratch, "spec.listeners %s", l->name), &l->source,
                        "names no certificate: it shows one that is made up");
-    if (l->trouble == NULL && g->trouble == NULL)
-        host_add(load, g, l, shown, secret);
+    if (l->trouble != NULL || g->trouble != NULL)
+        return;
+    for (uint32_t i = 0; i < l->cert_count && usable > 0; i++) {
+        if (secrets[i] != PG_INDEX_NONE)
+            host_add(load, g, l, &l->certs[i], secrets[i], i);
+    }
+    if (usable == 0)
+        host_add(load, g, l, NULL, PG_INDEX_NONE, 0);
 }
 
 void pg_derive_listener_certs(struct pg_load *load)

@@ -14,14 +14,29 @@ static const char *name_of(struct pg_load *load, const char *host)
     return host[0] == '*' ? pg_arena_printf(&load->scratch, "any%s", host + 1) : host;
 }
 
-static void host_check(struct pg_load *load, const struct pg_tls_host *h)
+static bool covered(struct pg_load *load, const struct pg_tls_host *h)
 {
-    if (h->host[0] == '\0' || h->secret == PG_INDEX_NONE || h->passthrough)
-        return;
     const struct pg_secret *s =
         &PG_LIST_POINTER(load->secrets, const struct pg_raw_secret, h->secret)->secret;
-    if (!s->usable ||
-        load->options.covers_host((struct pg_slice){s->cert, s->cert_len}, name_of(load, h->host)))
+    return !s->usable || load->options.covers_host((struct pg_slice){s->cert, s->cert_len},
+                                                   name_of(load, h->host));
+}
+
+/* Another certificate of the same listener does. */
+static bool covered_beside(struct pg_load *load, const struct pg_tls_host *h)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < load->tls_hosts.count && !found && h->listener != PG_INDEX_NONE; i++) {
+        const struct pg_tls_host *other = PG_LIST_AT(load->tls_hosts, const struct pg_tls_host, i);
+        found = other != h && other->listener == h->listener && covered(load, other);
+    }
+    return found;
+}
+
+static void host_check(struct pg_load *load, const struct pg_tls_host *h)
+{
+    if (h->host[0] == '\0' || h->secret == PG_INDEX_NONE || h->passthrough || covered(load, h) ||
+        covered_beside(load, h))
         return;
     bool of_listener = h->listener != PG_INDEX_NONE;
     pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_BAD_NAME, h->object,

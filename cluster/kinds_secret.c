@@ -109,6 +109,23 @@ static bool pair_check(const struct pg_field *root, const struct pg_raw_secret *
     return good;
 }
 
+/* Listeners with several certificates choose by them. */
+static void names_find(struct pg_load *load, struct pg_secret *s)
+{
+    struct pg_text lines = {0};
+    struct pg_list names = PG_LIST(&load->scratch, const char *);
+    if (load->options.names_of != NULL)
+        load->options.names_of((struct pg_slice){s->cert, s->cert_len}, &lines);
+    for (size_t at = 0; at < lines.len;) {
+        size_t len = strcspn(lines.at + at, "\n");
+        pg_list_add_pointer(&names, pg_arena_text(&load->scratch, lines.at + at, len));
+        at += len + 1;
+    }
+    s->names = names.at;
+    s->name_count = names.count;
+    pg_text_free(&lines);
+}
+
 /* What pods' certificates are verified by, or what is shown to them (`proxy-ssl-secret`). */
 static void ca_read(const struct pg_field *root, const struct pg_object *object, bool pair)
 {
@@ -141,6 +158,8 @@ void pg_kinds_secret(struct pg_load *load, const struct pg_object *object)
     if (!pair)
         return; /* holds something else */
     s->secret.usable = pair_check(&root, s);
+    if (s->secret.usable)
+        names_find(load, &s->secret);
     pg_list_add_pointer(&load->secrets, s);
 }
 

@@ -28,7 +28,9 @@ static int host_order(const void *a, const void *b)
         return strcmp(x->host, y->host);
     if (x->listener == PG_INDEX_NONE || y->listener == PG_INDEX_NONE)
         return x->listener == PG_INDEX_NONE ? -1 : 1;
-    return x->listener < y->listener ? -1 : x->listener > y->listener;
+    if (x->listener != y->listener)
+        return x->listener < y->listener ? -1 : 1;
+    return x->turn < y->turn ? -1 : x->turn > y->turn;
 }
 
 void pg_snapshot_tls_build(const struct pg_load *load, struct pg_arena *arena,
@@ -44,6 +46,10 @@ void pg_snapshot_tls_build(const struct pg_load *load, struct pg_arena *arena,
         to->namespace = keep(arena, from->object.namespace);
         to->name = keep(arena, from->object.name);
         to->source = keep_source(arena, from->object.source);
+        const char **names = pg_arena_array(arena, to->name_count, sizeof(*names));
+        for (uint32_t n = 0; n < to->name_count; n++)
+            names[n] = keep(arena, from->secret.names[n]);
+        to->names = names;
         to->cert = pg_arena_text(arena, from->secret.cert, from->secret.cert_len);
         to->key = pg_private_copy(from->secret.key, from->secret.key_len);
     }

@@ -204,7 +204,7 @@ static int begin_handshake(struct pg_tls *t, const struct pg_hello *hello,
     t->name = strdup(hello->name);
     t->reason = pg_tls_host_reason(routes->snapshot, host);
     if (!t->stream.ssl || !bio || !t->name ||
-        pg_certs_use(routes->certs, &p->tls->ca, host, t->stream.ssl) != 0) {
+        pg_certs_use(routes->certs, &p->tls->ca, host, t->name, t->stream.ssl) != 0) {
         BIO_free(bio);
         return -ENOMEM;
     }

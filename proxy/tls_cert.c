@@ -141,6 +141,34 @@ bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text
     return fault == NULL;
 }
 
+static void put_name(const ASN1_STRING *name, struct pg_text *ret)
+{
+    const char *at = (const char *)ASN1_STRING_get0_data(name);
+    int len = ASN1_STRING_length(name);
+    if (len <= 0 || len > PG_HELLO_NAME || memchr(at, '\0', (size_t)len) ||
+        memchr(at, '\n', (size_t)len))
+        return;
+    for (int i = 0; i < len; i++)
+        pg_text_putc(ret, (char)(at[i] >= 'A' && at[i] <= 'Z' ? at[i] | 0x20 : at[i]));
+    pg_text_putc(ret, '\n');
+}
+
+void pg_tls_names_of(struct pg_slice cert, struct pg_text *ret)
+{
+    struct pg_cert c = {0};
+    GENERAL_NAMES *all = read_certificates(cert.at, cert.len, &c)
+                             ? X509_get_ext_d2i(c.cert, NID_subject_alt_name, NULL, NULL)
+                             : NULL;
+    for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+        const GENERAL_NAME *n = sk_GENERAL_NAME_value(all, i);
+        if (n->type == GEN_DNS)
+            put_name(n->d.dNSName, ret);
+    }
+    GENERAL_NAMES_free(all);
+    pg_cert_free(&c);
+    ERR_clear_error();
+}
+
 bool pg_tls_covers_host(struct pg_slice cert, const char *host)
 {
     struct pg_cert c = {0};
@@ -305,11 +333,34 @@ void pg_certs_free(struct pg_certs *c)
     free(c);
 }
 
-int pg_certs_use(struct pg_certs *c, struct pg_dev_ca *ca, const struct pg_tls_host *host, SSL *ssl)
+/* Certificates of the same listener with keys of another kind, for clients that can not take the first. */
+static bool use_beside(struct pg_certs *c, const struct pg_tls_host *host, const char *name,
+                       SSL *ssl)
+{
+    const struct pg_snapshot *s = c->snapshot;
+    bool good = true;
+    if (host->listener == PG_INDEX_NONE || !pg_tls_secret_covers(s, host->secret, name))
+        return true;
+    int kind = EVP_PKEY_get_base_id(c->secrets[host->secret].key);
+    for (uint32_t i = s->tls_listener_first; i < s->tls_host_count && good; i++) {
+        const struct pg_tls_host *h = &s->tls_hosts[i];
+        if (h->listener != host->listener || !pg_tls_secret_covers(s, h->secret, name))
+            continue;
+        const struct pg_cert *cert = &c->secrets[h->secret];
+        if (cert->cert && EVP_PKEY_get_base_id(cert->key) != kind)
+            good = SSL_use_cert_and_key(ssl, cert->cert, cert->key, cert->chain, 1) == 1;
+    }
+    return good;
+}
+
+int pg_certs_use(struct pg_certs *c, struct pg_dev_ca *ca, const struct pg_tls_host *host,
+                 const char *server_name, SSL *ssl)
 {
     const struct pg_snapshot *s = c->snapshot;
     if (host && host->secret != PG_INDEX_NONE && c->secrets[host->secret].cert)
-        return use(&c->secrets[host->secret], ssl) ? 0 : -ENOMEM;
+        return use_beside(c, host, server_name, ssl) && use(&c->secrets[host->secret], ssl)
+                   ? 0
+                   : -ENOMEM;
     uint32_t at = host ? (uint32_t)(host - s->tls_hosts) : s->tls_host_count;
     const char *name = host && host->host[0] ? host->host : UNKNOWN_NAME;
     if (!c->made[at].cert && !pg_dev_cert_make(ca, name, &c->made[at])) {

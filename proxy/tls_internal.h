@@ -98,9 +98,9 @@ int pg_tls_stream_move(struct pg_tls_stream *t, char *scratch);
 void pg_tls_stream_end(struct pg_tls_stream *t, bool reset, int error);
 
 /* ---- tls_cert.c ---- */
-/* Shows the certificate for a name; *ret_reason says why this one. 0 or -ENOMEM. */
+/* Shows the certificate for a name, which host was found for. 0 or -ENOMEM. */
 int pg_certs_use(struct pg_certs *c, struct pg_dev_ca *ca, const struct pg_tls_host *host,
-                 SSL *ssl);
+                 const char *server_name, SSL *ssl);
 bool pg_dev_ca_make(struct pg_dev_ca *ca); /* once */
 void pg_dev_ca_free(struct pg_dev_ca *ca);
 /* A certificate for that host, signed by the authority; *ret is pg_cert_free's. */

@@ -42,6 +42,28 @@ static const struct pg_tls_host *find_host(const struct pg_snapshot *s, const ch
     return found ? found : find(s, "");
 }
 
+/* "*.x" stands for one label here, as in every certificate. */
+bool pg_tls_secret_covers(const struct pg_snapshot *s, uint32_t secret, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    bool found = false;
+    for (uint32_t i = 0; secret != PG_INDEX_NONE && i < s->secrets[secret].name_count && !found;
+         i++) {
+        const char *covered = s->secrets[secret].names[i];
+        found = covered[0] == '*' ? dot && dot != name && strcmp(covered + 1, dot) == 0
+                                  : strcmp(covered, name) == 0;
+    }
+    return found;
+}
+
+/* Of two certificates of a listener the first that is for the name; else the first. */
+static bool is_rather(const struct pg_snapshot *s, const struct pg_tls_host *before,
+                      const struct pg_tls_host *h, const char *name)
+{
+    return before->listener == h->listener && !pg_tls_secret_covers(s, before->secret, name) &&
+           pg_tls_secret_covers(s, h->secret, name);
+}
+
 const struct pg_tls_host *pg_tls_host_find(const struct pg_snapshot *s, uint16_t port,
                                            const char *name)
 {
@@ -51,7 +73,9 @@ const struct pg_tls_host *pg_tls_host_find(const struct pg_snapshot *s, uint16_t
     for (uint32_t i = s->tls_listener_first; i < s->tls_host_count; i++) {
         const struct pg_tls_host *h = &s->tls_hosts[i];
         size_t fit = pg_route_hostname_fit(h->host, host);
-        bool better = fit > best || (fit == best && fit > 0 && found->listener == PG_INDEX_NONE);
+        bool better =
+            fit > best || (fit == best && fit > 0 &&
+                           (found->listener == PG_INDEX_NONE || is_rather(s, found, h, name)));
         if (better && pg_owner_listener_at(s, h->listener, port)) {
             best = fit;
             found = h;
@@ -94,15 +118,16 @@ static void plain_name(struct pg_slice authority, char out[PG_HELLO_NAME + 1])
     out[name.len] = '\0';
 }
 
-/* Where no Secret answers, each host has a certificate of its own. */
+/* Where no Secret answers, each host has a certificate of its own. Of a listener with several, that of the connection may be for the other name too. */
 static bool same_certificate(const struct pg_snapshot *s, const struct pg_tls_host *a,
-                             const struct pg_tls_host *b)
+                             const struct pg_tls_host *b, const char *name)
 {
     if (a == b)
         return true;
-    if (!a || !b || a->listener != b->listener || a->passthrough != b->passthrough ||
-        a->secret != b->secret)
+    if (!a || !b || a->listener != b->listener || a->passthrough != b->passthrough)
         return false;
+    if (a->secret != b->secret)
+        return a->listener != PG_INDEX_NONE && pg_tls_secret_covers(s, a->secret, name);
     return a->secret != PG_INDEX_NONE && s->secrets[a->secret].usable;
 }
 
@@ -116,5 +141,5 @@ bool pg_tls_host_fits(const struct pg_snapshot *s, uint16_t port, const char *se
     if (strcmp(name, server_name) == 0)
         return true;
     return same_certificate(s, pg_tls_host_find(s, port, server_name),
-                            pg_tls_host_find(s, port, name));
+                            pg_tls_host_find(s, port, name), name);
 }

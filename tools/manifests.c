@@ -42,6 +42,7 @@ int pg_manifests_read(const struct pg_options *o, const struct pg_manifest_flags
                                    .checks = flags->checks,
                                    .check_pair = pg_tls_check_pair,
                                    .covers_host = pg_tls_covers_host,
+                                   .names_of = pg_tls_names_of,
                                    .check_upstream = pg_tls_check_upstream,
                                    .profile = value_of(o, flags->profile),
                                    .sets = sets};

@@ -81,9 +81,9 @@ struct pg_ingress_settings {
     struct pg_source upstream_source;
     bool keep_trailers; /* fields behind a body go on, where the other side can take them */
     bool keep_slashes;  /* runs of '/' in a path stay: they are no longer one with a single '/' */
-    struct pg_source slashes_source; /* line 0: the profile says so */
-    bool h2c; /* clients may speak HTTP/2 on ports without TLS, by prior knowledge */
+    bool h2c;           /* clients may speak HTTP/2 on ports without TLS, by prior knowledge */
     struct pg_source trailers_source;
+    struct pg_source slashes_source;                   /* line 0: the profile says so */
     struct pg_prefix trusted_proxies[PG_TRUSTED_MOST]; /* whose X-Forwarded-* count */
     uint32_t trusted_proxy_count;
     struct pg_source trusted_source;

@@ -225,8 +225,7 @@ struct pg_snapshot {
     struct pg_snapshot *base; /* of a copy with one change: what the rest belongs to; private */
 };
 
-/* Where manifests come from: files, directories, "-" for standard input, or text in memory
- * (tests, demo). */
+/* Where manifests come from: files, directories, "-" for standard input, or text in memory (tests, demo). */
 struct pg_manifest_input {
     const char *path; /* file, directory or "-"; or the name to report for text */
     const char *text; /* NULL: read path */
@@ -248,6 +247,8 @@ struct pg_load_options {
     /* Whether a certificate and a key, both PEM, are a pair that can be used; if not, why in words that hold nothing of them. Words about a pair that can be: what
      * clients will find wrong with it. NULL: not asked. */
     bool (*check_pair)(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
+    /* The host names that a certificate is for, each on a line. NULL: not asked, it is for none. */
+    void (*names_of)(struct pg_slice cert, struct pg_text *ret);
     /* Whether a certificate that check_pair let pass covers a host. NULL: not asked. */
     bool (*covers_host)(struct pg_slice cert, const char *host);
     /* Whether pods can be spoken to like that: authorities are certificates, ciphers are known. If not, why. NULL: not asked. */
@@ -292,8 +293,7 @@ bool pg_snapshot_in_cluster_cidr(const struct pg_snapshot *s, const struct pg_ad
 bool pg_snapshot_in_service_cidr(const struct pg_snapshot *s, const struct pg_addr *a);
 const char *pg_service_type_name(enum pg_service_type t); /* "ClusterIP", ... */
 
-/* Whether a service is the same in two snapshots: false if ports, addresses, policies or
- * endpoints differ. Where it is written does not count. */
+/* Whether a service is the same in two snapshots: false if ports, addresses, policies or endpoints differ. Where it is written does not count. */
 bool pg_service_same(const struct pg_snapshot *a, uint32_t service_a, const struct pg_snapshot *b,
                      uint32_t service_b);
 

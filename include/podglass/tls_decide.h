@@ -39,11 +39,13 @@ int pg_hello_parse(const uint8_t *bytes, uint32_t len, struct pg_hello *ret, uin
                    enum pg_hello_error *ret_error);
 
 /* ---- tls_names.c: whose certificate ---- */
-/* Who answers for a name at a port of the ingress pod. Of the hosts of Ingress objects: the very name, then *.rest with one label for the first. Of the listeners
+/* Who answers for a name at a port of the ingress pod. Of several certificates of a listener the first that is for the name, else the first. Of the hosts of Ingress objects: the very name, then *.rest with one label for the first. Of the listeners
  * of Gateways there: the one with the best hostname. Of both the better one, the listener if they are equal; none (NULL): the certificate for names
  * nobody knows. name: lower case, without port. */
 const struct pg_tls_host *pg_tls_host_find(const struct pg_snapshot *s, uint16_t port,
                                            const char *name);
+/* The certificate of a Secret is for that name. */
+bool pg_tls_secret_covers(const struct pg_snapshot *s, uint32_t secret, const char *name);
 /* Why this one: the Secret's line, or that it is made up. host NULL is fine. */
 pg_reason_id pg_tls_host_reason(const struct pg_snapshot *s, const struct pg_tls_host *host);
 /* Whether a request for `authority` (Host, may carry a port) may be answered on a connection that was opened for `server_name` ("": it named none): the same
@@ -54,6 +56,8 @@ bool pg_tls_host_fits(const struct pg_snapshot *s, uint16_t port, const char *se
 /* ---- tls_cert.c ---- */
 /* For struct pg_load_options.check_pair. */
 bool pg_tls_check_pair(struct pg_slice cert, struct pg_slice key, struct pg_text *ret_why);
+/* For .names_of. */
+void pg_tls_names_of(struct pg_slice cert, struct pg_text *ret);
 /* For .covers_host. A subject counts where the certificate has no alternative names, as some clients still have it. */
 bool pg_tls_covers_host(struct pg_slice cert, const char *host);
 

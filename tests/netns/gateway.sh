@@ -50,6 +50,10 @@ certificate() { # certificate NAME HOST
 certificate shop shop.example.test
 certificate wild '*.example.test'
 certificate vault vault.example.test
+certificate many-a a.many.test
+certificate many-b b.many.test
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$WORK/many-rsa.key" -out "$WORK/many-rsa.crt" -subj "/CN=b.many.test" \
+    -addext "subjectAltName=DNS:b.many.test" -days 7 2>>"$WORK/openssl.log"
 nginx_echo_up "$POD1" v1
 nginx_echo_up "$POD2" v2
 spawn "$POD1" silent "$PYTHON" -c "
@@ -113,6 +117,9 @@ print('---\n'.join(d for d in documents if 'kind: Ingress' not in d).replace(
     manifest_service far far ClusterIP 10.96.12.75 "app: nobody" "{port: 80, targetPort: 8090}"
     secret edge shop
     secret shop wild
+    secret edge many-a
+    secret edge many-b
+    secret edge many-rsa
     cat <<END
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -131,6 +138,7 @@ $(listener wild 80 HTTP ', hostname: "*.wild.example.test"')
 $(listener alt 8080 HTTP '')
 $(listener shop 443 HTTPS ', hostname: shop.example.test, tls: {certificateRefs: [{name: shop}]}')
 $(listener other 443 HTTPS ', hostname: "*.example.test", tls: {certificateRefs: [{name: wild, namespace: shop}]}')
+$(listener many 443 HTTPS ', hostname: "*.many.test", tls: {certificateRefs: [{name: many-a}, {name: many-b}, {name: many-rsa}]}')
 $(listener pass 443 TLS ', hostname: vault.example.test, tls: {mode: Passthrough}')
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -252,6 +260,15 @@ is "the certificate of certificateRefs" "$(https shop.example.test / --cacert "$
 has "X-Forwarded-Proto and -Port" "$(https shop.example.test / --cacert "$WORK/shop.crt")" "xfp=https port=443"
 has "openssl sees it, too" "$(timeout 20 ip netns exec "$CLIENT" openssl s_client -connect $VIP:443 -servername shop.example.test </dev/null 2>/dev/null)" \
     "subject=CN = shop.example.test"
+shown() { # shown NAME FLAG...: whose certificate, and its key
+    timeout 20 ip netns exec "$CLIENT" openssl s_client -connect $VIP:443 -servername "$@" </dev/null 2>/dev/null |
+        openssl x509 -noout -text 2>/dev/null | grep -oE 'Subject: CN = .*|Public Key Algorithm: .*' | paste -sd' '
+}
+is "several certificates: the name chooses" "$(shown a.many.test)" "Subject: CN = a.many.test Public Key Algorithm: id-ecPublicKey"
+is "another name" "$(shown b.many.test)" "Subject: CN = b.many.test Public Key Algorithm: id-ecPublicKey"
+is "a name that none is for: the first" "$(shown c.many.test)" "Subject: CN = a.many.test Public Key Algorithm: id-ecPublicKey"
+is "a client that takes RSA alone" "$(shown b.many.test -sigalgs RSA-PSS+SHA256)" "Subject: CN = b.many.test Public Key Algorithm: rsaEncryption"
+is "a host of another certificate of the listener" "$(https a.many.test / -k -H 'Host: b.many.test' -o /dev/null -w '%{http_code}')" 421
 is "a listener without its certificate: a stranger's" "$(https weights.example.test / --cacert "$WORK/wild.crt" -o /dev/null -w '%{exitcode}' || true)" 60
 is "and nothing is served there" "$(https weights.example.test / -k -o /dev/null -w '%{http_code}')" 404
 is "passed through: the pod's own certificate" "$(https vault.example.test / --cacert "$WORK/vault.crt")" "pod=v1 name=vault.example.test peer=10.244.1.2"

@@ -69,7 +69,7 @@ static void certificates_are_looked_up(void **state)
          "there is no Secret default/none", "InvalidCertificateRef", "default/s"},
         {HTTPS("{certificateRefs: [{name: s}, {name: t}]}") SECRET("s", "default")
              SECRET("t", "default"),
-         "PG401", "of several certificates the first", "", "default/s"},
+         NULL, NULL, "", "default/s"},
         {GATEWAY("{name: a, port: 443, protocol: HTTPS}"), "PG404", "names no certificate", "", ""},
         {GATEWAY("{name: a, port: 443, protocol: TLS, tls: {certificateRefs: [{name: s}]}}")
              SECRET("s", "default"),
@@ -98,6 +98,19 @@ static void certificates_are_looked_up(void **state)
     }
 }
 
+static void each_certificate_stands_in_its_order(void **state)
+{
+    struct loaded l = load_text(HTTPS("{certificateRefs: [{name: z}, {name: none}, {name: a}]}")
+                                    SECRET("a", "default") SECRET("z", "default"));
+    (void)state;
+    assert_loads(&l);
+    assert_int_equal(l.s->tls_host_count, 2);
+    assert_string_equal(l.s->tls_hosts[0].secret_text, "default/z");
+    assert_string_equal(l.s->tls_hosts[1].secret_text, "default/a");
+    assert_int_equal(l.s->tls_hosts[0].listener, l.s->tls_hosts[1].listener);
+    unload(&l);
+}
+
 static void listeners_stand_behind_ingress_hosts(void **state)
 {
     struct loaded l = load_text(
@@ -124,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_an_api_server_refuses_is_an_error),
         cmocka_unit_test(certificates_are_looked_up),
+        cmocka_unit_test(each_certificate_stands_in_its_order),
         cmocka_unit_test(listeners_stand_behind_ingress_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
