@@ -188,6 +188,20 @@ has "the record has the reason: no TLS" "$(failed plain)" "wrong version number"
 has "the body, too" "$(to wrong /)" "502 upstream-tls"
 at_least "failures are counted" "$(counter upstream_tls_failed)" 5
 
+# ---- what is said of connections and policies
+
+spawn "$CLIENT" slow-reader curl -s -o /dev/null --connect-to "::$VIP:80" http://verified.example.test/slow/big
+READER=$SPAWNED
+# shellcheck disable=SC2317 # wait_for calls it
+upstream_shown() { get connections | jq -e '.items[] | select(.upstreamTls != null)' >"$WORK/connection.json"; }
+wait_for 10 upstream_shown || true
+is "get connections has the upstream leg's TLS" "$(jq -r '.upstreamTls | "\(.version) \(.serverName) \(.verified) \(.reason.code)"' "$WORK/connection.json")" \
+    "TLSv1.3 web.internal.test true PG216"
+kill "$READER" 2>/dev/null || true
+page=$("$PODGLASS" describe service shop/policed --socket "$SOCK")
+has "describe service has the policy" "$page" "policed.internal.test"
+has "and whose authorities are believed" "$page" "ConfigMap/shop/pods"
+
 # ---- bodies, reuse, resumption
 
 for host in verified open grpcs; do
