@@ -148,7 +148,7 @@ spec:
   targetRefs: [{group: "", kind: Service, name: policed}]
   validation:
     hostname: policed.internal.test
-    caCertificateRefs: [{group: "", kind: ConfigMap, name: pods}]
+    ${TRUST:-caCertificateRefs: [{group: "", kind: ConfigMap, name: pods\}]}
     subjectAltNames: [{type: URI, uri: ${URI:-spiffe://lab.test/web}}]
 END
 }
@@ -176,8 +176,9 @@ is "a pod without TLS" "$(code plain)" 502
 has "a certificate of ours, shown to a pod that asks" "$(to mutual /)" "client=CN=ingress.internal.test"
 is "nothing to show: nginx says so itself" "$(code shy)" 400
 has "a BackendTLSPolicy, by an URI" "$(in_client curl -s -m 20 http://$VIP:8100/)" "name=policed.internal.test"
-failed() { # failed HOST: in the record
-    jq -r --arg host "Ingress/shop/$1" 'select(.name == "tls-failed" and .reason.object == $host) | .after' "$WORK/records.jsonl" | sort -u
+failed() { failed_of "Ingress/shop/$1"; }
+failed_of() { # failed_of OBJECT: in the record
+    jq -r --arg host "$1" 'select(.name == "tls-failed" and .reason.object == $host) | .after' "$WORK/records.jsonl" | sort -u
 }
 get_records() { timeout 20 "$PODGLASS" trace --socket "$SOCK" --last 5000 -o jsonl >"$WORK/records.jsonl" 2>/dev/null; }
 get_records || true
@@ -240,6 +241,11 @@ has "endpoints: verified" "$(to verified /)" "name=web.internal.test tls=TLSv1.3
 is "endpoints: a certificate for another name" "$(code wrong)" 502
 is "endpoints: a download is whole" "$(to grpcs /files/big | sha256sum | cut -d' ' -f1)" "$sum"
 is "a BackendTLSPolicy, by an URI that is not there" "$(in_client curl -s -m 20 -o /dev/null -w '%{http_code}' http://$VIP:8100/)" 502
+TRUST="wellKnownCACertificates: System" manifest >"$WORK/lab.yaml"
+reload
+is "a BackendTLSPolicy, by the authorities of the machine" "$(in_client curl -s -m 20 -o /dev/null -w '%{http_code}' http://$VIP:8100/)" 502
+get_records || true
+has "who do not know the lab's" "$(failed_of BackendTLSPolicy/shop/policed)" "unable to get local issuer certificate"
 has "explain says it before a packet is sent" "$(timeout 20 "$PODGLASS" explain -f "$WORK/lab.yaml" --from $ALICE "http://verified.example.test/" 2>&1)" \
     "TLS, verified by Secret/shop/pods as web.internal.test"
 
