@@ -157,6 +157,7 @@ static void add_json(const struct pg_access_log *l, const struct pg_request_done
     const struct pg_request_note *n = d->note != NULL ? d->note : &nothing;
     struct pg_text text = {0};
     struct pg_json j;
+    char why[512];
     pg_json_begin(&j, out);
     pg_json_object(&j);
     pg_json_key_string(&j, "time", l->stamp);
@@ -183,6 +184,8 @@ static void add_json(const struct pg_access_log *l, const struct pg_request_done
     pg_json_key_bool(&j, "reused", d->reused);
     pg_json_key_uint(&j, "tookUs", d->took_us);
     pg_json_key_uint(&j, "upstreamUs", d->upstream_us);
+    pg_json_key_string(&j, "error", d->error);
+    pg_json_key_string(&j, "reason", d->why ? pg_reason_print(d->why, why, sizeof why) : NULL);
     pg_json_object_end(&j);
     pg_text_putc(out, '\n');
     pg_text_free(&text);

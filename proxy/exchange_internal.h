@@ -29,6 +29,7 @@ struct pg_exchange {
     uint64_t window_passed; /* and so many bytes had passed both ways */
     uint8_t interims;       /* informational answers so far */
     uint8_t candidates;     /* pods there were to choose among */
+    uint8_t refused;        /* enum pg_http_error of the answer; NONE: it is not ours */
     uint64_t
         cookie; /* the answer gives the client a cookie that names its pod so; 0: it does not */
     bool h2c;   /* the pod is spoken to in HTTP/2 */

@@ -210,6 +210,10 @@ static void tell(struct pg_session *s, uint16_t status, uint64_t took_us, const 
         .bytes_in = x->request.passed,
         .bytes_out = x->response.passed,
     };
+    if (x->refused) {
+        d.error = pg_http_error_name((enum pg_http_error)x->refused);
+        d.why = s->reason;
+    }
     if (s->up && s->up->conn) {
         struct pg_tuple *t = &d.upstream_sent;
         t->proto = PG_PROTO_TCP;

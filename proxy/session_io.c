@@ -176,6 +176,8 @@ void pg_session_refuse(struct pg_session *s, enum pg_http_error error)
     }
     p->counters->value[PG_COUNT_HTTP_ERRORS]++;
     s->last_status = pg_http_error_status(error);
+    if (s->exchange)
+        s->exchange->refused = (uint8_t)error;
     bool keep = pg_session_answer_begin(s);
     pg_session_answer_end(s, print_error(s, error, keep), keep);
 }

@@ -7,6 +7,7 @@
 #define PODGLASS_REQUEST_STATS_H
 
 #include "podglass/addr.h"
+#include "podglass/reason.h"
 #include "podglass/text.h"
 #include "podglass/verdict.h"
 
@@ -71,6 +72,8 @@ struct pg_request_done {
     uint64_t took_us;
     uint64_t upstream_us;         /* until the head of the pod's answer; 0: there was none */
     uint64_t bytes_in, bytes_out; /* bodies */
+    const char *error;            /* of an answer of ours: "upstream-tls"; NULL: the pod's */
+    pg_reason_id why;             /* of the error */
 };
 
 #endif

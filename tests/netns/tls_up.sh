@@ -153,7 +153,7 @@ spec:
 END
 }
 manifest >"$WORK/lab.yaml"
-PG_FLAGS=(--record)
+PG_FLAGS=(--record --access-log "$WORK/access.jsonl" --access-log-format json)
 start_podglass
 
 to() { # to HOST PATH CURL-FLAG...
@@ -186,6 +186,11 @@ has "the record has the reason: name" "$(failed wrong)" "hostname mismatch"
 has "the record has the reason: time" "$(failed expired)" "certificate has expired"
 has "the record has the reason: authority" "$(failed unknown)" "unable to get local issuer certificate"
 has "the record has the reason: no TLS" "$(failed plain)" "wrong version number"
+in_log() { jq -r 'select(.host == "expired.example.test") | "\(.error) \(.reason)"' "$WORK/access.jsonl"; }
+# shellcheck disable=SC2317 # wait_for calls it
+logged_as() { in_log | grep -q "upstream-tls .*certificate has expired"; }
+wait_for 5 logged_as || true
+has "the access log has it" "$(in_log)" "^upstream-tls ing/shop/expired .*certificate has expired"
 has "the body, too" "$(to wrong /)" "502 upstream-tls"
 at_least "failures are counted" "$(counter upstream_tls_failed)" 5
 

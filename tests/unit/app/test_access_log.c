@@ -107,12 +107,18 @@ static void json_is_one_object_a_line(void **state)
     struct pg_access_log *l;
     struct pg_request_done d = request("/\n\"", "\xff");
     (void)state;
+    d.error = "upstream-tls";
+    d.why = pg_reason_intern(&(struct pg_reason){
+        .code = PG_CODE_UPSTREAM_TLS, .object = "Ingress/shop/web", .value = "it has expired"});
     assert_int_equal(pg_access_log_open(file, true, &l), 0);
     assert_int_equal(pg_access_log_start(l, NULL), 0);
     pg_access_log_request(l, &d);
     pg_access_log_close(l);
     const char *text = content(file);
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+    assert_non_null(strstr(text, "\"error\":\"upstream-tls\",\"reason\":\"ing/shop/web"));
+    assert_non_null(strstr(text, "it has expired"));
+    pg_reason_forget_all();
     assert_non_null(strstr(text, "\"target\":\"/\\n\\\"\""));
     assert_non_null(strstr(text, "\"verdict\":\"lost\""));
 }
