@@ -4,6 +4,7 @@
  *   -C 10 -W 3    x.pcapng0, x.pcapng1, x.pcapng2, x.pcapng0  the oldest is written over; as many digits as the last one needs
  *   -G 60         the name is a time, as strftime(3) writes it
  *   -G 60 -W 3    the end after three
+ *   -C 10 -G 60   both: behind the time a count, from the beginning again with each time; -W says how many of one time are written in turn, and ends nothing
  *
  * Looked at when a packet comes, so a file without packets is none. Each file begins with what was in front of the first packet, and with what came
  * later that all packets behind it need. */
@@ -27,9 +28,6 @@ static bool is_stdout(const struct pg_capture_files *f)
 const char *pg_capture_files_wrong(const struct pg_capture_files *f)
 {
     bool rotates = f->megabytes != 0 || f->seconds != 0;
-    if (f->megabytes != 0 && f->seconds != 0) {
-        return "a next file by size or by time, not both";
-    }
     if (rotates && is_stdout(f)) {
         return "a next file needs a name: give -w FILE";
     }
@@ -60,18 +58,26 @@ static bool print_time(const char *format, const struct tm *tm, char out[PATH_MA
 /* The name of the file whose turn it is. false: it is too long. */
 static bool name_now(const struct pg_capture_files *f, char out[PATH_MAX])
 {
+    char name[PATH_MAX];
     struct tm tm;
     int len;
     if (f->seconds != 0) {
-        return localtime_r(&f->began, &tm) != NULL && print_time(f->name, &tm, out);
+        if (localtime_r(&f->began, &tm) == NULL || !print_time(f->name, &tm, name)) {
+            return false;
+        }
+    } else {
+        len = snprintf(name, sizeof name, "%s", f->name);
+        if (len < 0 || len >= PATH_MAX) {
+            return false;
+        }
     }
     if (f->megabytes != 0 && f->most != 0) {
-        len = snprintf(out, PATH_MAX, "%s%0*llu", f->name, (int)digits_of(f->most - 1),
+        len = snprintf(out, PATH_MAX, "%s%0*llu", name, (int)digits_of(f->most - 1),
                        (unsigned long long)(f->number % f->most));
     } else if (f->number != 0) {
-        len = snprintf(out, PATH_MAX, "%s%llu", f->name, (unsigned long long)f->number);
+        len = snprintf(out, PATH_MAX, "%s%llu", name, (unsigned long long)f->number);
     } else {
-        len = snprintf(out, PATH_MAX, "%s", f->name);
+        len = snprintf(out, PATH_MAX, "%s", name);
     }
     return len > 0 && len < PATH_MAX;
 }
@@ -85,10 +91,9 @@ static int put(struct pg_capture_files *f, const struct pg_text *bytes)
     return 0;
 }
 
-int pg_capture_files_open(struct pg_capture_files *f, time_t now)
+static int open_now(struct pg_capture_files *f)
 {
     char name[PATH_MAX];
-    f->began = now;
     f->written = 0;
     if (is_stdout(f)) {
         f->out = stdout;
@@ -101,24 +106,41 @@ int pg_capture_files_open(struct pg_capture_files *f, time_t now)
     return f->out != NULL ? put(f, &f->head) : -errno;
 }
 
+int pg_capture_files_open(struct pg_capture_files *f, time_t now)
+{
+    f->began = now;
+    return open_now(f);
+}
+
+static bool is_over(const struct pg_capture_files *f, time_t now)
+{
+    return f->seconds != 0 && now - f->began >= (time_t)f->seconds;
+}
+
+static bool is_full(const struct pg_capture_files *f)
+{
+    return f->megabytes != 0 && f->written > f->megabytes * MEGABYTE;
+}
+
+/* A time that is over counts before a size: its first file has no count of the one before. */
 static int next(struct pg_capture_files *f, time_t now)
 {
     FILE *full = f->out;
     f->out = NULL;
-    f->number++;
     if (fclose(full) != 0) {
         return -errno;
     }
-    if (f->seconds != 0 && f->number == f->most) {
+    if (!is_over(f, now)) {
+        f->number++;
+        return open_now(f);
+    }
+    f->times++;
+    if (f->megabytes == 0 && f->times == f->most) {
         return 1;
     }
-    return pg_capture_files_open(f, now);
-}
-
-static bool is_used_up(const struct pg_capture_files *f, time_t now)
-{
-    return (f->megabytes != 0 && f->written > f->megabytes * MEGABYTE) ||
-           (f->seconds != 0 && now - f->began >= (time_t)f->seconds);
+    f->number = 0;
+    f->began = now;
+    return open_now(f);
 }
 
 int pg_capture_files_write(struct pg_capture_files *f, const struct pg_text *block, time_t now)
@@ -129,7 +151,7 @@ int pg_capture_files_write(struct pg_capture_files *f, const struct pg_text *blo
     if (rotates && (type == BLOCK_SECTION || type == BLOCK_INTERFACE || type == BLOCK_NAMES)) {
         pg_text_add(&f->head, block->at, block->len);
     }
-    int status = type == BLOCK_PACKET && is_used_up(f, now) ? next(f, now) : 0;
+    int status = type == BLOCK_PACKET && (is_over(f, now) || is_full(f)) ? next(f, now) : 0;
     return status != 0 ? status : put(f, block);
 }
 

@@ -15,13 +15,14 @@ struct pg_capture_files {
         megabytes; /* of 1,000,000: a file that is larger than so many is the last but one; 0: no limit */
     uint64_t seconds; /* a file is written for so long; 0: no limit */
     uint64_t
-        most; /* by size: so many files, the oldest is written over; by time: the end after so many. 0: no limit */
+        most; /* by size: so many files, the oldest is written over; by time alone: the end after so many. 0: no limit */
     /* its own */
     struct pg_text head; /* what is in front of the packets, in every file */
     FILE *out;
     uint64_t written; /* to this file */
-    uint64_t number;
-    time_t began;
+    uint64_t number;  /* of the file, by size; with each time anew */
+    uint64_t times;   /* that are over */
+    time_t began;     /* the time of this file */
 };
 
 /* NULL, or why these limits do not go together. */

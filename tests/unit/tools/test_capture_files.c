@@ -117,10 +117,41 @@ static void a_file_by_time_has_the_time_of_its_beginning(void **state)
     assert_int_equal(size_of("t-001855"), -1);
 }
 
+/* As tcpdump has it: a time is the name, a count behind it begins again with the next time. */
+static void size_and_time_go_together(void **state)
+{
+    struct pg_capture_files f = {.name = "b-%H%M%S", .megabytes = 1, .seconds = 60};
+    struct pg_capture_files turns = {.name = "w-%H%M%S", .megabytes = 1, .seconds = 60, .most = 2};
+    (void)state;
+    begin(&f);
+    assert_int_equal(write_block(&f, PACKET, 1000000, 1010), 0);
+    assert_int_equal(write_block(&f, PACKET, 1000001, 1030), 0);
+    assert_int_equal(write_block(&f, PACKET, 50, 1059), 0); /* the size does not begin a time */
+    assert_int_equal(write_block(&f, PACKET, 1000002, 1060), 0);
+    assert_int_equal(write_block(&f, PACKET, 60, 1061), 0);
+    assert_int_equal(pg_capture_files_close(&f), 0);
+    assert_int_equal(size_of("b-001640"), 100 + 1000000);
+    assert_int_equal(size_of("b-0016401"), 100 + 1000001);
+    assert_int_equal(size_of("b-0016402"), 100 + 50);
+    assert_int_equal(size_of("b-001740"), 100 + 1000002);
+    assert_int_equal(size_of("b-0017401"), 100 + 60);
+    begin(&turns);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(write_block(&turns, PACKET, (size_t)(1000000 + i), 1010), 0);
+    }
+    for (int i = 0; i < 3; i++) { /* so many times do not end it */
+        assert_int_equal(write_block(&turns, PACKET, 70, 1060 + i * 60), 0);
+    }
+    assert_int_equal(pg_capture_files_close(&turns), 0);
+    assert_int_equal(size_of("w-0016400"), 100 + 1000002);
+    assert_int_equal(size_of("w-0016401"), 100 + 1000001);
+    assert_int_equal(size_of("w-0016402"), -1);
+    assert_int_equal(size_of("w-0019400"), 170);
+}
+
 static void what_does_not_go_together_is_refused(void **state)
 {
     const struct pg_capture_files wrong[] = {
-        {.name = "x", .megabytes = 1, .seconds = 1},
         {.megabytes = 1},
         {.name = "-", .seconds = 1},
         {.name = "x", .seconds = 1},
@@ -147,6 +178,7 @@ int main(void)
         cmocka_unit_test(a_large_file_is_followed_by_the_next),
         cmocka_unit_test(a_ring_writes_over_its_oldest),
         cmocka_unit_test(a_file_by_time_has_the_time_of_its_beginning),
+        cmocka_unit_test(size_and_time_go_together),
         cmocka_unit_test(what_does_not_go_together_is_refused),
         cmocka_unit_test(a_place_that_is_not_there_is_an_error),
     };
