@@ -1,7 +1,7 @@
 /* `podglass top`: what is going on in a running instance, twice a second.
  *
  * Asks the control socket for its counters and requests, and shows two looks as one page (top_page.c). On a terminal the page is drawn over and over, only lines that changed,
- * and keys sort, filter and end; anywhere else it is printed once, after a second, so that there are rates.
+ * and keys sort, filter, look at one service (top_detail.c), trace it and end; anywhere else it is printed once, after a second, so that there are rates.
  *
  * Called by main. The terminal is put back as it was, also when a signal ends this. */
 #include "podglass/tools.h"
@@ -23,6 +23,8 @@
 #define ONCE_MS     1000
 #define FILTER_MOST 64
 #define LINES_MOST  512
+#define NAME_MOST   512
+#define ESCAPE      0x1b
 
 struct top {
     struct pg_options options;
@@ -30,7 +32,10 @@ struct top {
     struct pg_top_sample before, now;
     struct pg_top_view view;
     char filter[FILTER_MOST];
-    bool typing; /* a filter */
+    bool typing;             /* a filter */
+    char service[NAME_MOST]; /* that is looked at alone */
+    char host[NAME_MOST];
+    struct termios old, raw; /* the terminal as it was, and as keys come one by one */
     char *drawn[LINES_MOST];
     unsigned drawn_columns;
 };
@@ -49,6 +54,8 @@ static void forget(struct pg_top_sample *s)
 {
     json_decref(s->counters);
     json_decref(s->requests);
+    json_decref(s->endpoints);
+    json_decref(s->connections);
     *s = (struct pg_top_sample){0};
 }
 
@@ -62,6 +69,12 @@ static int look(struct top *t)
     if (status == 0) {
         next.requests = pg_api_ask(PG_VERB_TOP, t->socket.at, "/v1/traffic", &status);
     }
+    if (status == 0 && t->view.service) {
+        next.endpoints = pg_api_ask(PG_VERB_TOP, t->socket.at, "/v1/endpoints", &status);
+    }
+    if (status == 0 && t->view.service) {
+        next.connections = pg_api_ask(PG_VERB_TOP, t->socket.at, "/v1/connections", &status);
+    }
     if (status) {
         forget(&next);
         return status;
@@ -73,6 +86,19 @@ static int look(struct top *t)
 }
 
 /* ---- drawing ---- */
+
+/* Keeps the cursor on a row. */
+static const json_t *item_at_cursor(struct top *t)
+{
+    const json_t *item = NULL;
+    unsigned rows = pg_top_rows(&t->before, &t->now, &t->view, &item);
+
+    if (!item && rows > 0) {
+        t->view.cursor = t->view.cursor > rows ? rows : 1;
+        pg_top_rows(&t->before, &t->now, &t->view, &item);
+    }
+    return item;
+}
 
 static void size_up(struct top *t)
 {
@@ -109,6 +135,7 @@ static void draw(struct top *t)
     unsigned row = 0;
 
     size_up(t);
+    (void)item_at_cursor(t);
     if (t->view.columns != t->drawn_columns) { /* the terminal has changed: nothing stands */
         for (row = 0; row < LINES_MOST; row++) {
             free(t->drawn[row]);
@@ -132,9 +159,10 @@ static void draw(struct top *t)
         pg_text_puts(&keys, "/");
         pg_text_add_escaped(&keys, t->filter, strlen(t->filter));
     } else {
-        pg_text_printf(&keys, "s sort: %s   / filter: ", pg_top_sort_name(t->view.sort));
+        pg_text_printf(&keys, "s: %s   /: ", pg_top_sort_name(t->view.sort));
         pg_text_add_escaped(&keys, t->filter, strlen(t->filter));
-        pg_text_printf(&keys, "%s   ? help   q end", t->filter[0] ? "" : "none");
+        pg_text_printf(&keys, "%s   Enter: %s   t: trace   ?: help   q: end",
+                       t->filter[0] ? "" : "all", t->view.service ? "back" : "look");
     }
     draw_line(t, t->view.rows, keys.at ? keys.at : "",
               keys.len < t->view.columns ? keys.len : t->view.columns);
@@ -159,6 +187,98 @@ static void type(struct top *t, char key)
     }
 }
 
+static void copy_name(const json_t *item, const char *key, char name[NAME_MOST])
+{
+    const char *text = json_string_value(json_object_get(item, key));
+
+    snprintf(name, NAME_MOST, "%s", text ? text : "");
+}
+
+/* Enter: in or out. */
+static void turn_to_one(struct top *t)
+{
+    const json_t *item = t->view.service ? NULL : item_at_cursor(t);
+
+    t->view.service = NULL;
+    if (item) {
+        copy_name(item, "service", t->service);
+        copy_name(item, "host", t->host);
+        t->view.service = t->service;
+        t->view.host = t->host;
+    }
+}
+
+static void enter_screen(struct top *t)
+{
+    tcsetattr(STDIN_FILENO, TCSANOW, &t->raw);
+    fputs("\033[?1049h\033[?25l", stdout); /* a screen of its own, no cursor */
+    t->drawn_columns = 0;                  /* nothing stands there */
+}
+
+static void leave_screen(struct top *t)
+{
+    fputs("\033[?25h\033[?1049l", stdout);
+    fflush(stdout);
+    tcsetattr(STDIN_FILENO, TCSANOW, &t->old);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+/* The verb trace on the screen that was there before, until it is interrupted. */
+static void trace_one(struct top *t)
+{
+    char service[NAME_MOST];
+    char host[NAME_MOST];
+    const json_t *item = t->view.service ? NULL : item_at_cursor(t);
+
+    snprintf(service, sizeof service, "%s", t->service);
+    snprintf(host, sizeof host, "%s", t->host);
+    if (!t->view.service && !item) {
+        return;
+    }
+    if (item) {
+        copy_name(item, "service", service);
+        copy_name(item, "host", host);
+    }
+    char *words[] = {"trace", "--socket", t->socket.at, NULL, NULL, NULL, NULL, NULL};
+    int count = 3;
+
+    if (service[0]) {
+        words[count++] = "--service";
+        words[count++] = service;
+    }
+    if (host[0]) {
+        words[count++] = "--host";
+        words[count++] = host;
+    }
+    leave_screen(t);
+    fputs("trace, until Ctrl-C\n", stderr);
+    (void)pg_tool_trace(count, words);
+    catch_signals();
+    enter_screen(t);
+}
+
+/* A key of several bytes: an arrow. Returns how many there are, 0: it is Escape alone. */
+static ssize_t press_arrow(struct top *t, const char *keys, ssize_t count)
+{
+    if (count < 3 || keys[0] != ESCAPE || (keys[1] != '[' && keys[1] != 'O')) {
+        return 0;
+    }
+    if (keys[2] == 'A' && t->view.cursor > 1) {
+        t->view.cursor--;
+    } else if (keys[2] == 'B') {
+        t->view.cursor++;
+    }
+    return 3;
+}
+
 /* false: the end. */
 static bool press(struct top *t, char key)
 {
@@ -170,6 +290,12 @@ static bool press(struct top *t, char key)
     case 'q': return false;
     case 's': t->view.sort = (enum pg_top_sort)((t->view.sort + 1) % PG_TOP_SORT_COUNT); break;
     case '?': t->view.help = !t->view.help; break;
+    case 'j': t->view.cursor++; break;
+    case 'k': t->view.cursor -= t->view.cursor > 1; break;
+    case '\r':
+    case '\n': turn_to_one(t); break;
+    case ESCAPE: t->view.service = NULL; break;
+    case 't': trace_one(t); break;
     case '/':
         t->typing = true;
         t->filter[0] = 0;
@@ -204,10 +330,18 @@ static bool take_keys(struct top *t)
         if (n <= 0) {
             return false; /* the terminal has gone */
         }
+        bool alone = t->view.service != NULL;
+
         for (ssize_t i = 0; i < n; i++) {
-            if (!press(t, keys[i])) {
+            ssize_t arrow = t->typing ? 0 : press_arrow(t, keys + i, n - i);
+
+            if (arrow == 0 && !press(t, keys[i])) {
                 return false;
             }
+            i += arrow > 0 ? arrow - 1 : 0;
+        }
+        if (t->view.service && !alone) {
+            return true; /* another look, with what is shown of one */
         }
         draw(t);
     }
@@ -216,26 +350,22 @@ static bool take_keys(struct top *t)
 
 static int play_on_terminal(struct top *t)
 {
-    struct termios old;
-    struct termios raw;
     int status = 0;
 
-    if (tcgetattr(STDIN_FILENO, &old) != 0) {
+    if (tcgetattr(STDIN_FILENO, &t->old) != 0) {
         return pg_options_complain(PG_VERB_TOP, "the terminal: %s", strerror(errno));
     }
-    raw = old;
-    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    fputs("\033[?1049h\033[?25l", stdout); /* a screen of its own, no cursor */
+    t->raw = t->old;
+    t->raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    t->view.cursor = 1;
+    enter_screen(t);
     do {
         status = look(t);
         if (status == 0) {
             draw(t);
         }
     } while (status == 0 && take_keys(t));
-    fputs("\033[?25h\033[?1049l", stdout);
-    fflush(stdout);
-    tcsetattr(STDIN_FILENO, TCSANOW, &old);
+    leave_screen(t);
     return status;
 }
 
@@ -263,15 +393,12 @@ static int play_once(struct top *t)
 int pg_tool_top(int argc, char **argv)
 {
     static struct top t;
-    struct sigaction action = {.sa_handler = on_interrupt};
     int status = pg_options_parse(PG_VERB_TOP, argc, argv, &t.options);
 
     if (status) {
         return status;
     }
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    catch_signals();
     t.view.filter = t.filter;
     if (pg_options_has(&t.options, PG_FLAG_TOP_SOCKET)) {
         pg_text_puts(&t.socket, t.options.value[PG_FLAG_TOP_SOCKET]);

@@ -1,10 +1,14 @@
 /* The page of `top`: how much is going on, how full conntrack is, what became of clients' addresses, drops, and a table of services.
  *
- *   podglass top   12.0 flows/s   340.0 requests/s   conntrack [##--------] 52411 of 262144 (20.0%)
+ *   podglass top  12.0 flows/s  340.0 req/s  conntrack [##--------] 52411 of 262144 (20.0%)
  *   clients: kept 0, carried 120, lost 8010, forged 0, ambiguous 2
  *   drops: rejected 3, invalid 1
  *
- *   SERVICE    HOST                REQ/S   REQUESTS   4XX   5XX   P50   P99   KEPT   CARRIED   LOST
+ * With a cursor in front of a row, on a terminal; top_detail.c is the page of one service.
+ *
+ *   SERVICE    HOST                REQ/S   REQUESTS   LOST   4XX   5XX   P50   P99   KEPT   CARRIED
+ *
+ * What a narrow terminal cuts off is what matters least.
  *
  * Pure: two answers of the control API in, text out. Names come from manifests of strangers and are escaped. Called by top.c. */
 #include "top_internal.h"
@@ -122,10 +126,10 @@ static void put_head(const struct pg_top_sample *before, const struct pg_top_sam
 
     flows[0] = pg_get_number(json_object_get(before->counters, "counters"), "conntrack_insert");
     flows[1] = pg_get_number(json_object_get(now->counters, "counters"), "conntrack_insert");
-    pg_text_puts(out, "podglass top   ");
+    pg_text_puts(out, "podglass top  ");
     if (seconds > 0.0) {
         pg_text_printf(
-            out, "%.1f flows/s   %.1f requests/s   ", rate_of(flows[0], flows[1], seconds),
+            out, "%.1f flows/s  %.1f req/s  ", rate_of(flows[0], flows[1], seconds),
             rate_of(sum_of(before->requests, NULL), sum_of(now->requests, NULL), seconds));
     }
     put_fill(now->counters, out);
@@ -199,28 +203,27 @@ static void add_row(struct pg_grid *g, const struct row *r, bool with_rate)
         pg_grid_cell(g, "-");
     }
     pg_grid_cellf(g, "%" PRIu64, r->requests);
+    pg_grid_cellf(g, "%" PRIu64, r->lost);
     pg_grid_cellf(g, "%" PRIu64, pg_requests_codes(r->item, '4'));
     pg_grid_cellf(g, "%" PRIu64, r->errors);
     pg_requests_cell_below(g, r->item, 50);
     pg_requests_cell_below(g, r->item, 99);
-    for (size_t v = 0; v < 3; v++) {
+    for (size_t v = 0; v < 2; v++) {
         pg_grid_cellf(g, "%" PRIu64, pg_get_number(by, verdicts[v]));
     }
 }
 
-static void put_table(const struct pg_top_sample *before, const struct pg_top_sample *now,
-                      const struct pg_top_view *view, struct pg_text *out)
+/* The rows in their order; the caller frees them. NULL: out of memory. */
+static struct row *collect(const struct pg_top_sample *before, const struct pg_top_sample *now,
+                           const struct pg_top_view *view, size_t *ret_count)
 {
-    static const char *const heads[] = {"SERVICE", "HOST", "REQ/S", "REQUESTS", "4XX", "5XX",
-                                        "P50",     "P99",  "KEPT",  "CARRIED",  "LOST"};
     const json_t *items = json_object_get(now->requests, "items");
     struct row *rows = calloc(json_array_size(items) + 1, sizeof *rows);
-    struct pg_grid *g = pg_grid_new(heads, sizeof heads / sizeof heads[0]);
     double seconds = seconds_between(before, now);
+    enum pg_top_sort sort = view->sort;
     size_t count = 0;
     size_t i = 0;
     const json_t *item = NULL;
-    enum pg_top_sort sort = view->sort;
 
     json_array_foreach(items, i, item)
     {
@@ -236,10 +239,53 @@ static void put_table(const struct pg_top_sample *before, const struct pg_top_sa
     if (rows) {
         qsort_r(rows, count, sizeof *rows, compare, &sort);
     }
-    for (i = 0; i < count; i++) {
-        add_row(g, &rows[i], seconds > 0.0);
+    *ret_count = count;
+    return rows;
+}
+
+unsigned pg_top_rows(const struct pg_top_sample *before, const struct pg_top_sample *now,
+                     const struct pg_top_view *view, const json_t **ret_item)
+{
+    size_t count = 0;
+    struct row *rows = collect(before, now, view, &count);
+
+    *ret_item =
+        rows && view->cursor > 0 && view->cursor <= count ? rows[view->cursor - 1].item : NULL;
+    free(rows);
+    return (unsigned)count;
+}
+
+/* The cursor stands in front of a row, so all lines have room for it where there is one. */
+static void put_marked(const struct pg_text *table, unsigned cursor, struct pg_text *out)
+{
+    unsigned row = 0; /* the heads */
+
+    for (const char *at = table->at; at && *at; row++) {
+        size_t len = strcspn(at, "\n");
+
+        pg_text_puts(out, cursor == 0 ? "" : row == cursor ? "> " : "  ");
+        pg_text_add(out, at, len);
+        pg_text_putc(out, '\n');
+        at += len + (at[len] != 0);
     }
-    pg_grid_print(g, true, out);
+}
+
+static void put_table(const struct pg_top_sample *before, const struct pg_top_sample *now,
+                      const struct pg_top_view *view, struct pg_text *out)
+{
+    static const char *const heads[] = {"SERVICE", "HOST", "REQ/S", "REQUESTS", "LOST",   "4XX",
+                                        "5XX",     "P50",  "P99",   "KEPT",     "CARRIED"};
+    size_t count = 0;
+    struct row *rows = collect(before, now, view, &count);
+    struct pg_grid *g = pg_grid_new(heads, sizeof heads / sizeof heads[0]);
+    struct pg_text table = {0};
+
+    for (size_t i = 0; rows && i < count; i++) {
+        add_row(g, &rows[i], seconds_between(before, now) > 0.0);
+    }
+    pg_grid_print(g, true, &table);
+    put_marked(&table, view->cursor, out);
+    pg_text_free(&table);
     pg_grid_free(g);
     free(rows);
 }
@@ -252,10 +298,12 @@ static void put_help(struct pg_text *out)
                       "answers, lost clients, service\n"
                       "  /   only services and hosts with a text in them; Enter ends it, an "
                       "empty one shows all\n"
+                      "  up, down or k, j   move; Enter shows one service: answers, endpoints, "
+                      "connections; Esc goes back\n"
+                      "  t   trace the requests of the one that is marked, until Ctrl-C\n"
                       "  ?   this help\n"
                       "  q   end\n\n"
-                      "  podglass trace --service NAME shows the requests of one of them, "
-                      "podglass explain PG101 what a code means.\n");
+                      "  podglass explain PG101 says what a code means.\n");
 }
 
 /* Cuts lines to the width, between characters, and leaves out what is below the last row. */
@@ -287,6 +335,8 @@ void pg_top_page(const struct pg_top_sample *before, const struct pg_top_sample 
     put_head(before, now, &page);
     if (view->help) {
         put_help(&page);
+    } else if (view->service) {
+        pg_top_detail(now, view, &page);
     } else {
         pg_text_putc(&page, '\n');
         put_table(before, now, view, &page);

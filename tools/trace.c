@@ -466,6 +466,7 @@ int pg_tool_trace(int argc, char **argv)
     if (status) {
         return status;
     }
+    interrupted = 0; /* top may have called before */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     status = understand(&t);

@@ -146,6 +146,15 @@ has "top has the services" "$(podglass top)" '^shop/web +shop.example.test +[0-9
 has "and conntrack" "$(podglass top)" '^podglass top .*flows/s .*conntrack .* of [0-9]+ '
 is "on a terminal q ends it" "$(printf 's?/webq\rq' | timeout 20 script -qec "$PODGLASS top --socket $SOCK" /dev/null >"$WORK/top"; echo $?)" 0
 has "which it leaves as it was" "$(tail -c 20 "$WORK/top" | tr -d '\033')" '\[[?]1049l'
+{
+    printf '\r'
+    wait_for 20 has_line one '10.244.1.7:[0-9]+ +shop/web-0' >/dev/null
+    printf '\033'
+    wait_for 20 has_line one '> .*shop/web' >/dev/null # the table is drawn again, with its cursor
+    printf q
+} | timeout 60 script -qec "$PODGLASS top --socket $SOCK" /dev/null >"$WORK/one" || true
+has "Enter looks at one service" "$(tr '\033' '\n' <"$WORK/one")" '^\[[0-9]+;1H[0-9]+ requests: .*200'
+has "with its endpoints" "$(tr '\033' '\n' <"$WORK/one")" '^\[[0-9]+;1H10.244.1.7:[0-9]+ +shop/web-0'
 has "traffic by service" "$(podglass get traffic shop/web --no-headers)" '^shop/web +shop.example.test +[1-9]'
 
 # ---- several kinds, and forms of one's own
