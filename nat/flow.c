@@ -14,6 +14,7 @@
 
 #define ID_INDEX_BITS   29 /* an index plus one; the generation is above */
 #define EARLY_DROP_LOOK 32 /* netfilter looks through eight buckets; about as many entries */
+#define EARLY_DROP_MOST 8  /* of which the oldest goes: in a flood hardly ever one of the others */
 
 struct pg_flow *pg_flow_at(const struct pg_nat *n, uint32_t index)
 {
@@ -147,15 +148,16 @@ bool pg_flow_make_room(struct pg_nat *n)
     if (pg_pool_used(n->flows) < limit)
         return true;
     uint32_t at = pg_random_below(n->random, limit); /* full: every index is in use */
-    for (uint32_t i = 0; i < EARLY_DROP_LOOK && i < limit; i++) {
+    uint32_t unassured = 0;
+    for (uint32_t i = 0; i < EARLY_DROP_LOOK && i < limit && unassured < EARLY_DROP_MOST; i++) {
         uint32_t index = (at + i) % limit;
         const struct pg_flow *f = pg_flow_at(n, index);
         if (!(f->flags & FLOW_ASSURED)) {
+            if (unassured++ == 0 || f->created_us < pg_flow_at(n, least)->created_us)
+                least = index;
+        } else if (least == PG_POOL_NONE && is_closing(f)) {
             least = index;
-            break;
         }
-        if (least == PG_POOL_NONE && is_closing(f))
-            least = index;
     }
     if (least == PG_POOL_NONE)
         return false;

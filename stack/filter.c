@@ -85,8 +85,8 @@ static enum pg_filter decide_syn(const struct tcp_pcb *pcb, const struct pg_segm
 {
     if (pcb->state == SYN_RCVD && !(seg->flags & PG_TCP_ACK) && seg->seq == pcb->rcv_nxt - 1)
         return PG_FILTER_AGAIN;
-    if (pcb->state == SYN_RCVD && (seg->flags & PG_TCP_ACK))
-        return PG_FILTER_DROP;
+    if (pcb->state == SYN_RCVD)
+        return seg->flags & PG_TCP_ACK ? PG_FILTER_DROP : PG_FILTER_RENEW;
     if (pcb->state == TIME_WAIT && !(seg->flags & PG_TCP_ACK) && TCP_SEQ_GT(seg->seq, pcb->rcv_nxt))
         return PG_FILTER_REUSE;
     /* A peer that restarted answers the challenge with a reset, and its next SYN is accepted. */

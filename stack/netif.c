@@ -21,6 +21,7 @@
 #define CHALLENGES_A_SECOND 1000 /* RFC 5961 7 */
 #define CHALLENGE_MS        500  /* of one connection; as Linux' tcp_invalid_ratelimit */
 #define EVICT_LOOKS         64   /* when a quarter is half open, all fail once in 10^8 */
+#define EVICT_CHOICE        8    /* of which the oldest goes */
 #define COPY_BREAK          8192
 #define OWNER_BYTES         256 /* of an owner's struct, that it looks at first */
 
@@ -128,6 +129,10 @@ static enum pg_drop obey(struct pg_stack *s, const struct pg_packet *p, struct t
         answer_syn_again(pg_conn_of_pcb(*pcb));
         *ret_done = true;
         return PG_DROP_NONE;
+    case PG_FILTER_RENEW:
+        pg_conn_drop_pcb(pg_conn_of_pcb(*pcb), false);
+        *pcb = NULL;
+        return PG_DROP_NONE;
     case PG_FILTER_REUSE:
         pg_stack_isn_above(s, (*pcb)->snd_nxt);
         pg_time_wait_end(s, *pcb);
@@ -137,12 +142,15 @@ static enum pg_drop obey(struct pg_stack *s, const struct pg_packet *p, struct t
     return PG_DROP_TCP_FILTER;
 }
 
-/* Many connections are half open: one of them, drawn by lot, makes room. Under a flood of SYNs that
- * nobody completes it is most likely one of those, and a handshake that is completed within a
- * round trip or two is rarely hit. false: none was found. */
+/* Many connections are half open: the oldest of eight drawn by lot makes room. Under a flood of SYNs
+ * that nobody completes nearly all are of that kind and nearly as old as they get, so a handshake that
+ * is completed within a round trip or two is hardly ever hit. false: none was found. */
 static bool evict_half_open(struct pg_stack *s)
 {
-    for (uint32_t i = 0; i < EVICT_LOOKS; i++) {
+    struct pg_conn *oldest = NULL;
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < EVICT_LOOKS && found < EVICT_CHOICE; i++) {
         uint32_t index = pg_random_below(s->random, pg_pool_high_water(s->conns));
         struct pg_conn *c;
 
@@ -151,11 +159,15 @@ static bool evict_half_open(struct pg_stack *s)
         c = pg_pool_at(s->conns, index);
         if (c->pcb == NULL || c->pcb->state != SYN_RCVD)
             continue;
-        pg_conn_drop_pcb(c, false);
-        s->counters->value[PG_COUNT_TCP_HALF_OPEN_EVICTED]++;
-        return true;
+        found++;
+        if (oldest == NULL || c->opened_us < oldest->opened_us)
+            oldest = c;
     }
-    return false;
+    if (oldest == NULL)
+        return false;
+    pg_conn_drop_pcb(oldest, false);
+    s->counters->value[PG_COUNT_TCP_HALF_OPEN_EVICTED]++;
+    return true;
 }
 
 /* A packet that belongs to no connection: may it begin one? Then the listener is made ready for

@@ -135,7 +135,8 @@ enum pg_filter {
     PG_FILTER_RESET,     /* drop, and reset the sender */
     PG_FILTER_REPEAT,    /* bare and out of the window (a probe): answered, now and then */
     PG_FILTER_AGAIN,     /* a SYN came again: so does our SYN|ACK */
-    PG_FILTER_REUSE,     /* a new SYN in TIME_WAIT: that ends, the SYN is looked at afresh */
+    PG_FILTER_RENEW, /* another SYN, of another connection: ours is forgotten (RFC 9293 3.10.7.4) */
+    PG_FILTER_REUSE, /* a new SYN in TIME_WAIT: that ends, the SYN is looked at afresh */
 };
 
 struct pg_segment {

@@ -11,12 +11,14 @@ peer.py dns ADDRESS [FORGED-FROM]       name server at port 53 for *.example.org
 peer.py tcp-say NAME PORT              answers each connection with "NAME PEER PORT"
 peer.py http-say NAME PORT             HTTP server of both families: who asked, with which headers; takes uploads
 peer.py tcp-see FROM PORT TO PORT       one connection from that address and port: the answer, "refused", "unreachable" or "timeout"
+peer.py syns COUNT RATE TO PORT         SYNs that nobody completes, from addresses of 198.18.0.0/15 and source ports 1 to 511, RATE a second
 peer.py resets COUNT TO PORT HOST       connections that end in a reset, half of them in the middle of a head
 """
 import errno
 import hashlib
 import http.server
 import json
+import random
 import select
 import socket
 import struct
@@ -348,6 +350,26 @@ def resets(count, to, port, host):
         s.close()
 
 
+def syns(count, rate, to, port):
+    def total(b):
+        t = sum(struct.unpack(f"!{len(b) // 2}H", b))
+        t = (t >> 16) + (t & 0xFFFF)
+        return ~(t + (t >> 16)) & 0xFFFF
+
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    drawn = random.Random(1)
+    dst = socket.inet_aton(to)
+    begun = time.monotonic()
+    for n in range(count):
+        ahead = begun + n / rate - time.monotonic()
+        if ahead > 0:
+            time.sleep(ahead)
+        src = struct.pack("!I", 198 << 24 | 18 << 16 | drawn.getrandbits(17))
+        tcp = struct.pack("!HHIIBBHHHBBH", drawn.randint(1, 511), port, drawn.getrandbits(32), 0, 0x60, 2, 64240, 0, 0, 2, 4, 1460)
+        tcp = tcp[:16] + struct.pack("!H", total(src + dst + struct.pack("!BBH", 0, 6, len(tcp)) + tcp)) + tcp[18:]
+        s.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), n & 0xFFFF, 0, 64, 6, 0) + src + dst + tcp, (to, 0))
+
+
 def main(argv):
     verb, rest = argv[1], argv[2:]
     if verb == "sink":
@@ -370,6 +392,8 @@ def main(argv):
         head(*rest)
     elif verb == "dns":
         dns(*rest)
+    elif verb == "syns":
+        syns(int(rest[0]), float(rest[1]), rest[2], int(rest[3]))
     elif verb == "resets":
         resets(int(rest[0]), rest[1], int(rest[2]), rest[3])
     else:

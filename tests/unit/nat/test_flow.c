@@ -180,6 +180,26 @@ static void full_table_ends_an_unassured_flow_first(void **state)
     pg_world_close(&w);
 }
 
+static void the_oldest_of_eight_makes_room(void **state)
+{
+    struct pg_world w;
+    struct pg_nat_options options = {.flow_limit = 8};
+
+    (void)state;
+    pg_world_open(&w, &options);
+    for (uint32_t i = 0; i < 40; i++) { /* each pushes out the one eight before it */
+        struct pg_tuple t = plain(PG_PROTO_TCP, i);
+        assert_int_equal(send_first(&w, &t), PG_NAT_ACCEPT);
+        for (uint32_t k = 0; k <= i; k++) {
+            struct pg_tuple other = plain(PG_PROTO_TCP, k);
+            struct pg_tuple begun;
+            assert_int_equal(pg_nat_begun_as(w.nat, &other, &begun), k + 8 > i);
+        }
+        pg_world_wait(&w, 10);
+    }
+    pg_world_close(&w);
+}
+
 static void assured_flows_are_not_pushed_out(void **state)
 {
     struct pg_world w;
@@ -285,6 +305,7 @@ int main(void)
         WORLD_TEST(flow_is_found_by_either_tuple),
         WORLD_TEST(deleted_flow_is_gone),
         cmocka_unit_test(full_table_ends_an_unassured_flow_first),
+        cmocka_unit_test(the_oldest_of_eight_makes_room),
         cmocka_unit_test(assured_flows_are_not_pushed_out),
         cmocka_unit_test(a_long_flow_ends_when_it_should_and_not_when_it_is_looked_at),
         WORLD_TEST(many_ends_at_once_are_taken_in_bounded_steps),

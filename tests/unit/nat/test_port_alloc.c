@@ -240,6 +240,64 @@ static void time_wait_makes_way_for_a_newer_syn(void **state)
     assert_true(pg_nat_flow_count(w->nat) <= 511);
 }
 
+/* The n-th client that asks from a port of class 1..511. true: it was given one. */
+static bool low_port(struct pg_world *w, unsigned n, struct pg_tuple *ret, struct pg_made *m)
+{
+    *ret = pg_make_tuple(PG_PROTO_TCP, CLIENT, 100, NODE1, 30000 + SVC_LOCAL);
+    ret->src = pg_addr_v4(198, 18, (uint8_t)(n >> 8), (uint8_t)n);
+    return pg_world_first(w, m, ret) == PG_NAT_ACCEPT;
+}
+
+static void who_completes_nothing_gives_its_port_to_a_newcomer(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_made m;
+    struct pg_tuple t;
+
+    for (unsigned i = 0; i < 600; i++)
+        (void)low_port(w, i, &t, &m);
+    uint32_t full = pg_nat_flow_count(w->nat);
+    assert_in_range(full, 450, 511);
+    assert_int_equal(w->counters.value[PG_COUNT_CT_PORT_TAKEN_OVER], 0); /* it is early yet */
+    pg_world_wait(w, 600);
+    for (unsigned i = 600; i < 900; i++)
+        assert_true(low_port(w, i, &t, &m));
+    assert_in_range(pg_nat_flow_count(w->nat), full, 511);
+    assert_true(w->counters.value[PG_COUNT_CT_PORT_TAKEN_OVER] >= 300 - (511 - full));
+
+    /* an answer to the flow that ended is nobody's, one to the newest finds it */
+    struct pg_tuple wanted = pg_tuple_invert(&t);
+    struct pg_tuple answer = pg_tuple_invert(&m.p.tuple);
+    pg_make_tcp(&m, &answer, PG_TCP_SYN | PG_TCP_ACK, 5000, 1001, 0);
+    assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+    assert_true(pg_tuple_equal(&m.p.tuple, &wanted));
+}
+
+static void who_has_completed_keeps_its_port(void **state)
+{
+    struct pg_world *w = *state;
+    struct pg_made m;
+    struct pg_tuple t;
+    unsigned open = 0;
+
+    for (unsigned i = 0; i < 600; i++) {
+        if (!low_port(w, i, &t, &m))
+            continue;
+        struct pg_tuple server = pg_tuple_invert(&m.p.tuple);
+        pg_make_tcp(&m, &server, PG_TCP_SYN | PG_TCP_ACK, 5000, 1001, 0);
+        assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+        pg_make_tcp(&m, &t, PG_TCP_ACK, 1001, 5001, 0);
+        assert_int_equal(pg_world_send(w, &m), PG_NAT_ACCEPT);
+        open++;
+    }
+    pg_world_wait(w, 60000);
+    for (unsigned i = 600; i < 900; i++)
+        open += low_port(w, i, &t, &m);
+    assert_int_equal(w->counters.value[PG_COUNT_CT_PORT_TAKEN_OVER], 0);
+    assert_int_equal(pg_nat_flow_count(w->nat), open);
+    assert_true(open <= 511);
+}
+
 int main(void)
 {
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
@@ -252,6 +310,8 @@ int main(void)
         WORLD_TEST(an_address_has_64512_ports_towards_an_endpoint),
         WORLD_TEST(other_transports_have_nothing_to_draw),
         WORLD_TEST(time_wait_makes_way_for_a_newer_syn),
+        WORLD_TEST(who_completes_nothing_gives_its_port_to_a_newcomer),
+        WORLD_TEST(who_has_completed_keeps_its_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

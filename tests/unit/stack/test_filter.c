@@ -407,6 +407,70 @@ static void a_flood_of_syns_is_limited_and_locks_nobody_out(void **state)
     assert_int_equal(pg_stack_conn_count(w.stack), 0);
 }
 
+/* A handshake that takes a while is not the one that makes room, as long as there are older ones. */
+static void in_a_flood_the_old_make_room_for_the_new(void **state)
+{
+    struct pg_stack_options few = {.conn_limit = 4000};
+    unsigned done = 0;
+
+    world_close(&w);
+    world_open(&w, &few);
+    w.listener = (struct pg_listener){end_accept, &server};
+    w.look = hear;
+    for (unsigned i = 0; i < 10000; i++) {
+        peer.addr = pg_addr_v4(198, 18, (uint8_t)(i >> 8), (uint8_t)i);
+        peer.port = 5000;
+        assert_int_equal(send_with(PG_TCP_SYN, 1000, 0, 0, usual, sizeof usual), PG_DROP_NONE);
+        world_run(&w, 100);
+        if (i < 2000 || i % 200 != 0)
+            continue;
+        /* a tenth of what the table lives for passes between this one's SYN and its ACK */
+        peer.addr = pg_addr_v4(203, 0, 113, 9);
+        peer.port = (uint16_t)(9000 + i);
+        syn();
+        uint32_t ack = peer.ack;
+        for (unsigned k = 0; k < 100; k++) {
+            peer.addr = pg_addr_v4(198, 19, (uint8_t)(i / 200), (uint8_t)k);
+            peer.port = 5000;
+            assert_int_equal(send_with(PG_TCP_SYN, 1000, 0, 0, usual, sizeof usual), PG_DROP_NONE);
+            world_run(&w, 100);
+        }
+        peer.addr = pg_addr_v4(203, 0, 113, 9);
+        peer.port = (uint16_t)(9000 + i);
+        server.opened = false;
+        (void)send(PG_TCP_ACK, 1001, ack, 0);
+        done += server.opened;
+        if (server.opened)
+            pg_conn_abort(server.conn);
+        server.conn = NULL;
+        turn();
+    }
+    assert_int_equal(done, 40);
+    world_run(&w, 30 * SECOND_US);
+    assert_int_equal(pg_stack_conn_count(w.stack), 0);
+}
+
+/* RFC 9293 3.10.7.4: what began passively is forgotten, and the new SYN is looked at afresh. */
+static void another_syn_in_the_handshake_begins_anew(void **state)
+{
+    syn();
+    uint32_t first = peer.got_seq;
+    world_run(&w, 1000); /* numbers of ours go by the time */
+    assert_int_equal(send_with(PG_TCP_SYN, 700000, 0, 0, usual, sizeof usual), PG_DROP_NONE);
+    assert_int_equal(peer.flags, PG_TCP_SYN | PG_TCP_ACK);
+    assert_int_equal(peer.got_ack, 700001);
+    uint32_t second = peer.got_seq;
+    turn();
+    assert_int_equal(w.stack->half_open, 1);
+    assert_int_equal(pg_stack_conn_count(w.stack), 1);
+    /* the handshake that was is over */
+    assert_int_equal(send(PG_TCP_ACK, 1001, first + 1, 0), PG_DROP_TCP_FILTER);
+    assert_false(server.opened);
+    assert_int_equal(send(PG_TCP_ACK, 700001, second + 1, 0), PG_DROP_NONE);
+    assert_true(server.opened);
+    turn();
+}
+
 static void a_stray_segment_is_reset_and_a_stray_reset_is_not(void **state)
 {
     assert_int_equal(send(PG_TCP_ACK, 500, 600, 10), PG_DROP_NO_LISTENER);
@@ -438,6 +502,8 @@ int main(void)
         CASE(an_mss_of_one_is_raised),
         CASE(windows_that_open_from_nothing_do_not_break_the_sender),
         CASE(a_flood_of_syns_is_limited_and_locks_nobody_out),
+        CASE(in_a_flood_the_old_make_room_for_the_new),
+        CASE(another_syn_in_the_handshake_begins_anew),
         CASE(a_stray_segment_is_reset_and_a_stray_reset_is_not),
     };
 
