@@ -296,21 +296,21 @@ static int allow_files(scmp_filter_ctx f, const struct pg_confine *c)
 
 static int allow_signals(scmp_filter_ctx f, const struct pg_confine *c)
 {
-    int error = allow_if(f, SCMP_SYS(tgkill), SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    int error = allow_if(f, SCMP_SYS(tgkill), SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     if (error == 0 && c->child != 0) {
-        error = allow_if(f, SCMP_SYS(kill), SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)c->child));
+        error = allow_if(f, SCMP_SYS(kill), SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)c->child, 0));
     }
     return error;
 }
 
 static int allow_questions(scmp_filter_ctx f)
 {
-    int error = allow_if(f, SCMP_SYS(ioctl), SCMP_A1_64(SCMP_CMP_EQ, FIONREAD)); /* libevent */
+    int error = allow_if(f, SCMP_SYS(ioctl), SCMP_A1_64(SCMP_CMP_EQ, FIONREAD, 0)); /* libevent */
     if (error == 0) {
-        error = allow_if(f, SCMP_SYS(ioctl), SCMP_A1_64(SCMP_CMP_EQ, TCGETS)); /* stdio */
+        error = allow_if(f, SCMP_SYS(ioctl), SCMP_A1_64(SCMP_CMP_EQ, TCGETS, 0)); /* stdio */
     }
     if (error == 0) {
-        error = allow_if(f, SCMP_SYS(prctl), SCMP_A0_64(SCMP_CMP_EQ, PR_GET_DUMPABLE));
+        error = allow_if(f, SCMP_SYS(prctl), SCMP_A0_64(SCMP_CMP_EQ, PR_GET_DUMPABLE, 0));
     }
     return error;
 }
@@ -325,10 +325,11 @@ static int allow_sanitizer(scmp_filter_ctx f)
     static const int options[] = {PR_SET_DUMPABLE, PR_SET_PDEATHSIG, PR_SET_PTRACER};
     error = allow_if(f, SCMP_SYS(clone), SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_VM, CLONE_VM));
     for (size_t i = 0; error == 0 && i < sizeof requests / sizeof requests[0]; i++) {
-        error = allow_if(f, SCMP_SYS(ptrace), SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)requests[i]));
+        error =
+            allow_if(f, SCMP_SYS(ptrace), SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)requests[i], 0));
     }
     for (size_t i = 0; error == 0 && i < sizeof options / sizeof options[0]; i++) {
-        error = allow_if(f, SCMP_SYS(prctl), SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
+        error = allow_if(f, SCMP_SYS(prctl), SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)options[i], 0));
     }
     error = error == 0 ? allow(f, SCMP_SYS(getppid), 0, NULL) : error;
     error = error == 0 ? allow(f, SCMP_SYS(getdents), 0, NULL) : error;
