@@ -51,7 +51,7 @@ bool kernel_open(const char *outside_tun, const char *pods_tun);
 bool kernel_set(const char *sysctl, uint32_t value); /* of net.netfilter */
 void kernel_close(void);
 void kernel_send(const struct bytes *b);
-uint32_t kernel_take(struct bytes out[OUT_MOST]);
+uint32_t kernel_take(struct bytes *out, uint32_t room);
 void kernel_find(const struct pg_tuple *t, struct entry *ret);
 void kernel_delete(const struct entry *e);
 void kernel_flush(void);

@@ -88,12 +88,12 @@ void kernel_send(const struct bytes *b)
     }
 }
 
-uint32_t kernel_take(struct bytes out[OUT_MOST])
+uint32_t kernel_take(struct bytes *out, uint32_t room)
 {
     uint32_t count = 0;
 
     for (int i = 0; i < TUNS; i++) {
-        while (count < OUT_MOST) {
+        while (count < room) {
             ssize_t got = read(tun[i], out[count].at, BYTES_MOST);
             if (got <= 0) {
                 break;

@@ -17,7 +17,7 @@ felt() { [ "$(counter "$WATCHED")" -gt 0 ]; }
 flood_and_ask() {
     local n
     SERVED=0
-    spawn "$CLIENT" flood "$PYTHON" "$NETNS/peer.py" syns 60000 1000 $VIP 80
+    spawn "$CLIENT" flood "$PYTHON" "$NETNS/peer.py" syns 200000 1000 $VIP 80
     FLOOD=$SPAWNED
     runs "$1: the flood is felt" wait_for 30 felt
     BEFORE=$(counter "$WATCHED")
