@@ -18,6 +18,23 @@ static uint32_t setting_add(struct pg_load *load, const struct pg_upstream_tls *
     return load->upstream_tls.count;
 }
 
+/* TLS and nothing more: no name is asked for, nothing is verified. */
+static struct pg_upstream_tls bare(const char *object, const char *field, const char *text,
+                                   struct pg_source source)
+{
+    return (struct pg_upstream_tls){.name = "",
+                                    .versions = PG_UPSTREAM_TLS_12 | PG_UPSTREAM_TLS_13,
+                                    .ciphers = "",
+                                    .ca = "",
+                                    .ca_text = "",
+                                    .secret = PG_INDEX_NONE,
+                                    .trouble = "",
+                                    .object = object,
+                                    .field = field,
+                                    .text = text,
+                                    .source = source};
+}
+
 static const struct pg_raw_ca *secret_find(struct pg_load *load, const char *title)
 {
     for (uint32_t i = 0; i < load->cas.count; i++) {
@@ -108,17 +125,8 @@ static void ingress_make(struct pg_load *load, struct pg_raw_ingress *in)
 {
     struct pg_raw_proxy_ssl *said = &in->proxy_ssl;
     bool has_secret = said->secret[0] != '\0';
-    struct pg_upstream_tls to = {.name = "",
-                                 .versions = PG_UPSTREAM_TLS_12 | PG_UPSTREAM_TLS_13,
-                                 .ciphers = "",
-                                 .ca = "",
-                                 .ca_text = "",
-                                 .secret = PG_INDEX_NONE,
-                                 .trouble = "",
-                                 .object = in->object.title,
-                                 .field = PG_NGINX_PREFIX "backend-protocol",
-                                 .text = said->protocol,
-                                 .source = said->source};
+    struct pg_upstream_tls to =
+        bare(in->object.title, PG_NGINX_PREFIX "backend-protocol", said->protocol, said->source);
     if (!said->https) {
         if (has_secret || said->first.line > 0)
             tell(load, in, has_secret ? "proxy-ssl-secret" : said->first_name,
@@ -168,17 +176,7 @@ static uint32_t port_make(struct pg_load *load, const struct pg_raw_service *s,
         if (t->text == said && t->object == s->object.title && t->source.line == port->source.line)
             return i + 1;
     }
-    struct pg_upstream_tls to = {.name = "",
-                                 .versions = PG_UPSTREAM_TLS_12 | PG_UPSTREAM_TLS_13,
-                                 .ciphers = "",
-                                 .ca = "",
-                                 .ca_text = "",
-                                 .secret = PG_INDEX_NONE,
-                                 .trouble = "",
-                                 .object = s->object.title,
-                                 .field = "appProtocol",
-                                 .text = said,
-                                 .source = port->source};
+    struct pg_upstream_tls to = bare(s->object.title, "appProtocol", said, port->source);
     pg_finding_add(load, PG_FINDING_WARNING, PG_CODE_UNVERIFIED, s->object.title,
                    "spec.ports.appProtocol", &port->source,
                    "pods are spoken to in TLS, and whoever answers is believed: a "

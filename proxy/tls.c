@@ -29,14 +29,10 @@
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *arg)
 {
-    static const unsigned char ours[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-    unsigned char *chosen = NULL;
     (void)ssl;
     (void)arg;
-    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof(ours), in, in_len) !=
-        OPENSSL_NPN_NEGOTIATED)
+    if (!pg_tls_choose_protocol(out, out_len, in, in_len))
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2: no_application_protocol */
-    *out = chosen;
     return SSL_TLSEXT_ERR_OK;
 }
 

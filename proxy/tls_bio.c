@@ -85,6 +85,18 @@ BIO *pg_tls_bio_new(struct pg_conn *conn)
     return bio;
 }
 
+bool pg_tls_choose_protocol(const unsigned char **out, unsigned char *out_len,
+                            const unsigned char *in, unsigned in_len)
+{
+    static const unsigned char ours[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    unsigned char *chosen = NULL;
+    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof(ours), in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return false;
+    *out = chosen;
+    return true;
+}
+
 /* The machine's openssl.cnf is not read: what is offered is the same everywhere. */
 SSL_CTX *pg_tls_context_new(bool server)
 {

@@ -88,6 +88,9 @@ void pg_tls_up_keep_tickets(SSL_CTX *c); /* those that pods give are kept for th
 BIO_METHOD *pg_tls_bio_method(void); /* NULL: out of memory */
 BIO *pg_tls_bio_new(struct pg_conn *conn);
 SSL_CTX *pg_tls_context_new(bool server); /* what all of ours have in common; NULL: out of memory */
+/* Of the protocols a client offers (ALPN): h2, else http/1.1. false: neither. *out is in our list or the client's. */
+bool pg_tls_choose_protocol(const unsigned char **out, unsigned char *out_len,
+                            const unsigned char *in, unsigned in_len);
 
 /* ---- tls_stream.c ---- */
 /* The handshake is done: the plain side begins, with nobody's events. */

@@ -1,6 +1,6 @@
 /* The two sides of a TLS connection after its handshake: records on the wire, plain bytes on an inner connection.
  *
- * Called by tls.c and tls_client.c when the wire or the owner of the plain side did something. What the owner wrote is encrypted once a turn; what comes
+ * Called by tls.c, tls_up.c and the lab's tls_client.c and tls_server.c when the wire or the owner of the plain side did something. What the owner wrote is encrypted once a turn; what comes
  * is decrypted only as far as it is read, so a slow reader closes the peer's window as without TLS. */
 #include "tls_internal.h"
 
